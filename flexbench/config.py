@@ -1,0 +1,211 @@
+"""The configuration: one set of pydantic models, the only source of defaults, YAML and JSON schema.
+
+A tier's YAML under `workflow/config/` holds only what differs from the defaults here. Unknown
+keys are errors that name the nearest key.
+"""
+
+from typing import Annotated, Literal
+
+from pydantic import BaseModel, ConfigDict, Field, PositiveFloat, PositiveInt, model_validator
+
+TIERS = ("smoke", "desk", "lab", "paper")
+
+Probability = Annotated[float, Field(ge=0, lt=1)]
+NonNegative = Annotated[float, Field(ge=0)]
+
+
+class Settings(BaseModel):
+    """Base of every section: unknown keys are refused, values never change after validation."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+
+class SolverSettings(Settings):
+    """How trajectories are simulated (2-D decaying Kraichnan turbulence on [0, 2 pi]^2)."""
+
+    grid: PositiveInt = Field(256, description="points per side; even")
+    t_start: NonNegative = Field(0.5, description="time of the first stored snapshot")
+    t_end: PositiveFloat = Field(3.5, description="time of the last stored snapshot")
+    interval: PositiveFloat = Field(0.1, description="time between two stored snapshots")
+    dt: PositiveFloat | None = Field(
+        None, description="fixed time step; null: the largest one below the CFL limit"
+    )
+    cfl: PositiveFloat = Field(0.8, description="Courant number, where dt is null")
+    peak_wavenumber: PositiveFloat = Field(10.0, description="k0 of the initial spectrum")
+    precision: Literal["float32", "float64"] = "float32"
+    checkpoint_seconds: PositiveFloat = Field(
+        60.0, description="wall time between two restart points"
+    )
+
+    @model_validator(mode="after")
+    def _times(self) -> "SolverSettings":
+        if self.t_end <= self.t_start:
+            raise ValueError(f"t_end ({self.t_end}) must be larger than t_start ({self.t_start})")
+        if self.grid % 2:
+            raise ValueError(f"grid ({self.grid}) must be even")
+        return self
+
+
+class SplitSettings(Settings):
+    """The trajectories of one split: every Re with every seed."""
+
+    reynolds: list[PositiveFloat] = Field(min_length=1)
+    seeds: list[Annotated[int, Field(ge=0)]] = Field(min_length=1)
+
+
+class SplitsSettings(Settings):
+    """Splits are by seed; a (Re, seed) pair may stand in one split only."""
+
+    train: SplitSettings
+    validation: SplitSettings
+    test: SplitSettings
+
+    @model_validator(mode="after")
+    def _disjoint(self) -> "SplitsSettings":
+        seen: dict[tuple[float, int], str] = {}
+        for name in ("train", "validation", "test"):
+            split: SplitSettings = getattr(self, name)
+            for reynolds in split.reynolds:
+                for seed in split.seeds:
+                    other = seen.setdefault((reynolds, seed), name)
+                    if other != name:
+                        raise ValueError(
+                            f"leak: Re {reynolds:g}, seed {seed} is in both {other} and {name}"
+                        )
+        return self
+
+
+class TaskBase(Settings):
+    """What every task has: the patch it is trained on, and how its residual is scaled."""
+
+    patch: PositiveInt = Field(64, description="height and width of the training patches")
+    normalisation: Literal["unit_variance", "official"] = Field(
+        "unit_variance", description="official: residuals divided by the field's std, not their own"
+    )
+    methods: list[str] | None = Field(
+        None, description="the methods that run on this task; null: all of the tier's"
+    )
+
+
+class SuperResolutionSettings(TaskBase):
+    """Super-resolution: a snapshot from its degraded version."""
+
+    kind: Literal["superres"] = "superres"
+    factor: Literal[2, 4, 8, 16] = 4
+    degradation: Literal["block_mean", "strided", "bicubic", "spectral"] = "block_mean"
+    upsampling: Literal["bicubic", "bilinear", "spectral"] = "bicubic"
+    alignment: Literal["aligned", "official"] = Field(
+        "aligned", description="official: half-pixel-centred up-sampling of strided samples"
+    )
+
+
+class ForecastSettings(TaskBase):
+    """One-step forecasting: a snapshot from past ones."""
+
+    kind: Literal["forecast"] = "forecast"
+    past: Literal[2] = Field(2, description="number of past snapshots")
+    lead: PositiveFloat = Field(0.1, description="time between two snapshots of a window")
+
+
+TaskSettings = Annotated[
+    SuperResolutionSettings | ForecastSettings, Field(discriminator="kind")
+]
+
+
+class DiffusionSettings(Settings):
+    """The diffusion that every denoiser of a tier shares."""
+
+    shift: PositiveFloat = Field(1.0, description="s of the cosine log-SNR schedule")
+    target: Literal["v", "eps", "x"] = "v"
+    loss: Literal["l1", "mse", "huber"] = "l1"
+    weighting: Literal["none", "sigmoid"] = "none"
+
+
+class TrainSettings(Settings):
+    """How a network is trained; the same for every method unless `method_settings` says otherwise."""
+
+    steps: PositiveInt = 1000
+    batch: PositiveInt = Field(8, description="patches per optimiser step, over all processes")
+    accumulate: PositiveInt = Field(1, description="micro-batches per optimiser step")
+    optimizer: Literal["adamw", "lion"] = "adamw"
+    learning_rate: PositiveFloat = 1e-3
+    betas: tuple[Probability, Probability] = (0.9, 0.99)
+    weight_decay: NonNegative = 0.0
+    warmup_steps: Annotated[int, Field(ge=0)] = 50
+    clip_norm: PositiveFloat | None = 1.0
+    ema: Probability = Field(0.99, description="decay of the weights' moving average; 0: off")
+    dropout: Probability = 0.0
+    precision: Literal["float32", "bfloat16"] = Field(
+        "float32", description="bfloat16: autocast"
+    )
+    compile: bool = Field(False, description="torch.compile (needs a C++ compiler)")
+    processes: PositiveInt = Field(1, description="processes (GPUs) under torchrun")
+    log_every: PositiveInt = 10
+    validate_every: PositiveInt = 200
+    validation_batches: PositiveInt = 4
+    checkpoint_seconds: PositiveFloat = 60.0
+
+
+class SampleSettings(Settings):
+    """How ensembles are drawn and which test snapshots are scored."""
+
+    members: PositiveInt = Field(16, description="M")
+    steps: PositiveInt = Field(2, description="N, reverse diffusion steps")
+    sampler: Literal["ddim", "ddpm", "heun", "dpmpp_2m"] = "ddim"
+    snapshots: PositiveInt = Field(2, description="scored snapshots per test trajectory")
+    batch: PositiveInt = Field(64, description="patches x members evaluated at once")
+
+
+class MethodSettings(Settings):
+    """One method: a network file, the mode it runs in, and its size."""
+
+    network: str | None = Field(None, description="file name; null: the method's own name")
+    mode: Literal["denoiser", "regressor"] = Field(
+        "denoiser", description="ignored by files without weights (formula)"
+    )
+    size: Literal["XXS", "XS", "S", "M", "L"] | None = Field(
+        None, description="FLEX's size; null: the tier's"
+    )
+    width: PositiveInt | None = Field(
+        None, description="width of a baseline; null: solved to match FLEX"
+    )
+    match: Literal["parameters", "flops"] = Field(
+        "parameters", description="what a solved width matches"
+    )
+    options: dict[str, bool | int | float | str | list[int]] = Field(
+        default_factory=dict, description="further keyword arguments of build()"
+    )
+    train: dict[str, bool | int | float | str] = Field(
+        default_factory=dict, description="keys of `train` that differ for this method"
+    )
+
+
+class ScoreSettings(Settings):
+    """How scores are aggregated."""
+
+    bootstrap: PositiveInt = Field(2000, description="resamples behind each interval")
+    confidence: Annotated[float, Field(gt=0, lt=1)] = 0.95
+    bands: PositiveInt = Field(4, description="wavenumber bands, log-spaced")
+
+
+class Config(Settings):
+    """A whole run of the benchmark."""
+
+    tier: Literal["smoke", "desk", "lab", "paper"] = "desk"
+    root: str = Field("results", description="where data and results go; may be outside the clone")
+    baseline_folders: list[str] = Field(
+        default_factory=list, description="further folders with network files"
+    )
+    device: Literal["auto", "cpu", "cuda"] = "auto"
+    threads: PositiveInt = Field(1, description="CPU threads per job (changes bits, so it is set here)")
+    size: Literal["XXS", "XS", "S", "M", "L"] = "XS"
+    training_seeds: list[Annotated[int, Field(ge=0)]] = Field([0], min_length=1)
+    methods: list[str] = Field(min_length=1)
+    method_settings: dict[str, MethodSettings] = Field(default_factory=dict)
+    solver: SolverSettings = SolverSettings()
+    splits: SplitsSettings
+    tasks: dict[str, TaskSettings] = Field(min_length=1)
+    diffusion: DiffusionSettings = DiffusionSettings()
+    train: TrainSettings = TrainSettings()
+    sample: SampleSettings = SampleSettings()
+    score: ScoreSettings = ScoreSettings()
