@@ -209,3 +209,47 @@ class Config(Settings):
     train: TrainSettings = TrainSettings()
     sample: SampleSettings = SampleSettings()
     score: ScoreSettings = ScoreSettings()
+
+    @model_validator(mode="after")
+    def _consistent(self) -> "Config":
+        grid = self.solver.grid
+        for name, task in self.tasks.items():
+            if task.patch > grid:
+                raise ValueError(f"tasks.{name}.patch ({task.patch}) is larger than the field ({grid})")
+            if grid % task.patch:
+                raise ValueError(f"tasks.{name}.patch ({task.patch}) must divide the grid ({grid})")
+            if isinstance(task, SuperResolutionSettings) and task.patch % task.factor:
+                raise ValueError(f"tasks.{name}.factor ({task.factor}) must divide the patch")
+            if isinstance(task, ForecastSettings):
+                ratio = task.lead / self.solver.interval
+                if abs(ratio - round(ratio)) > 1e-6 or round(ratio) < 1:
+                    raise ValueError(
+                        f"tasks.{name}.lead ({task.lead:g}) must be a whole multiple of "
+                        f"solver.interval ({self.solver.interval:g})"
+                    )
+        for name, method in self.method_settings.items():
+            unknown = sorted(set(method.train) - set(TrainSettings.model_fields))
+            if unknown:
+                raise ValueError(
+                    f"method_settings.{name}.train: unknown key '{unknown[0]}'; "
+                    f"allowed: {', '.join(TrainSettings.model_fields)}"
+                )
+        return self
+
+    def method(self, name: str) -> MethodSettings:
+        """The settings of a method; a name without an entry is a network file of that name."""
+        settings = self.method_settings.get(name, MethodSettings())
+        return settings.model_copy(update={"network": settings.network or name})
+
+    def train_settings(self, method: str) -> TrainSettings:
+        """`train`, with the keys that the method overrides."""
+        merged = self.train.model_dump() | self.method(method).train
+        return TrainSettings.model_validate(merged)
+
+    def methods_of(self, task: str) -> list[str]:
+        """The methods asked for that this task runs, in the order of `methods`.
+
+        Which of them can do the task's kind is the registry's knowledge, not the configuration's.
+        """
+        chosen = self.tasks[task].methods
+        return [name for name in self.methods if chosen is None or name in chosen]

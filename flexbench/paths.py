@@ -1,0 +1,100 @@
+"""Every path under the root of data and results, shared by the rules and the command line.
+
+    <root>/<tier>/
+        config.yaml                                  the resolved configuration
+        data/re<Re>_seed<seed>.h5                    trajectories
+        data/statistics_<task>.json                  field and residual std of the training split
+        checkpoints/<task>/<method>/seed<k>.safetensors
+        samples/<task>/<method>/seed<k>.h5
+        scores/<task>/<method>/seed<k>.csv
+        tables/*.csv   figures/*.png   report.html
+        state/         restart points of unfinished work (never an output of a rule)
+        logs/  benchmarks/                           what rules print and need
+"""
+
+from dataclasses import dataclass
+from functools import cache
+from pathlib import Path
+
+from flexbench.errors import FlexbenchError
+
+
+@cache
+def checkout() -> Path:
+    """The clone's root: the folder that holds `Snakefile`, from here or from the working directory."""
+    package = Path(__file__).resolve().parent.parent
+    for folder in (package, *(Path.cwd(), *Path.cwd().parents)):
+        if (folder / "Snakefile").is_file() and (folder / "workflow" / "config").is_dir():
+            return folder
+    raise FlexbenchError(
+        f"no flexbench checkout found above {Path.cwd()}; run inside the clone "
+        "(the folder with Snakefile)"
+    )
+
+
+@dataclass(frozen=True)
+class Layout:
+    """Paths of one tier's data and results under `root`."""
+
+    root: Path
+    tier: str
+
+    @property
+    def folder(self) -> Path:
+        return self.root / self.tier
+
+    @property
+    def config(self) -> Path:
+        return self.folder / "config.yaml"
+
+    def trajectory(self, stem: str) -> Path:
+        return self.folder / "data" / f"{stem}.h5"
+
+    def statistics(self, task: str) -> Path:
+        return self.folder / "data" / f"statistics_{task}.json"
+
+    def checkpoint(self, task: str, method: str, seed: int | str) -> Path:
+        return self.folder / "checkpoints" / task / method / f"seed{seed}.safetensors"
+
+    def training_log(self, task: str, method: str, seed: int | str) -> Path:
+        return self.folder / "checkpoints" / task / method / f"seed{seed}.log.jsonl"
+
+    def samples(self, task: str, method: str, seed: int | str) -> Path:
+        return self.folder / "samples" / task / method / f"seed{seed}.h5"
+
+    def scores(self, task: str, method: str, seed: int | str) -> Path:
+        return self.folder / "scores" / task / method / f"seed{seed}.csv"
+
+    def spectra(self, task: str, method: str, seed: int | str) -> Path:
+        return self.folder / "scores" / task / method / f"seed{seed}.spectra.csv"
+
+    def table(self, name: str) -> Path:
+        return self.folder / "tables" / f"{name}.csv"
+
+    def figure(self, task: str, name: str) -> Path:
+        return self.folder / "figures" / task / f"{name}.png"
+
+    @property
+    def report(self) -> Path:
+        return self.folder / "report.html"
+
+    @property
+    def graph(self) -> Path:
+        return self.folder / "tables" / "graph.dot"
+
+    def state(self, *parts: str) -> Path:
+        return self.folder.joinpath("state", *parts)
+
+    def log(self, *parts: str) -> Path:
+        return self.folder.joinpath("logs", *parts).with_suffix(".log")
+
+    def benchmark(self, *parts: str) -> Path:
+        return self.folder.joinpath("benchmarks", *parts).with_suffix(".tsv")
+
+
+def receipt_of(output: Path) -> Path:
+    """Where the receipt of an output stands: beside it."""
+    return output.with_name(output.name + ".receipt.json")
+
+
+TABLES = ("scores", "comparisons", "red_flags", "cost")

@@ -1,0 +1,126 @@
+"""Reading a configuration: defaults, then the tier's YAML, then overrides; errors in plain lines."""
+
+import difflib
+import json
+from collections.abc import Iterable, Mapping
+from pathlib import Path
+from typing import Any
+
+import yaml
+from pydantic import BaseModel, ValidationError
+
+from flexbench.config import TIERS, Config
+from flexbench.errors import FlexbenchError
+from flexbench.paths import checkout
+
+
+def tier_file(tier: str) -> Path:
+    """The YAML of a tier; FlexbenchError names the tiers that exist."""
+    if tier not in TIERS:
+        raise FlexbenchError(f"tier '{tier}' does not exist; allowed: {', '.join(TIERS)}")
+    return checkout() / "workflow" / "config" / f"{tier}.yaml"
+
+
+def load_config(
+    overrides: Mapping[str, Any] | None = None, *, file: Path | None = None
+) -> Config:
+    """A validated configuration.
+
+    overrides: nested keys that win over the file (`{"tier": "smoke", "train": {"steps": 10}}`).
+    file: a resolved configuration to start from; without it, the tier's own YAML.
+    Raises FlexbenchError with one line for every key that is wrong.
+    """
+    overrides = dict(overrides or {})
+    source = file or tier_file(str(overrides.get("tier", "desk")))
+    values = _merge(read_yaml(source), overrides)
+    try:
+        return Config.model_validate(values)
+    except ValidationError as error:
+        lines = [_explain(item, source) for item in error.errors()]
+        raise FlexbenchError("\n".join(dict.fromkeys(lines))) from None
+
+
+def read_yaml(path: Path) -> dict[str, Any]:
+    """A YAML mapping, read without running anything (safe loader)."""
+    try:
+        values = yaml.safe_load(path.read_text(encoding="utf-8"))
+    except OSError as error:
+        raise FlexbenchError(f"{path}: cannot be read ({error.strerror})") from None
+    except (yaml.YAMLError, UnicodeDecodeError) as error:
+        text = " ".join(str(error).split())
+        raise FlexbenchError(f"{path}: not valid YAML ({text})") from None
+    if not isinstance(values, dict):
+        raise FlexbenchError(f"{path}: a mapping of keys is needed, found {type(values).__name__}")
+    return values
+
+
+def parse_assignments(assignments: Iterable[str]) -> dict[str, Any]:
+    """`["train.steps=10", "methods=[flex]"]` as nested keys; values are YAML."""
+    nested: dict[str, Any] = {}
+    for text in assignments:
+        key, equals, value = text.partition("=")
+        if not equals or not key:
+            raise FlexbenchError(f"--set {text}: expected key=value, such as train.steps=100")
+        try:
+            parsed = yaml.safe_load(value)
+        except yaml.YAMLError:
+            raise FlexbenchError(f"--set {text}: the value is not valid YAML") from None
+        for part in reversed(key.split(".")):
+            parsed = {part: parsed}
+        nested = _merge(nested, parsed)
+    return nested
+
+
+def to_yaml(config: Config) -> str:
+    """The configuration, whole, as YAML."""
+    return yaml.safe_dump(config.model_dump(mode="json"), sort_keys=False, width=100)
+
+
+def json_schema() -> str:
+    """JSON schema of a complete configuration."""
+    schema = {"$schema": "https://json-schema.org/draft/2020-12/schema"}
+    return json.dumps(schema | Config.model_json_schema(), indent=2) + "\n"
+
+
+def _merge(base: Mapping[str, Any], over: Mapping[str, Any]) -> dict[str, Any]:
+    merged = dict(base)
+    for key, value in over.items():
+        old = merged.get(key)
+        both = isinstance(old, Mapping) and isinstance(value, Mapping)
+        merged[key] = _merge(old, value) if both else value
+    return merged
+
+
+def _explain(item: Any, source: Path) -> str:
+    """One line for one pydantic error: file, key, what is wrong, what is allowed."""
+    location = [str(part) for part in item["loc"]]
+    if location[:1] == ["tasks"] and len(location) > 2:
+        del location[2]  # the tag of the discriminated union, which users never wrote
+    key = ".".join(location)
+    if item["type"] == "extra_forbidden":
+        allowed = _keys_beside(location)
+        near = difflib.get_close_matches(location[-1], allowed, n=1, cutoff=0.5)
+        hint = f"; did you mean '{near[0]}'?" if near else ""
+        return f"{source.name}: {key}: unknown key{hint} (allowed: {', '.join(allowed)})"
+    message = item["msg"].removeprefix("Value error, ")
+    found = item.get("input")
+    shown = "" if isinstance(found, dict | list) else f", found {found!r}"
+    return f"{source.name}: {key + ': ' if key else ''}{message}{shown}"
+
+
+def _keys_beside(location: list[str]) -> list[str]:
+    """The keys that may stand where the last part of `location` stands."""
+    from flexbench.config import ForecastSettings, MethodSettings, SuperResolutionSettings
+
+    if len(location) == 3 and location[0] == "tasks":
+        keys = dict.fromkeys((*SuperResolutionSettings.model_fields, *ForecastSettings.model_fields))
+        return list(keys)
+    if len(location) == 3 and location[0] == "method_settings":
+        return list(MethodSettings.model_fields)
+    model: type[BaseModel] = Config
+    for part in location[:-1]:
+        annotation = model.model_fields[part].annotation if part in model.model_fields else None
+        if not (isinstance(annotation, type) and issubclass(annotation, BaseModel)):
+            return list(model.model_fields)
+        model = annotation
+    return list(model.model_fields)
