@@ -1,0 +1,86 @@
+"""The training loss of a denoiser: what its velocity means, against what it should mean."""
+
+from collections.abc import Callable
+
+import torch
+from torch import Tensor
+from torch.nn import functional
+
+from flexbench.diffusion.parametrization import FROM_VELOCITY, noised, velocity
+from flexbench.diffusion.schedule import CosineSchedule
+from flexbench.errors import FlexbenchError
+
+# Bias of the sigmoid weighting (arXiv 2410.19324), in log-SNR.
+SIGMOID_BIAS = -1.0
+HUBER_DELTA = 1.0
+
+
+def _huber(found: Tensor, wanted: Tensor) -> Tensor:
+    return functional.huber_loss(found, wanted, reduction="none", delta=HUBER_DELTA)
+
+
+# Pointwise, before any weight and the mean.
+NORMS: dict[str, Callable[[Tensor, Tensor], Tensor]] = {
+    "l1": lambda found, wanted: (found - wanted).abs(),
+    "mse": lambda found, wanted: (found - wanted).square(),
+    "huber": _huber,
+}
+
+
+def _sigmoid_v(logsnr: Tensor) -> Tensor:
+    bias = torch.tensor(-SIGMOID_BIAS, dtype=logsnr.dtype, device=logsnr.device)
+    return 1 / (torch.exp(bias) - torch.sigmoid(-logsnr) * torch.expm1(bias))
+
+
+# The sigmoid weight of each target as a function of log-SNR. The data target has none (as in the
+# paper's code), so there the weighted and the plain loss are the same.
+SIGMOID_WEIGHTS: dict[str, Callable[[Tensor], Tensor]] = {
+    "v": _sigmoid_v,
+    "eps": lambda logsnr: torch.sigmoid(SIGMOID_BIAS - logsnr),
+    "x": torch.ones_like,
+}
+WEIGHTINGS: dict[str, dict[str, Callable[[Tensor], Tensor]]] = {
+    "none": dict.fromkeys(SIGMOID_WEIGHTS, torch.ones_like),
+    "sigmoid": SIGMOID_WEIGHTS,
+}
+
+
+def diffusion_loss(
+    velocity_fn: Callable[[Tensor, Tensor], Tensor],
+    x0: Tensor,
+    *,
+    schedule: CosineSchedule,
+    target: str = "v",
+    norm: str = "l1",
+    weighting: str = "none",
+    generator: torch.Generator,
+) -> Tensor:
+    """Mean over batch, channels and points of the (weighted) misfit: a scalar tensor.
+
+    velocity_fn: ``velocity_fn(x_t (B,...), t (B,)) -> velocity (B,...)``.
+    x0: clean, normalised data (B,...), on any device.
+    target: what is compared, "v", "eps" or "x"; always converted from the network's velocity.
+    norm: "l1", "mse" or "huber" (delta 1). weighting: "none" or "sigmoid".
+    generator: a CPU generator; t ~ U(0,1) and the noise are drawn from it on the CPU in float32,
+        t first, and moved, so they are the same on every device.
+
+    Raises FlexbenchError on an unknown target, norm or weighting.
+    """
+    _check("diffusion.target", target, FROM_VELOCITY)
+    _check("diffusion.loss", norm, NORMS)
+    _check("diffusion.weighting", weighting, WEIGHTINGS)
+    t = torch.rand(x0.shape[0], generator=generator).to(x0.device)
+    eps = torch.randn(x0.shape, generator=generator).to(device=x0.device, dtype=x0.dtype)
+    column = t.view(-1, *[1] * (x0.ndim - 1))
+    alpha, sigma = (a.to(x0.dtype) for a in schedule.alpha_sigma(column))
+
+    x_t = noised(x0, eps, alpha, sigma)
+    found = FROM_VELOCITY[target](x_t, velocity_fn(x_t, t), alpha, sigma)
+    wanted = {"v": velocity(x0, eps, alpha, sigma), "eps": eps, "x": x0}[target]
+    weight = WEIGHTINGS[weighting][target](schedule.logsnr(column))
+    return (weight.to(x0.dtype) * NORMS[norm](found, wanted)).mean()
+
+
+def _check(key: str, value: str, allowed: dict) -> None:
+    if value not in allowed:
+        raise FlexbenchError(f"{key}: found {value!r}, allowed: {', '.join(sorted(allowed))}")

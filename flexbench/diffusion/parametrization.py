@@ -1,0 +1,60 @@
+"""Three ways to say the same thing: velocity, noise, data.
+
+With ``x_t = alpha x0 + sigma eps`` and ``v = alpha eps - sigma x0``, the pair (x_t, v) is (x0, eps)
+turned by an angle, so each conversion from v is a product and a sum, without a division that
+would blow up at an end of the schedule. Networks output v; the others are targets of the loss.
+
+alpha, sigma: numbers, or tensors that broadcast against the fields.
+"""
+
+from collections.abc import Callable
+
+from torch import Tensor
+
+Scale = Tensor | float
+
+
+def noised(x0: Tensor, eps: Tensor, alpha: Scale, sigma: Scale) -> Tensor:
+    """x_t from data and noise."""
+    return alpha * x0 + sigma * eps
+
+
+def velocity(x0: Tensor, eps: Tensor, alpha: Scale, sigma: Scale) -> Tensor:
+    """v from data and noise."""
+    return alpha * eps - sigma * x0
+
+
+def data_from_velocity(x_t: Tensor, v: Tensor, alpha: Scale, sigma: Scale) -> Tensor:
+    """x0 from x_t and v."""
+    return alpha * x_t - sigma * v
+
+
+def noise_from_velocity(x_t: Tensor, v: Tensor, alpha: Scale, sigma: Scale) -> Tensor:
+    """eps from x_t and v."""
+    return sigma * x_t + alpha * v
+
+
+def velocity_from_data(x_t: Tensor, x0: Tensor, alpha: Scale, sigma: Scale) -> Tensor:
+    """v from x_t and x0; divides by sigma, so it amplifies round-off near t = 0."""
+    return (alpha * x_t - x0) / sigma
+
+
+def velocity_from_noise(x_t: Tensor, eps: Tensor, alpha: Scale, sigma: Scale) -> Tensor:
+    """v from x_t and eps; divides by alpha, so it amplifies round-off near t = 1."""
+    return (eps - sigma * x_t) / alpha
+
+
+def _same(x_t: Tensor, v: Tensor, alpha: Scale, sigma: Scale) -> Tensor:
+    return v
+
+
+FROM_VELOCITY: dict[str, Callable[[Tensor, Tensor, Scale, Scale], Tensor]] = {
+    "v": _same,
+    "eps": noise_from_velocity,
+    "x": data_from_velocity,
+}
+
+
+def convert(x_t: Tensor, v: Tensor, *, to: str, alpha: Scale, sigma: Scale) -> Tensor:
+    """The quantity `to` ("v", "eps" or "x") that velocity `v` means at `x_t`; shape of x_t."""
+    return FROM_VELOCITY[to](x_t, v, alpha, sigma)
