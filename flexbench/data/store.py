@@ -1,0 +1,270 @@
+"""Writing and reading one trajectory file.
+
+Reading is built for random patches: raw chunks, HDF5's low-level calls, and no copy besides the
+one into the caller's array.
+"""
+
+import contextlib
+import os
+import tempfile
+from collections.abc import Iterable, Iterator, Mapping
+from pathlib import Path
+from types import TracebackType
+from typing import Any, Self
+
+import h5py
+import numpy as np
+from numpy.typing import NDArray
+
+from flexbench.data import schema
+from flexbench.errors import FlexbenchError
+
+Field = NDArray[np.float32]
+
+
+def write_trajectory(
+    path: Path | str,
+    snapshots: Iterable[Field],
+    *,
+    time: NDArray[np.float64],
+    grid: int,
+    reynolds: float,
+    seed: int,
+    attributes: Mapping[str, str | int | float],
+) -> None:
+    """Write one trajectory file atomically; the same arguments give the same bytes.
+
+    snapshots: vorticity fields (grid, grid) float32, one per entry of `time`, consumed one by one.
+    time: (T,) float64, strictly increasing. attributes: provenance, kept as root attributes.
+
+    Raises FlexbenchError for a snapshot that is not finite or has another shape or dtype, for a
+    count that differs from `time`'s, and for attributes the format does not allow; then nothing
+    is left behind, and an older file of that name stays as it was.
+    """
+    path = Path(path)
+    time = np.asarray(time, dtype=schema.TIME_DTYPE)
+    root = _root_attributes(path, grid=grid, reynolds=reynolds, seed=seed, extra=attributes)
+    problems = (
+        schema.attribute_problems(root)
+        + schema.time_problems(time)
+        + schema.shape_problems((len(time), grid, grid), times=len(time), grid=grid)
+    )
+    if problems:
+        raise FlexbenchError(f"{path}: {problems[0]}")
+    with _replacing(path) as temporary, h5py.File(temporary, "w") as file:
+        for name, value in root.items():
+            file.attrs[name] = value
+        # Modification times would make two runs of the same seed differ.
+        file.create_dataset(schema.TIME, data=time, track_times=False)
+        dataset = file.create_dataset(
+            schema.FIELD,
+            shape=(len(time), grid, grid),
+            dtype=schema.FIELD_DTYPE,
+            chunks=schema.chunk_shape(grid),
+            track_times=False,
+        )
+        _write_snapshots(path, dataset, snapshots)
+
+
+def _root_attributes(
+    path: Path,
+    *,
+    grid: int,
+    reynolds: float,
+    seed: int,
+    extra: Mapping[str, str | int | float],
+) -> dict[str, Any]:
+    reserved = sorted(set(extra) & set(schema.REQUIRED_ATTRIBUTES))
+    if reserved:
+        raise FlexbenchError(f"{path}: attribute '{reserved[0]}' is set by the format itself")
+    return {
+        "format": schema.FORMAT,
+        "format_version": schema.FORMAT_VERSION,
+        "grid": int(grid),
+        "reynolds": float(reynolds),
+        "seed": int(seed),
+        **{name: extra[name] for name in sorted(extra)},
+    }
+
+
+def _write_snapshots(path: Path, dataset: h5py.Dataset, snapshots: Iterable[Field]) -> None:
+    expected = dataset.shape[1:]
+    count = 0
+    for index, snapshot in enumerate(snapshots):
+        if index == dataset.shape[0]:
+            raise FlexbenchError(f"{path}: more snapshots than times ({dataset.shape[0]})")
+        if snapshot.shape != expected or snapshot.dtype != schema.FIELD_DTYPE:
+            raise FlexbenchError(
+                f"{path}: snapshot {index} is {snapshot.dtype} of shape {snapshot.shape}; "
+                f"allowed: float32 of shape {expected}"
+            )
+        if not np.isfinite(snapshot).all():
+            raise FlexbenchError(f"{path}: snapshot {index} holds a value that is not finite")
+        dataset[index] = snapshot
+        count = index + 1
+    if count != dataset.shape[0]:
+        raise FlexbenchError(f"{path}: {count} snapshots for {dataset.shape[0]} times")
+
+
+@contextlib.contextmanager
+def _replacing(path: Path) -> Iterator[Path]:
+    """A temporary file beside `path` that takes its place when the block ends well."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    handle, name = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.", suffix=".part")
+    os.close(handle)
+    temporary = Path(name)
+    try:
+        yield temporary
+        # mkstemp's files are private; a result is as readable as any other file of the user.
+        umask = os.umask(0)
+        os.umask(umask)
+        temporary.chmod(0o666 & ~umask)
+        with temporary.open("rb") as file:
+            os.fsync(file.fileno())
+        temporary.replace(path)
+    finally:
+        temporary.unlink(missing_ok=True)
+
+
+class Trajectory:
+    """Read-only view of one trajectory file.
+
+    Attributes: path, reynolds, seed, time (T,) float64, grid, shape (T, H, W), attributes (all of
+    the root's). The file is opened when it is first read, once per process, so a Trajectory may
+    be pickled or carried over a fork. Raises FlexbenchError where the file is missing,
+    truncated, or not in the format.
+    """
+
+    def __init__(self, path: Path | str):
+        self.path = Path(path)
+        self._file: h5py.File | None = None
+        self._process = -1
+        with self._opened() as file:
+            self.attributes = {name: schema.plain(value) for name, value in file.attrs.items()}
+            problems = schema.attribute_problems(self.attributes)
+            self._refuse(problems)
+            for name in (schema.TIME, schema.FIELD):
+                if not isinstance(file.get(name), h5py.Dataset):
+                    self._refuse([f"dataset '{name}' is missing"])
+            self.time: NDArray[np.float64] = file[schema.TIME][()]
+            self._refuse(schema.time_problems(np.asarray(self.time)))
+            dataset = file[schema.FIELD]
+            self.grid: int = self.attributes["grid"]
+            self._refuse(schema.shape_problems(dataset.shape, times=len(self.time), grid=self.grid))
+            if dataset.dtype != schema.FIELD_DTYPE:
+                self._refuse([f"dataset '{schema.FIELD}' is {dataset.dtype}; allowed: float32"])
+            self.shape: tuple[int, int, int] = dataset.shape
+        self.reynolds: float = self.attributes["reynolds"]
+        self.seed: int = self.attributes["seed"]
+
+    def _refuse(self, problems: list[str]) -> None:
+        if problems:
+            raise FlexbenchError(f"{self.path}: {problems[0]}")
+
+    def _opened(self) -> h5py.File:
+        if not self.path.is_file():
+            raise FlexbenchError(f"{self.path}: no such trajectory file")
+        try:
+            # Files are never changed once written, so locks would only hurt network file systems.
+            return h5py.File(self.path, "r", locking=False)
+        except OSError as error:
+            reason = "truncated" if "truncated" in str(error) else "not a readable HDF5 file"
+            raise FlexbenchError(
+                f"{self.path}: {reason} ({self.path.stat().st_size} bytes); write it again"
+            ) from error
+
+    def _connect(self) -> None:
+        """Open the file in this process, and forget a handle that came over a fork."""
+        self._file = self._opened()
+        self._process = os.getpid()
+        dataset = self._file[schema.FIELD].id
+        self._dataset = dataset
+        self._space = dataset.get_space()
+
+    def close(self) -> None:
+        """Close the file; the next read opens it again."""
+        if self._file is not None and self._process == os.getpid():
+            self._file.close()
+        self._file = None
+        self._process = -1
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        value: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        self.close()
+
+    def __getstate__(self) -> dict[str, Any]:
+        hidden = ("_dataset", "_space")
+        state = {name: value for name, value in self.__dict__.items() if name not in hidden}
+        return state | {"_file": None, "_process": -1}
+
+    def snapshot(self, index: int) -> Field:
+        """Snapshot `index` (0 <= index < T) as (H, W) float32."""
+        return self.read(index, count=1, stride=1, y=0, x=0, height=self.grid, width=self.grid)[0]
+
+    def read(
+        self,
+        first: int,
+        *,
+        count: int,
+        stride: int,
+        y: int,
+        x: int,
+        height: int,
+        width: int,
+        out: Field | None = None,
+    ) -> Field:
+        """Snapshots first, first + stride, ... of a rectangle, as (count, height, width) float32.
+
+        The rectangle starts at row y and column x and wraps around the periodic domain, so y and
+        x may be any integers; it may not be larger than the domain. out: a C-contiguous float32
+        array of that shape to fill.
+        """
+        last = first + (count - 1) * stride
+        if count < 1 or stride < 1 or first < 0 or last >= self.shape[0]:
+            raise FlexbenchError(
+                f"{self.path}: asked for snapshots {first} to {last}; "
+                f"allowed: 0 to {self.shape[0] - 1}"
+            )
+        if not (0 < height <= self.grid and 0 < width <= self.grid):
+            raise FlexbenchError(
+                f"{self.path}: asked for {height} x {width} points; "
+                f"allowed: up to {self.grid} x {self.grid}"
+            )
+        if self._process != os.getpid():
+            self._connect()
+        field = np.empty((count, height, width), dtype=np.float32) if out is None else out
+        rows = _pieces(y, height, self.grid)
+        columns = _pieces(x, width, self.grid)
+        for source_y, target_y, rows_read in rows:
+            for source_x, target_x, columns_read in columns:
+                size = (count, rows_read, columns_read)
+                self._space.select_hyperslab(
+                    (first, source_y, source_x), size, stride=(stride, 1, 1)
+                )
+                memory = h5py.h5s.create_simple(field.shape)
+                memory.select_hyperslab((0, target_y, target_x), size)
+                self._read(memory, field)
+        return field
+
+    def _read(self, memory: h5py.h5s.SpaceID, field: Field) -> None:
+        try:
+            self._dataset.read(memory, self._space, field, h5py.h5t.NATIVE_FLOAT)
+        except OSError as error:
+            raise FlexbenchError(f"{self.path}: cannot be read ({error})") from error
+
+
+def _pieces(start: int, size: int, period: int) -> list[tuple[int, int, int]]:
+    """(source, target, length) of the one or two runs that cover `size` periodic points."""
+    start %= period
+    head = min(size, period - start)
+    pieces = [(start, 0, head)]
+    if head < size:
+        pieces.append((0, head, size - head))
+    return pieces
