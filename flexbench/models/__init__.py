@@ -1,0 +1,1 @@
+"""Networks of the suite's own: FLEX and the blocks it is made of."""

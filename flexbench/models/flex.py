@@ -1,0 +1,373 @@
+"""FLEX: a U-shaped network whose bottleneck is a transformer, told of its task by an encoder.
+
+Paper: arXiv 2505.17351. Three parts: a *common encoder* sees the noisy residual and the diffusion
+time, a *task encoder* sees the condition alone, and a *decoder* joins them. The task encoder's
+features come in three ways, each a switch for ablations:
+
+    weak               added to the common encoder's activation after every block
+    strong_skip        added to the skips on their way into the decoder
+    strong_bottleneck  added to the decoder's bottleneck map
+
+Letters: B batch (of conditions), M members, C channels of the field, Cc of the condition, P patch,
+L levels, c0 ... c(L-1) channels per level, E = c(L-1) embedding width, N = 1 + (P / 2^L)^2 tokens.
+"""
+
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from itertools import repeat
+from typing import Literal, get_args
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
+
+from flexbench.errors import FlexbenchError
+from flexbench.models.convblocks import ConvOptions, Padding, ResBlock, conv3x3, group_norm
+from flexbench.models.embeddings import EmbeddingMLP, TimeEmbedding
+from flexbench.models.transformer import LatentDecoder, LatentEncoder
+from flexbench.spec import ProblemSpec
+
+TASKS = ("superres", "forecast")
+
+Skips = Literal["all", "convolutional", "none"]
+
+
+@dataclass(frozen=True, kw_only=True)
+class Size:
+    """A named size: channels and ResBlocks per level, transformer depth (odd) and heads.
+
+    group_width: fewest channels in a normalisation group (1 gives 32 groups at every published
+    width; the narrow sizes need more, see `convblocks.group_count`).
+    """
+
+    channels: tuple[int, ...]
+    blocks: tuple[int, ...]
+    depth: int
+    heads: int
+    group_width: int = 1
+
+    def __post_init__(self) -> None:
+        if len(self.channels) != len(self.blocks) or not self.channels or min(self.blocks) < 1:
+            raise FlexbenchError(
+                f"flex size: channels {list(self.channels)} and blocks {list(self.blocks)} "
+                "must be lists of one length, with one block or more per level"
+            )
+        if self.depth < 1 or self.depth % 2 == 0:
+            raise FlexbenchError(f"flex size: depth is {self.depth}; it must be odd")
+        if self.heads < 1 or self.embedding % self.heads:
+            raise FlexbenchError(
+                f"flex size: heads is {self.heads}; it must divide the width {self.embedding}"
+            )
+
+    @property
+    def embedding(self) -> int:
+        """E, the width of the bottleneck."""
+        return self.channels[-1]
+
+    @property
+    def features(self) -> int:
+        """Feature maps an encoder returns: the stem's, and one per block."""
+        return 1 + sum(count + 1 for count in self.blocks)
+
+
+SIZES = {
+    "XXS": Size(channels=(8, 12, 16), blocks=(1, 1, 1), depth=3, heads=2, group_width=4),
+    "XS": Size(channels=(16, 24, 48), blocks=(1, 1, 1), depth=7, heads=4, group_width=4),
+    "S": Size(channels=(64, 128, 128, 256), blocks=(2, 3, 3, 3), depth=13, heads=4),
+    "M": Size(channels=(64, 128, 256, 512), blocks=(2, 3, 3, 4), depth=13, heads=8),
+    "L": Size(channels=(128, 256, 512, 1152), blocks=(2, 3, 3, 3), depth=21, heads=16),
+}
+
+
+def add_feature(x: Tensor, feature: Tensor | None) -> Tensor:
+    """x (B*M, c, H, W) + feature (B, c, H, W) or (B*M, c, H, W): all members of a condition share it.
+
+    Members of one condition stand next to each other in x. None adds nothing.
+    """
+    if feature is None:
+        return x
+    if feature.shape[0] == x.shape[0]:
+        return x + feature
+    members = x.unflatten(0, (feature.shape[0], -1))  # (B, M, c, H, W)
+    return (members + feature[:, None]).flatten(0, 1)  # (B*M, c, H, W)
+
+
+class ConvEncoder(nn.Module):
+    """The convolutional half of both encoders: (B, inputs, P, P) -> every feature, finest first.
+
+    Feature 0 is the stem's; then each level's ResBlocks and its *down* block. The last feature is
+    the bottleneck map (B, E, P / 2^L, P / 2^L).
+    """
+
+    def __init__(self, inputs: int, size: Size, options: ConvOptions) -> None:
+        super().__init__()
+        width = size.channels[0]
+        self.stem = conv3x3(inputs, width, options)
+        self.blocks = nn.ModuleList()
+        for channels, count in zip(size.channels, size.blocks, strict=True):
+            for _ in range(count):
+                self.blocks.append(ResBlock(width, channels, options))
+                width = channels
+            self.blocks.append(ResBlock(width, width, options, resampling="down"))
+
+    def forward(
+        self, x: Tensor, embedding: Tensor, condition: Iterable[Tensor | None] = repeat(None)
+    ) -> list[Tensor]:
+        added = iter(condition)
+        x = add_feature(self.stem(x), next(added))  # (B, c0, P, P)
+        features = [x]
+        for block in self.blocks:
+            x = add_feature(block(x, embedding), next(added))  # (B, ci, P / 2^i, P / 2^i)
+            features.append(x)
+        return features
+
+
+class ConvDecoder(nn.Module):
+    """The convolutional half of the decoder: bottleneck (B, E, P / 2^L, P / 2^L) -> (B, c0, P, P).
+
+    With `skips` every block joins a feature of the encoder, last first; without, only the first
+    block does, at the bottleneck's own resolution.
+    """
+
+    def __init__(self, size: Size, options: ConvOptions, *, skips: bool) -> None:
+        super().__init__()
+        self.skips = skips
+        joined = [size.channels[0]]  # channels of the encoder's features but the last
+        for channels, count in zip(size.channels, size.blocks, strict=True):
+            joined += [channels] * (count + 1)
+        joined.pop()
+        width = size.embedding
+        self.bottom = ResBlock(2 * width, width, options, resampling="up")
+        self.levels = nn.ModuleList()
+        self.ups = nn.ModuleList()
+        for level in reversed(range(len(size.channels))):
+            blocks = nn.ModuleList()
+            for _ in range(size.blocks[level] + 1):
+                extra = joined.pop() if skips else 0
+                blocks.append(ResBlock(width + extra, size.channels[level], options))
+                width = size.channels[level]
+            self.levels.append(blocks)
+            if level > 0:
+                self.ups.append(ResBlock(width, width, options, resampling="up"))
+
+    def forward(self, x: Tensor, embedding: Tensor, skips: Iterator[Tensor]) -> Tensor:
+        joined = torch.cat([x, next(skips)], dim=1)  # (B, 2E, P / 2^L, P / 2^L)
+        x = self.bottom(joined, embedding)  # (B, E, P / 2^(L-1), P / 2^(L-1))
+        for number, blocks in enumerate(self.levels):
+            for block in blocks:
+                if self.skips:
+                    x = torch.cat([x, next(skips)], dim=1)  # (B, c + c_skip, P / 2^i, P / 2^i)
+                x = block(x, embedding)  # (B, ci, P / 2^i, P / 2^i)
+            if number < len(self.ups):
+                x = self.ups[number](x, embedding)  # (B, ci, P / 2^(i-1), P / 2^(i-1))
+        return x
+
+
+class TaskEncoder(nn.Module):
+    """Condition (B, Cc, P, P) and flow (B, 1) -> features, finest first, bottleneck map last."""
+
+    def __init__(self, inputs: int, size: Size, options: ConvOptions) -> None:
+        super().__init__()
+        self.flow = EmbeddingMLP(1, size.embedding)
+        self.conv = ConvEncoder(inputs, size, options)
+
+    def forward(self, condition: Tensor, flow: Tensor) -> list[Tensor]:
+        return self.conv(condition, self.flow(flow))
+
+
+class CommonEncoder(nn.Module):
+    """Noisy residual, diffusion time and flow -> features, tokens and long skips.
+
+    features: (B, c, H, W) each, finest first; tokens: (B, N, E), empty without a transformer.
+    """
+
+    def __init__(
+        self, inputs: int, size: Size, options: ConvOptions, *, side: int, transformer: bool
+    ) -> None:
+        super().__init__()
+        width = size.embedding
+        self.time = TimeEmbedding(width)
+        self.flow = EmbeddingMLP(1, width)
+        self.conv = ConvEncoder(inputs, size, options)
+        self.latent = (
+            LatentEncoder(width, side=side, depth=size.depth, heads=size.heads)
+            if transformer
+            else None
+        )
+
+    def forward(
+        self, noisy: Tensor, t: Tensor, flow: Tensor, condition: Iterable[Tensor | None]
+    ) -> tuple[list[Tensor], Tensor | None, list[Tensor]]:
+        embedding = self.time(t) + self.flow(flow)  # (B, E)
+        features = self.conv(noisy, embedding, condition)
+        if self.latent is None:
+            return features, None, []
+        tokens, long_skips = self.latent(features[-1], embedding)  # (B, N, E)
+        return features, tokens, long_skips
+
+
+class Decoder(nn.Module):
+    """What the common encoder returned, and the condition's features -> field (B, C, P, P)."""
+
+    def __init__(
+        self, outputs: int, size: Size, options: ConvOptions, *, transformer: bool, skips: Skips
+    ) -> None:
+        super().__init__()
+        width = size.embedding
+        self.time = TimeEmbedding(width)
+        self.flow = EmbeddingMLP(1, width)
+        self.latent = (
+            LatentDecoder(width, depth=size.depth, heads=size.heads, long_skips=skips == "all")
+            if transformer
+            else None
+        )
+        self.conv = ConvDecoder(size, options, skips=skips != "none")
+        self.norm = group_norm(size.channels[0], options)
+        self.head = conv3x3(size.channels[0], outputs, options, zero=True)
+
+    def forward(
+        self,
+        encoder_output: tuple[list[Tensor], Tensor | None, list[Tensor]],
+        t: Tensor,
+        flow: Tensor,
+        *,
+        bottleneck_condition: Tensor | None,
+        skip_condition: Sequence[Tensor | None],
+    ) -> Tensor:
+        features, tokens, long_skips = encoder_output
+        embedding = self.time(t) + self.flow(flow)  # (B, E)
+        x = features[-1]  # (B, E, P / 2^L, P / 2^L)
+        if self.latent is not None and tokens is not None:
+            tokens = self.latent(tokens, long_skips, embedding)  # (B, N, E)
+            x = tokens[:, 1:].transpose(1, 2).unflatten(2, x.shape[2:])  # (B, E, H, W)
+        x = add_feature(x, bottleneck_condition)  # (B, E, P / 2^L, P / 2^L)
+        skips = map(add_feature, reversed(features), reversed(skip_condition))
+        x = self.conv(x, embedding, skips)  # (B, c0, P, P)
+        return self.head(F.silu(self.norm(x)))  # (B, C, P, P)
+
+
+class Flex(nn.Module):
+    """The network: one common encoder and decoder, and a task encoder for each task.
+
+    tasks: task -> channels of its condition. `encode` and `forward` take the task's name; a
+    network of a single task needs none.
+    """
+
+    def __init__(
+        self,
+        tasks: Mapping[str, int],
+        *,
+        size: Size,
+        patch: int,
+        field_channels: int = 1,
+        weak: bool = True,
+        strong_skip: bool = True,
+        strong_bottleneck: bool = True,
+        transformer: bool = True,
+        skips: Skips = "all",
+        dropout: float = 0.0,
+        padding: Padding = "zeros",
+    ) -> None:
+        super().__init__()
+        if not (weak or strong_skip or strong_bottleneck):
+            raise FlexbenchError(
+                "flex: weak, strong_skip and strong_bottleneck are all off, so nothing "
+                "would tell the network its condition; allowed: at least one on"
+            )
+        stride = 2 ** len(size.channels)
+        if patch % stride or patch < stride:
+            raise FlexbenchError(f"flex: patch is {patch}; allowed: multiples of {stride}")
+        self.size, self.patch = size, patch
+        self.weak, self.strong_skip, self.strong_bottleneck = weak, strong_skip, strong_bottleneck
+        options = ConvOptions(
+            embedding=size.embedding,
+            group_width=size.group_width,
+            dropout=dropout,
+            padding=padding,
+        )
+        self.encoder = CommonEncoder(
+            field_channels, size, options, side=patch // stride, transformer=transformer
+        )
+        self.task_encoders = nn.ModuleDict(
+            {name: TaskEncoder(channels, size, options) for name, channels in tasks.items()}
+        )
+        self.decoder = Decoder(field_channels, size, options, transformer=transformer, skips=skips)
+
+    def encode(self, condition: Tensor, flow: Tensor, task: str | None = None) -> list[Tensor]:
+        """Features of the condition (B, Cc, P, P) and flow (B, 1), finest first."""
+        if task is None:
+            if len(self.task_encoders) != 1:
+                raise ValueError(f"this network has several tasks: {', '.join(self.task_encoders)}")
+            task = next(iter(self.task_encoders))
+        features: list[Tensor] = self.task_encoders[task](condition, flow)
+        return features
+
+    def denoise(self, noisy: Tensor, t: Tensor, flow: Tensor, encoded: list[Tensor]) -> Tensor:
+        """Velocity (B*M, C, P, P) of noisy (B*M, C, P, P) at time t (B*M,) and flow (B*M, 1).
+
+        `encoded` may hold B*M rows, or B: then M neighbours in `noisy` share a condition.
+        """
+        if noisy.shape[-2:] != (self.patch, self.patch):
+            raise ValueError(f"fields must be {self.patch} x {self.patch}, got {noisy.shape}")
+        nothing: list[Tensor | None] = [None] * self.size.features
+        encoder_output = self.encoder(noisy, t, flow, encoded if self.weak else nothing)
+        return self.decoder(
+            encoder_output,
+            t,
+            flow,
+            bottleneck_condition=encoded[-1] if self.strong_bottleneck else None,
+            skip_condition=encoded if self.strong_skip else nothing,
+        )  # (B*M, C, P, P)
+
+    def forward(
+        self,
+        noisy: Tensor,
+        t: Tensor,
+        flow: Tensor,
+        condition: Tensor,
+        task: str | None = None,
+    ) -> Tensor:
+        """Velocity (B, C, P, P): encode, then denoise."""
+        return self.denoise(noisy, t, flow, self.encode(condition, flow, task))
+
+
+def build(
+    problem: ProblemSpec,
+    *,
+    size: str = "XS",
+    weak: bool = True,
+    strong_skip: bool = True,
+    strong_bottleneck: bool = True,
+    transformer: bool = True,
+    skips: Skips = "all",
+    dropout: float = 0.0,
+    padding: Padding = "zeros",
+) -> Flex:
+    """FLEX for one task, on the official layout unless switches say otherwise.
+
+    size: a key of `SIZES`. transformer: off, the bottleneck map goes straight to the decoder.
+    skips: "all"; "convolutional" (no long skips between transformer blocks); "none" (nor any
+    above the bottleneck: `strong_skip` then acts at the bottleneck only).
+    Raises FlexbenchError for a value that is not allowed.
+    """
+    choices = {"size": (size, tuple(SIZES)), "skips": (skips, get_args(Skips))}
+    choices["padding"] = (padding, get_args(Padding))
+    choices["task"] = (problem.task, TASKS)
+    for option, (value, allowed) in choices.items():
+        if value not in allowed:
+            raise FlexbenchError(f"flex: {option} is {value!r}; allowed: {', '.join(allowed)}")
+    if not 0 <= dropout < 1:
+        raise FlexbenchError(f"flex: dropout is {dropout}; allowed: from 0 to below 1")
+    return Flex(
+        {problem.task: problem.condition_channels},
+        size=SIZES[size],
+        patch=problem.patch,
+        field_channels=problem.field_channels,
+        weak=weak,
+        strong_skip=strong_skip,
+        strong_bottleneck=strong_bottleneck,
+        transformer=transformer,
+        skips=skips,
+        dropout=dropout,
+        padding=padding,
+    )
