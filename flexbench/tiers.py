@@ -30,7 +30,7 @@ def load_config(
     file: a resolved configuration to start from; without it, the tier's own YAML.
     Raises FlexbenchError with one line for every key that is wrong.
     """
-    overrides = dict(overrides or {})
+    overrides = _restore_null(dict(overrides or {}))
     source = file or tier_file(str(overrides.get("tier", "desk")))
     values = _merge(read_yaml(source), overrides)
     try:
@@ -89,6 +89,13 @@ def _merge(base: Mapping[str, Any], over: Mapping[str, Any]) -> dict[str, Any]:
         both = isinstance(old, Mapping) and isinstance(value, Mapping)
         merged[key] = _merge(old, value) if both else value
     return merged
+
+
+def _restore_null(value: Any) -> Any:
+    """Snakemake hands `--config a=null` over as the word; no key here takes that word as text."""
+    if isinstance(value, Mapping):
+        return {key: _restore_null(item) for key, item in value.items()}
+    return None if value == "null" else value
 
 
 def _explain(item: Any, source: Path) -> str:

@@ -1,0 +1,212 @@
+"""What the Snakefile asks: which jobs a configuration stands for, and what each depends on.
+
+Pure functions of the configuration and the source tree; torch is never imported, because a
+Snakefile is read again in every job.
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from functools import cached_property
+from pathlib import Path
+from typing import Any
+
+from flexbench import registry
+from flexbench.config import Config, SplitSettings, TaskSettings
+from flexbench.errors import FlexbenchError
+from flexbench.paths import Layout
+from flexbench.provenance import code_digest
+from flexbench.tiers import load_config, to_yaml
+
+SPLITS = ("train", "validation", "test")
+
+# Keys that say how fast or how often something happens, not what comes out.
+PACE = {"solver": {"checkpoint_seconds"}, "train": {"checkpoint_seconds", "log_every"}}
+
+
+@dataclass(frozen=True)
+class Job:
+    """One file of samples to be made: a method on a task, with one training seed."""
+
+    task: str
+    method: str
+    seed: int
+
+
+class Graph:
+    """The jobs of one configuration, with the slice and the code digest of each."""
+
+    def __init__(self, config: Config):
+        self.config = config
+        self.layout = Layout(Path(config.root), config.tier)
+        for name in config.methods:
+            self.network_file(name)  # a method without a file is an error before any work
+
+    @classmethod
+    def from_overrides(cls, overrides: Mapping[str, Any]) -> "Graph":
+        """The graph that `snakemake --config …` asks for."""
+        return cls(load_config(overrides))
+
+    # --- which jobs there are -------------------------------------------------------------
+
+    def split(self, name: str) -> SplitSettings:
+        settings: SplitSettings = getattr(self.config.splits, name)
+        return settings
+
+    def stems(self, *splits: str) -> list[str]:
+        """Names of the trajectories of these splits (all of them without arguments)."""
+        return [
+            trajectory_stem(reynolds, seed)
+            for split in splits or SPLITS
+            for reynolds in self.split(split).reynolds
+            for seed in self.split(split).seeds
+        ]
+
+    @cached_property
+    def jobs(self) -> list[Job]:
+        """Every (task, method, training seed); methods that cannot do a task's kind are left out."""
+        jobs = [
+            Job(task, method, seed)
+            for task, settings in self.config.tasks.items()
+            for method in self.config.methods_of(task)
+            if settings.kind in self.tasks_of(method)
+            for seed in self._seeds(method)
+        ]
+        if not jobs:
+            raise FlexbenchError(
+                f"methods: none of {', '.join(self.config.methods)} runs any of the tasks "
+                f"{', '.join(self.config.tasks)}"
+            )
+        return jobs
+
+    def _seeds(self, method: str) -> list[int]:
+        """A formula learns nothing: it runs once, under the first training seed's name."""
+        seeds = self.config.training_seeds
+        return seeds[:1] if self.is_formula(method) else seeds
+
+    def jobs_of(self, task: str) -> list[Job]:
+        return [job for job in self.jobs if job.task == task]
+
+    @property
+    def tasks(self) -> list[str]:
+        """The tasks that at least one method runs."""
+        return [task for task in self.config.tasks if self.jobs_of(task)]
+
+    def trained_jobs(self, task: str) -> list[Job]:
+        return [job for job in self.jobs_of(task) if not self.is_formula(job.method)]
+
+    def task_settings(self, task: str) -> TaskSettings:
+        """The settings of a task; FlexbenchError names the tasks that exist."""
+        if task not in self.config.tasks:
+            known = ", ".join(self.config.tasks)
+            raise FlexbenchError(f"task '{task}' is not in the configuration; allowed: {known}")
+        return self.config.tasks[task]
+
+    def require(self, task: str, method: str) -> None:
+        """FlexbenchError unless this method runs on this task."""
+        kind = self.task_settings(task).kind
+        if kind not in self.tasks_of(method):
+            raise FlexbenchError(
+                f"method '{method}' cannot run on task '{task}' ({kind}); "
+                f"it does: {', '.join(self.tasks_of(method))}"
+            )
+
+    # --- what a method is -----------------------------------------------------------------
+
+    def network_file(self, method: str) -> Path:
+        network = self.config.method(method).network or method
+        return registry.find(network, self.config.baseline_folders)
+
+    def is_formula(self, method: str) -> bool:
+        return registry.is_formula(self.network_file(method))
+
+    def tasks_of(self, method: str) -> tuple[str, ...]:
+        return registry.tasks_of(self.network_file(method))
+
+    def weights(self, task: str, method: str, seed: int | str) -> list[Path]:
+        """The checkpoint that a method samples from; a formula has none."""
+        return [] if self.is_formula(method) else [self.layout.checkpoint(task, method, seed)]
+
+    def launcher(self, method: str) -> str:
+        """How `flexbench train` starts: alone, or once per GPU under torchrun."""
+        processes = self.config.train_settings(method).processes
+        if processes == 1:
+            return "flexbench"
+        return f"torchrun --standalone --nproc-per-node {processes} -m flexbench"
+
+    @property
+    def text(self) -> str:
+        """The resolved configuration, as every verb reads it."""
+        return to_yaml(self.config)
+
+    # --- what a step depends on -----------------------------------------------------------
+
+    def code(self, step: str, method: str | None = None) -> str:
+        """Digest of the code of a step (with the method's own file, where one is used)."""
+        return code_digest(f"steps.{step}", self.network_file(method) if method else None)
+
+    def simulate_slice(self, reynolds: float, seed: int) -> dict[str, Any]:
+        return self._common() | {
+            "solver": self._section("solver"),
+            "reynolds": float(reynolds),
+            "seed": int(seed),
+        }
+
+    def statistics_slice(self, task: str) -> dict[str, Any]:
+        return {
+            "task": self._task(task),
+            "interval": self.config.solver.interval,
+            "train": self.split("train").model_dump(),
+        }
+
+    def train_slice(self, task: str, method: str, seed: int) -> dict[str, Any]:
+        """Everything that decides the weights, data aside."""
+        train = self.config.train_settings(method).model_dump(exclude=PACE["train"])
+        return self._common() | {
+            "task": self._task(task),
+            "method": self._method(method),
+            "size": self.config.method(method).size or self.config.size,
+            "diffusion": self.config.diffusion.model_dump(),
+            "train": train,
+            "training_seed": int(seed),
+            "splits": {name: self.split(name).model_dump() for name in ("train", "validation")},
+        }
+
+    def sample_slice(self, task: str, method: str, seed: int) -> dict[str, Any]:
+        return self._common() | {
+            "task": self._task(task),
+            "method": self._method(method),
+            "sample": self.config.sample.model_dump(),
+            "training_seed": int(seed),
+            "test": self.split("test").model_dump(),
+        }
+
+    def score_slice(self) -> dict[str, Any]:
+        return {"bands": self.config.score.bands}
+
+    def tabulate_slice(self) -> dict[str, Any]:
+        return {
+            "score": self.config.score.model_dump(),
+            "jobs": [[job.task, job.method, job.seed] for job in self.jobs],
+        }
+
+    def figure_slice(self, task: str, name: str) -> dict[str, Any]:
+        return {"task": task, "figure": name, "methods": [job.method for job in self.jobs_of(task)]}
+
+    def _common(self) -> dict[str, Any]:
+        return {"threads": self.config.threads, "device": self.config.device}
+
+    def _section(self, name: str) -> dict[str, Any]:
+        section: dict[str, Any] = getattr(self.config, name).model_dump(exclude=PACE.get(name))
+        return section
+
+    def _task(self, task: str) -> dict[str, Any]:
+        """A task's settings without the list of methods, which decides no number."""
+        return self.config.tasks[task].model_dump(exclude={"methods"})
+
+    def _method(self, method: str) -> dict[str, Any]:
+        return self.config.method(method).model_dump(exclude={"train"})
+
+
+def trajectory_stem(reynolds: float, seed: int) -> str:
+    """The name of a trajectory's file, without its ending: re500_seed7."""
+    return f"re{reynolds:g}_seed{seed}"

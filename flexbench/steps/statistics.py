@@ -1,0 +1,19 @@
+"""Step `statistics`: the scales of a task's fields and residuals, from the training split only."""
+
+import json
+
+from flexbench.data.splits import check_leaks
+from flexbench.data.stats import compute_statistics
+from flexbench.graph import SPLITS, Graph
+from flexbench.provenance import Receipt, write_text
+
+
+def statistics_step(graph: Graph, *, task: str) -> None:
+    """Write `data/statistics_<task>.json`."""
+    settings = graph.task_settings(task)
+    receipt = Receipt("statistics", slice_=graph.statistics_slice(task))
+    paths = [graph.layout.trajectory(stem) for stem in graph.stems("train")]
+    found = compute_statistics(settings, paths)
+    output = graph.layout.statistics(task)
+    write_text(output, json.dumps(found, indent=1) + "\n")
+    receipt.write([output], inputs=paths)

@@ -1,0 +1,77 @@
+"""Code digests follow the code and nothing else; receipts say what made a file."""
+
+import json
+
+import pytest
+
+from flexbench import provenance
+from flexbench.provenance import Receipt, code_digest, digest_of, file_digest, read_receipt
+
+
+def digest(path):
+    for cached in (provenance._closure, provenance._imports, provenance._parse):
+        cached.cache_clear()
+    provenance._tree_without_docstrings.cache_clear()
+    code_digest.cache_clear()
+    return code_digest("steps.score", path)
+
+
+@pytest.fixture
+def source(tmp_path):
+    path = tmp_path / "mine.py"
+    path.write_text('"""A network."""\n\ndef build():\n    """Builds."""\n    return 1\n')
+    return path
+
+
+def test_comments_and_docstrings_do_not_count(source):
+    before = digest(source)
+    source.write_text('"""Another text."""\n# why\ndef build():\n    """No."""\n    return 1\n')
+    assert digest(source) == before
+
+
+def test_a_changed_value_counts(source):
+    before = digest(source)
+    source.write_text(source.read_text().replace("return 1", "return 2"))
+    assert digest(source) != before
+
+
+def test_an_import_of_the_package_counts(source):
+    before = digest(source)
+    source.write_text("from flexbench.diffusion import sampler\n" + source.read_text())
+    assert digest(source) != before
+    names = {path.name for path in provenance._closure(source)}
+    assert {"mine.py", "sampler.py", "schedule.py"} <= names
+
+
+def test_scoring_does_not_depend_on_networks():
+    names = {str(p) for p in provenance._closure(provenance._source_of("flexbench.steps.score"))}
+    assert not any("/models/" in name or "/training/" in name for name in names)
+    assert any("/metrics/" in name for name in names)
+
+
+def test_a_receipt_names_bytes_slice_and_code(tmp_path):
+    output, source = tmp_path / "out" / "a.txt", tmp_path / "in.txt"
+    output.parent.mkdir()
+    output.write_text("result")
+    source.write_text("cause")
+    Receipt("score", slice_={"bands": 4}).write([output], inputs=[source], seed=7)
+    receipt = read_receipt(output)
+    assert receipt["outputs"] == {"a.txt": file_digest(output)}
+    assert receipt["inputs"] == {"../in.txt": file_digest(source)}
+    assert receipt["slice_digest"] == digest_of({"bands": 4})
+    assert receipt["facts"] == {"seed": 7}
+    assert receipt["seconds"] >= 0
+    assert json.loads(json.dumps(receipt)) == receipt
+
+
+def test_no_receipt_is_an_empty_one(tmp_path):
+    assert read_receipt(tmp_path / "nothing") == {}
+
+
+def test_text_is_written_whole_or_not_at_all(tmp_path):
+    path = tmp_path / "a.txt"
+    provenance.write_text(path, "old")
+    with pytest.raises(TypeError):
+        provenance.write_text(path, b"bytes")
+    assert path.read_text() == "old"
+    assert [p.name for p in tmp_path.iterdir()] == ["a.txt"]

@@ -1,0 +1,44 @@
+# Training, and the ensembles of what was trained (or of a formula, which needs no training).
+
+
+rule train:
+    input:
+        config=ancient(layout.config),
+        statistics=layout.statistics("{task}"),
+        data=[layout.trajectory(stem) for stem in graph.stems("train", "validation")],
+    output:
+        weights=layout.checkpoint("{task}", "{method}", "{seed}"),
+        curve=layout.training_log("{task}", "{method}", "{seed}"),
+    params:
+        slice=lambda wildcards: graph.train_slice(wildcards.task, wildcards.method, wildcards.seed),
+        code=lambda wildcards: graph.code("train", wildcards.method),
+        launch=lambda wildcards: graph.launcher(wildcards.method),
+    threads: graph.config.threads
+    log:
+        layout.log("train", "{task}", "{method}", "seed{seed}"),
+    benchmark:
+        layout.benchmark("train", "{task}", "{method}", "seed{seed}")
+    shell:
+        "{params.launch} train {wildcards.task} {wildcards.method} --seed {wildcards.seed}"
+        " --config {input.config} --log {log}"
+
+
+rule sample:
+    input:
+        config=ancient(layout.config),
+        statistics=layout.statistics("{task}"),
+        data=[layout.trajectory(stem) for stem in graph.stems("test")],
+        weights=lambda wildcards: graph.weights(wildcards.task, wildcards.method, wildcards.seed),
+    output:
+        layout.samples("{task}", "{method}", "{seed}"),
+    params:
+        slice=lambda wildcards: graph.sample_slice(wildcards.task, wildcards.method, wildcards.seed),
+        code=lambda wildcards: graph.code("sample", wildcards.method),
+    threads: graph.config.threads
+    log:
+        layout.log("sample", "{task}", "{method}", "seed{seed}"),
+    benchmark:
+        layout.benchmark("sample", "{task}", "{method}", "seed{seed}")
+    shell:
+        "flexbench sample {wildcards.task} {wildcards.method} --seed {wildcards.seed}"
+        " --config {input.config} --log {log}"
