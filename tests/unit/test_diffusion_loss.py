@@ -1,0 +1,123 @@
+"""The training loss against loops written out, and against its analytic minimiser."""
+
+import math
+
+import pytest
+import torch
+
+from flexbench.diffusion import CosineSchedule, diffusion_loss
+from flexbench.errors import FlexbenchError
+from flexbench.seeding import generator
+
+SCHEDULE = CosineSchedule(1.0)
+
+
+def _call(velocity, x0, **options):
+    options = {"schedule": SCHEDULE, "generator": generator(0, "loss")} | options
+    return diffusion_loss(velocity, x0, **options)
+
+
+def _pointwise(norm, misfit):
+    if norm == "l1":
+        return abs(misfit)
+    if norm == "mse":
+        return misfit * misfit
+    return 0.5 * misfit**2 if abs(misfit) < 1 else abs(misfit) - 0.5
+
+
+def _weight(weighting, target, logsnr):
+    if weighting == "none" or target == "x":
+        return 1.0
+    if target == "eps":
+        return 1 / (1 + math.exp(logsnr + 1))
+    return 1 / (math.e - (math.e - 1) / (1 + math.exp(logsnr)))
+
+
+@pytest.mark.parametrize("shift", [1.0, 16.0])
+@pytest.mark.parametrize("target", ["v", "eps", "x"])
+@pytest.mark.parametrize("norm", ["l1", "mse", "huber"])
+@pytest.mark.parametrize("weighting", ["none", "sigmoid"])
+def test_against_scalar_loops(shift, target, norm, weighting):
+    x0 = torch.randn(3, 2, 2, 2, generator=generator(1, "x0"))
+    stream = generator(0, "loss")
+    t = torch.rand(3, generator=stream)
+    eps = torch.randn(x0.shape, generator=stream)
+
+    def network(x_t, time):
+        return 0.3 * x_t - time.view(-1, 1, 1, 1)
+
+    total = 0.0
+    for b in range(3):
+        logsnr = -2 * math.log(shift * math.tan(_angle(t[b].item())))
+        alpha, sigma = (1 + math.exp(-logsnr)) ** -0.5, (1 + math.exp(logsnr)) ** -0.5
+        for data, noise in zip(x0[b].flatten().tolist(), eps[b].flatten().tolist(), strict=True):
+            x_t = alpha * data + sigma * noise
+            v = 0.3 * x_t - t[b].item()
+            found = {"v": v, "eps": sigma * x_t + alpha * v, "x": alpha * x_t - sigma * v}[target]
+            wanted = {"v": alpha * noise - sigma * data, "eps": noise, "x": data}[target]
+            total += _weight(weighting, target, logsnr) * _pointwise(norm, found - wanted)
+    loss = _call(
+        network,
+        x0,
+        schedule=CosineSchedule(shift),
+        target=target,
+        norm=norm,
+        weighting=weighting,
+        generator=generator(0, "loss"),
+    )
+    assert loss.shape == ()
+    assert float(loss) == pytest.approx(total / x0.numel(), rel=2e-5)
+
+
+def _angle(t):
+    b = math.atan(math.exp(-10))
+    return (math.atan(math.exp(10)) - b) * t + b
+
+
+def test_sigmoid_weight_limits():
+    """1/e at infinite SNR and 1 at none, for v; sigmoid(-1) at equal shares, for eps."""
+    from flexbench.diffusion.loss import SIGMOID_WEIGHTS
+
+    found = SIGMOID_WEIGHTS["v"](torch.tensor([-200.0, 200.0], dtype=torch.float64))
+    torch.testing.assert_close(found, torch.tensor([1.0, math.exp(-1)], dtype=torch.float64))
+    half = SIGMOID_WEIGHTS["eps"](torch.tensor(0.0, dtype=torch.float64))
+    assert float(half) == pytest.approx(1 / (1 + math.e))
+
+
+def test_optimal_velocity_has_the_least_mse():
+    """On N(0, s^2) data the posterior-mean velocity reaches the analytic irreducible error."""
+    s = 0.5
+    x0 = s * torch.randn(200_000, 1, dtype=torch.float64, generator=generator(3, "data"))
+
+    def slope(t, factor=1.0):
+        alpha, sigma = SCHEDULE.alpha_sigma(t[:, None].double())
+        return factor * alpha * sigma * (1 - s * s) / (alpha**2 * s * s + sigma**2)
+
+    best = _call(lambda x, t: slope(t) * x, x0, norm="mse")
+    # E Var(v | x_t) = s^2 / (alpha^2 s^2 + sigma^2), averaged over t: the mean over a quarter
+    # turn of s^2 / (s^2 cos^2 + sin^2) is s.
+    assert float(best) == pytest.approx(s, rel=0.02)
+    for factor in (0.8, 1.2):
+        assert _call(lambda x, t, f=factor: slope(t, f) * x, x0, norm="mse") > best
+
+
+def test_same_stream_same_loss_and_gradient_flows():
+    weight = torch.tensor(0.2, requires_grad=True)
+    x0 = torch.ones(4, 1, 2, 2)
+    losses = [_call(lambda x, t: weight * x, x0) for _ in range(2)]
+    assert losses[0] == losses[1]
+    losses[0].backward()
+    assert weight.grad.abs() > 0
+
+
+@pytest.mark.parametrize(
+    ("option", "key"),
+    [
+        ("target", "diffusion.target"),
+        ("norm", "diffusion.loss"),
+        ("weighting", "diffusion.weighting"),
+    ],
+)
+def test_unknown_names_are_told(option, key):
+    with pytest.raises(FlexbenchError, match=rf"{key}: found 'nonsense', allowed: "):
+        _call(lambda x, t: x, torch.ones(1, 1), **{option: "nonsense"})
