@@ -101,7 +101,9 @@ def run(
         str | None, typer.Option(help="a Snakemake profile; default: workflow/profiles/local")
     ] = None,
     cores: Annotated[int | None, typer.Option(help="jobs at once; default: the profile's")] = None,
-    dry_run: Annotated[bool, typer.Option("--dry-run", "-n", help="only show what is to do")] = False,
+    dry_run: Annotated[
+        bool, typer.Option("--dry-run", "-n", help="only show what is to do")
+    ] = False,
     set_: Set = None,
 ) -> None:
     """Run the graph with Snakemake; the same command resumes after any kill."""
@@ -227,9 +229,7 @@ def figure(
 
 
 @app.command()
-def report(
-    tier: Tier = None, config: ConfigFile = None, set_: Set = None, log: Log = None
-) -> None:
+def report(tier: Tier = None, config: ConfigFile = None, set_: Set = None, log: Log = None) -> None:
     """Write the report: one HTML page that needs nothing else."""
     graph = _graph(tier, config, set_, log)
     from flexbench.steps.report import report_step
@@ -244,13 +244,13 @@ def methods(tier: Tier = None, set_: Set = None) -> None:
 
     graph = _graph(tier, None, set_)
     used: dict[str, list[str]] = {}
-    for name in graph.config.methods:
-        used.setdefault(graph.network_file(name).stem, []).append(name)
-    for name, path in registry.names(graph.config.baseline_folders).items():
-        kind = "formula" if registry.is_formula(path) else "network"
-        tasks = ", ".join(registry.tasks_of(path))
-        as_methods = ", ".join(used.get(path.stem, ["-"]))
-        print(f"{name:16} {kind:8} tasks: {tasks:20} methods of {graph.config.tier}: {as_methods}")
+    for method in graph.config.methods:
+        used.setdefault(graph.facts(method).name, []).append(method)
+    for name in registry.names(graph.config.baseline_folders):
+        facts = registry.facts(name, graph.config.baseline_folders)
+        kind = "formula" if facts.formula else "network"
+        as_methods = ", ".join(used.get(name, ["-"]))
+        print(f"{name:15} {kind:8} {', '.join(facts.tasks):20} {graph.config.tier}: {as_methods}")
 
 
 @app.command()
@@ -261,7 +261,7 @@ def config(
     output: Annotated[Path | None, typer.Option(help="write to this file instead")] = None,
 ) -> None:
     """Print a tier's configuration, whole and checked, as YAML."""
-    from flexbench.provenance import write_text
+    from flexbench.atomic import write_text
     from flexbench.tiers import json_schema, to_yaml
 
     text = json_schema() if schema else to_yaml(_graph(tier, None, set_).config)

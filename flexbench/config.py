@@ -107,9 +107,7 @@ class ForecastSettings(TaskBase):
     lead: PositiveFloat = Field(0.1, description="time between two snapshots of a window")
 
 
-TaskSettings = Annotated[
-    SuperResolutionSettings | ForecastSettings, Field(discriminator="kind")
-]
+TaskSettings = Annotated[SuperResolutionSettings | ForecastSettings, Field(discriminator="kind")]
 
 
 class DiffusionSettings(Settings):
@@ -122,7 +120,7 @@ class DiffusionSettings(Settings):
 
 
 class TrainSettings(Settings):
-    """How a network is trained; the same for every method unless `method_settings` says otherwise."""
+    """How networks are trained; `method_settings` may differ from it, method by method."""
 
     steps: PositiveInt = 1000
     batch: PositiveInt = Field(8, description="patches per optimiser step, over all processes")
@@ -135,9 +133,7 @@ class TrainSettings(Settings):
     clip_norm: PositiveFloat | None = 1.0
     ema: Probability = Field(0.99, description="decay of the weights' moving average; 0: off")
     dropout: Probability = 0.0
-    precision: Literal["float32", "bfloat16"] = Field(
-        "float32", description="bfloat16: autocast"
-    )
+    precision: Literal["float32", "bfloat16"] = Field("float32", description="bfloat16: autocast")
     compile: bool = Field(False, description="torch.compile (needs a C++ compiler)")
     processes: PositiveInt = Field(1, description="processes (GPUs) under torchrun")
     log_every: PositiveInt = 10
@@ -197,7 +193,9 @@ class Config(Settings):
         default_factory=list, description="further folders with network files"
     )
     device: Literal["auto", "cpu", "cuda"] = "auto"
-    threads: PositiveInt = Field(1, description="CPU threads per job (changes bits, so it is set here)")
+    threads: PositiveInt = Field(
+        1, description="CPU threads per job (changes bits, so it is set here)"
+    )
     size: Literal["XXS", "XS", "S", "M", "L"] = "XS"
     training_seeds: list[Annotated[int, Field(ge=0)]] = Field([0], min_length=1)
     methods: list[str] = Field(min_length=1)
@@ -215,7 +213,9 @@ class Config(Settings):
         grid = self.solver.grid
         for name, task in self.tasks.items():
             if task.patch > grid:
-                raise ValueError(f"tasks.{name}.patch ({task.patch}) is larger than the field ({grid})")
+                raise ValueError(
+                    f"tasks.{name}.patch ({task.patch}) is larger than the field ({grid})"
+                )
             if grid % task.patch:
                 raise ValueError(f"tasks.{name}.patch ({task.patch}) must divide the grid ({grid})")
             if isinstance(task, SuperResolutionSettings) and task.patch % task.factor:

@@ -19,7 +19,9 @@ def prepare_device(config: Config) -> "torch.device":
 
     torch.set_num_threads(config.threads)
     if config.device == "cuda" and not torch.cuda.is_available():
-        raise FlexbenchError("device: 'cuda' is asked for, but torch sees no GPU; allowed: auto, cpu")
+        raise FlexbenchError(
+            "device: 'cuda' is asked for, but torch sees no GPU; allowed: auto, cpu"
+        )
     if config.device == "cpu" or not torch.cuda.is_available():
         return torch.device("cpu")
     # Never run on a GPU so far: under torchrun every process takes the GPU of its local rank.

@@ -38,8 +38,11 @@ class Graph:
     def __init__(self, config: Config):
         self.config = config
         self.layout = Layout(Path(config.root), config.tier)
-        for name in config.methods:
-            self.network_file(name)  # a method without a file is an error before any work
+        # Read every method's file now: one that is missing or broken is an error before any work.
+        self._facts = {
+            name: registry.facts(config.method(name).network or name, config.baseline_folders)
+            for name in config.methods
+        }
 
     @classmethod
     def from_overrides(cls, overrides: Mapping[str, Any]) -> "Graph":
@@ -63,7 +66,7 @@ class Graph:
 
     @cached_property
     def jobs(self) -> list[Job]:
-        """Every (task, method, training seed); methods that cannot do a task's kind are left out."""
+        """Every (task, method, training seed), without methods that cannot do a task's kind."""
         jobs = [
             Job(task, method, seed)
             for task, settings in self.config.tasks.items()
@@ -112,15 +115,21 @@ class Graph:
 
     # --- what a method is -----------------------------------------------------------------
 
+    def facts(self, method: str) -> registry.Facts:
+        """What the method's file says of itself (kinds of task, formula or network)."""
+        if method not in self._facts:
+            known = ", ".join(self._facts)
+            raise FlexbenchError(f"method '{method}' is not in the configuration; allowed: {known}")
+        return self._facts[method]
+
     def network_file(self, method: str) -> Path:
-        network = self.config.method(method).network or method
-        return registry.find(network, self.config.baseline_folders)
+        return self.facts(method).path
 
     def is_formula(self, method: str) -> bool:
-        return registry.is_formula(self.network_file(method))
+        return self.facts(method).formula
 
     def tasks_of(self, method: str) -> tuple[str, ...]:
-        return registry.tasks_of(self.network_file(method))
+        return self.facts(method).tasks
 
     def weights(self, task: str, method: str, seed: int | str) -> list[Path]:
         """The checkpoint that a method samples from; a formula has none."""

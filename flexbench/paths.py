@@ -1,15 +1,15 @@
 """Every path under the root of data and results, shared by the rules and the command line.
 
-    <root>/<tier>/
-        config.yaml                                  the resolved configuration
-        data/re<Re>_seed<seed>.h5                    trajectories
-        data/statistics_<task>.json                  field and residual std of the training split
-        checkpoints/<task>/<method>/seed<k>.safetensors
-        samples/<task>/<method>/seed<k>.h5
-        scores/<task>/<method>/seed<k>.csv
-        tables/*.csv   figures/*.png   report.html
-        state/         restart points of unfinished work (never an output of a rule)
-        logs/  benchmarks/                           what rules print and need
+<root>/<tier>/
+    config.yaml                                  the resolved configuration
+    data/re<Re>_seed<seed>.h5                    trajectories
+    data/statistics_<task>.json                  field and residual std of the training split
+    checkpoints/<task>/<method>/seed<k>.safetensors
+    samples/<task>/<method>/seed<k>.h5
+    scores/<task>/<method>/seed<k>.csv
+    tables/*.csv   figures/*.png   report.html
+    state/         restart points of unfinished work (never an output of a rule)
+    logs/  benchmarks/                           what rules print and need
 """
 
 from dataclasses import dataclass
@@ -21,7 +21,7 @@ from flexbench.errors import FlexbenchError
 
 @cache
 def checkout() -> Path:
-    """The clone's root: the folder that holds `Snakefile`, from here or from the working directory."""
+    """The clone's root (it holds `Snakefile`), from this file or from the working directory."""
     package = Path(__file__).resolve().parent.parent
     for folder in (package, *(Path.cwd(), *Path.cwd().parents)):
         if (folder / "Snakefile").is_file() and (folder / "workflow" / "config").is_dir():

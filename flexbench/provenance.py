@@ -18,6 +18,7 @@ from pathlib import Path
 from typing import Any
 
 from flexbench import BENCHMARK_VERSION, __version__
+from flexbench.atomic import write_text
 from flexbench.paths import receipt_of
 
 PACKAGE = Path(__file__).resolve().parent
@@ -26,7 +27,10 @@ PACKAGE = Path(__file__).resolve().parent
 # network file that a step loads by name is digested on its own.
 PLUMBING = frozenset(
     f"flexbench.{name}"
-    for name in ("cli", "config", "errors", "paths", "provenance", "registry", "tiers", "models.flex")
+    for name in (
+        *("atomic", "cli", "config", "errors", "graph", "paths", "provenance"),
+        *("registry", "tiers", "models.flex"),
+    )
 )
 
 
@@ -113,20 +117,6 @@ def versions() -> dict[str, str]:
         except PackageNotFoundError:
             continue
     return found
-
-
-def write_text(path: Path, text: str) -> None:
-    """Write a text file atomically: a reader sees the old one or the new one, never a half."""
-    path.parent.mkdir(parents=True, exist_ok=True)
-    temporary = path.with_name(f".{path.name}.{os.getpid()}.tmp")
-    try:
-        with temporary.open("w", encoding="utf-8") as file:
-            file.write(text)
-            file.flush()
-            os.fsync(file.fileno())
-        os.replace(temporary, path)
-    finally:
-        temporary.unlink(missing_ok=True)
 
 
 def _relative(path: Path, output: Path) -> str:

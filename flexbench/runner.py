@@ -15,7 +15,7 @@ import sys
 import threading
 import time
 from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any
 
@@ -47,12 +47,19 @@ def run_graph(
         return subprocess.run(command, cwd=checkout(), env=environment, check=False).returncode
     folder_absolute = checkout() / folder
     folder_absolute.mkdir(parents=True, exist_ok=True)
-    with _owned(folder_absolute / ".run.lock"), _owned(checkout() / ".snakemake" / "flexbench.lock"):
+    with (
+        _owned(folder_absolute / ".run.lock"),
+        _owned(checkout() / ".snakemake" / "flexbench.lock"),
+    ):
         _end_orphans(folder_absolute)
         if any((checkout() / ".snakemake" / "locks").glob("*")):
             print("flexbench: unlocking after an interrupted run", file=sys.stderr)
             subprocess.run(
-                [*command, "--unlock"], cwd=checkout(), env=environment, check=True, capture_output=True
+                [*command, "--unlock"],
+                cwd=checkout(),
+                env=environment,
+                check=True,
+                capture_output=True,
             )
         return _wait(subprocess.Popen(command, cwd=checkout(), env=environment))
 
@@ -161,10 +168,8 @@ def _marked(folder: Path) -> list[int]:
 
 
 def _signal(pid: int, number: int) -> None:
-    try:
+    with suppress(ProcessLookupError):
         os.kill(pid, number)
-    except ProcessLookupError:
-        pass
 
 
 def _wait(process: "subprocess.Popen[bytes]") -> int:

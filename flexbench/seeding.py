@@ -23,7 +23,7 @@ def stream_seed(*identity: Name) -> int:
 
 
 def generator(*identity: Name) -> "torch.Generator":
-    """A CPU torch generator of the named stream (draw on the CPU, then move: same on every device)."""
+    """A CPU generator of the named stream; draw on the CPU, then move: the same on every device."""
     import torch
 
     return torch.Generator().manual_seed(stream_seed(*identity))

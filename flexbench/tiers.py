@@ -1,4 +1,4 @@
-"""Reading a configuration: defaults, then the tier's YAML, then overrides; errors in plain lines."""
+"""Reading a configuration: defaults, the tier's YAML, overrides; errors in plain lines."""
 
 import difflib
 import json
@@ -21,16 +21,14 @@ def tier_file(tier: str) -> Path:
     return checkout() / "workflow" / "config" / f"{tier}.yaml"
 
 
-def load_config(
-    overrides: Mapping[str, Any] | None = None, *, file: Path | None = None
-) -> Config:
+def load_config(overrides: Mapping[str, Any] | None = None, *, file: Path | None = None) -> Config:
     """A validated configuration.
 
     overrides: nested keys that win over the file (`{"tier": "smoke", "train": {"steps": 10}}`).
     file: a resolved configuration to start from; without it, the tier's own YAML.
     Raises FlexbenchError with one line for every key that is wrong.
     """
-    overrides = _restore_null(dict(overrides or {}))
+    overrides = dict(overrides or {})
     source = file or tier_file(str(overrides.get("tier", "desk")))
     values = _merge(read_yaml(source), overrides)
     try:
@@ -86,15 +84,15 @@ def _merge(base: Mapping[str, Any], over: Mapping[str, Any]) -> dict[str, Any]:
     merged = dict(base)
     for key, value in over.items():
         old = merged.get(key)
-        both = isinstance(old, Mapping) and isinstance(value, Mapping)
-        merged[key] = _merge(old, value) if both else value
+        if isinstance(value, Mapping):
+            merged[key] = _merge(old if isinstance(old, Mapping) else {}, value)
+        else:
+            merged[key] = _restore_null(value)
     return merged
 
 
 def _restore_null(value: Any) -> Any:
     """Snakemake hands `--config a=null` over as the word; no key here takes that word as text."""
-    if isinstance(value, Mapping):
-        return {key: _restore_null(item) for key, item in value.items()}
     return None if value == "null" else value
 
 
@@ -120,7 +118,9 @@ def _keys_beside(location: list[str]) -> list[str]:
     from flexbench.config import ForecastSettings, MethodSettings, SuperResolutionSettings
 
     if len(location) == 3 and location[0] == "tasks":
-        keys = dict.fromkeys((*SuperResolutionSettings.model_fields, *ForecastSettings.model_fields))
+        keys = dict.fromkeys(
+            (*SuperResolutionSettings.model_fields, *ForecastSettings.model_fields)
+        )
         return list(keys)
     if len(location) == 3 and location[0] == "method_settings":
         return list(MethodSettings.model_fields)

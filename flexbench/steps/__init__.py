@@ -1,1 +1,1 @@
-"""The steps of the graph: read inputs from the layout, call the layer that works, write a receipt."""
+"""The steps of the graph: each reads from the layout, calls a layer and writes a receipt."""

@@ -2,10 +2,10 @@
 
 import json
 
-from flexbench.data.splits import check_leaks
+from flexbench.atomic import write_text
 from flexbench.data.stats import compute_statistics
-from flexbench.graph import SPLITS, Graph
-from flexbench.provenance import Receipt, write_text
+from flexbench.graph import Graph
+from flexbench.provenance import Receipt
 
 
 def statistics_step(graph: Graph, *, task: str) -> None:

@@ -29,9 +29,15 @@ def test_desk_is_the_default():
         ({"tasks": {"forecast": {"leed": 1}}}, ["tasks.forecast.leed", "'lead'"]),
         ({"tasks": {"forecast": {"patch": 512}}}, ["patch (512)", "larger than the field (256)"]),
         ({"tasks": {"forecast": {"lead": 0.15}}}, ["lead (0.15)", "multiple", "0.1"]),
-        ({"splits": {"test": {"reynolds": [-5]}}}, ["splits.test.reynolds", "greater than 0", "-5"]),
+        (
+            {"splits": {"test": {"reynolds": [-5]}}},
+            ["splits.test.reynolds", "greater than 0", "-5"],
+        ),
         ({"splits": {"test": {"seeds": [0]}}}, ["leak", "Re 500", "seed 0", "train", "test"]),
-        ({"method_settings": {"unet": {"train": {"lr": 1}}}}, ["method_settings.unet.train", "'lr'"]),
+        (
+            {"method_settings": {"unet": {"train": {"lr": 1}}}},
+            ["method_settings.unet.train", "'lr'"],
+        ),
         ({"method_settings": {"unet": {"wdith": 8}}}, ["method_settings.unet.wdith", "'width'"]),
         ({"solver": {"t_end": 0.2}}, ["t_end (0.2)", "t_start (0.5)"]),
         ({"methods": []}, ["methods"]),

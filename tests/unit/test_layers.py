@@ -28,7 +28,7 @@ LAYERS = [
     "cli",
 ]
 PLUMBING = {"errors", "spec", "config", "paths", "seeding", "provenance", "registry", "tiers"}
-PLUMBING |= {"device", "graph", "runner"}
+PLUMBING |= {"atomic", "device", "graph", "runner"}
 
 # Scoring reads files: it needs no network, no diffusion and no task.
 FORBIDDEN = {

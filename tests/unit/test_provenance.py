@@ -66,12 +66,3 @@ def test_a_receipt_names_bytes_slice_and_code(tmp_path):
 
 def test_no_receipt_is_an_empty_one(tmp_path):
     assert read_receipt(tmp_path / "nothing") == {}
-
-
-def test_text_is_written_whole_or_not_at_all(tmp_path):
-    path = tmp_path / "a.txt"
-    provenance.write_text(path, "old")
-    with pytest.raises(TypeError):
-        provenance.write_text(path, b"bytes")
-    assert path.read_text() == "old"
-    assert [p.name for p in tmp_path.iterdir()] == ["a.txt"]
