@@ -1,6 +1,6 @@
 """The training loss of a denoiser: what its velocity means, against what it should mean."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 
 import torch
 from torch import Tensor
@@ -9,6 +9,10 @@ from torch.nn import functional
 from flexbench.diffusion.parametrization import FROM_VELOCITY, noised, velocity
 from flexbench.diffusion.schedule import CosineSchedule
 from flexbench.errors import FlexbenchError
+
+# One stream for the batch, or one for each of its rows: then a row's draws do not depend on how
+# the batch is cut into micro-batches or shared among processes.
+Streams = torch.Generator | Sequence[torch.Generator]
 
 # Bias of the sigmoid weighting (arXiv 2410.19324), in log-SNR.
 SIGMOID_BIAS = -1.0
@@ -53,7 +57,7 @@ def diffusion_loss(
     target: str = "v",
     norm: str = "l1",
     weighting: str = "none",
-    generator: torch.Generator,
+    generator: Streams,
 ) -> Tensor:
     """Mean over batch, channels and points of the (weighted) misfit: a scalar tensor.
 
@@ -61,16 +65,16 @@ def diffusion_loss(
     x0: clean, normalised data (B,...), on any device.
     target: what is compared, "v", "eps" or "x"; always converted from the network's velocity.
     norm: "l1", "mse" or "huber" (delta 1). weighting: "none" or "sigmoid".
-    generator: a CPU generator; t ~ U(0,1) and the noise are drawn from it on the CPU in float32,
-        t first, and moved, so they are the same on every device.
+    generator: a CPU generator, or one per row; t ~ U(0,1) and the noise are drawn from it on the
+        CPU in float32, t first, and moved, so they are the same on every device.
 
     Raises FlexbenchError on an unknown target, norm or weighting.
     """
     _check("diffusion.target", target, FROM_VELOCITY)
     _check("diffusion.loss", norm, NORMS)
     _check("diffusion.weighting", weighting, WEIGHTINGS)
-    t = torch.rand(x0.shape[0], generator=generator).to(x0.device)
-    eps = torch.randn(x0.shape, generator=generator).to(device=x0.device, dtype=x0.dtype)
+    t, eps = _draw(x0.shape, generator)
+    t, eps = t.to(x0.device), eps.to(device=x0.device, dtype=x0.dtype)
     column = t.view(-1, *[1] * (x0.ndim - 1))
     alpha, sigma = (a.to(x0.dtype) for a in schedule.alpha_sigma(column))
 
@@ -79,6 +83,17 @@ def diffusion_loss(
     wanted = {"v": velocity(x0, eps, alpha, sigma), "eps": eps, "x": x0}[target]
     weight = WEIGHTINGS[weighting][target](schedule.logsnr(column))
     return (weight.to(x0.dtype) * NORMS[norm](found, wanted)).mean()
+
+
+def _draw(shape: torch.Size, streams: Streams) -> tuple[Tensor, Tensor]:
+    """t (B,) and noise (B,...) in float32, on the CPU."""
+    if isinstance(streams, torch.Generator):
+        return torch.rand(shape[0], generator=streams), torch.randn(shape, generator=streams)
+    if len(streams) != shape[0]:
+        raise ValueError(f"{len(streams)} streams for {shape[0]} rows")
+    t = [torch.rand((), generator=stream) for stream in streams]
+    eps = [torch.randn(shape[1:], generator=stream) for stream in streams]
+    return torch.stack(t), torch.stack(eps)
 
 
 def _check(key: str, value: str, allowed: dict) -> None:

@@ -110,6 +110,22 @@ def test_same_stream_same_loss_and_gradient_flows():
     assert weight.grad.abs() > 0
 
 
+def test_a_stream_per_row_makes_rows_independent_of_their_batch():
+    """The mean over rows is that of single-row losses, whatever the batch is cut into."""
+    x0 = torch.randn(4, 1, 3, 3, generator=generator(1, "x0"))
+
+    def loss(rows):
+        streams = [generator(7, "row", row) for row in rows]
+        return _call(lambda x, t: 0.1 * x, x0[rows], generator=streams)
+
+    single = torch.stack([loss([row]) for row in range(4)])
+    assert len(set(single.tolist())) == 4
+    torch.testing.assert_close(loss([0, 1, 2, 3]), single.mean())
+    torch.testing.assert_close(loss([2, 3]), single[2:].mean())
+    with pytest.raises(ValueError, match="1 streams for 4 rows"):
+        _call(lambda x, t: x, x0, generator=[generator(7, "row", 0)])
+
+
 @pytest.mark.parametrize(
     ("option", "key"),
     [

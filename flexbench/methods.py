@@ -1,0 +1,266 @@
+"""A method: a network with a mode. It turns examples into a loss and into ensembles.
+
+Networks know nothing of diffusion and samplers know nothing of networks; this is where they meet.
+All residuals here are normalised (see `tasks.base.Normaliser`).
+"""
+
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from functools import cache
+from typing import TYPE_CHECKING, ClassVar
+
+import torch
+from torch import Tensor, nn
+from torch.nn.parallel import DistributedDataParallel
+
+from flexbench.config import DiffusionSettings
+from flexbench.diffusion import CosineSchedule, diffusion_loss, evaluations, sample
+from flexbench.diffusion.loss import NORMS, Streams
+from flexbench.errors import FlexbenchError
+from flexbench.spec import ProblemSpec
+
+if TYPE_CHECKING:
+    from flexbench.tasks.base import Example
+
+NoiseFunction = Callable[[int], Tensor]
+MODES = ("denoiser", "regressor")
+
+
+@dataclass(frozen=True, eq=False)
+class Method:
+    """What both modes share: the network, and the problem and diffusion it was made for.
+
+    network: a `spec.Network`, bare or wrapped by DistributedDataParallel.
+    """
+
+    network: nn.Module
+    problem: ProblemSpec
+    settings: DiffusionSettings
+
+    mode: ClassVar[str]
+
+    @property
+    def bare(self) -> nn.Module:
+        """The network without the wrapper that only knows `forward`."""
+        network = self.network
+        return network.module if isinstance(network, DistributedDataParallel) else network
+
+    def loss(self, example: "Example", generator: Streams) -> Tensor:
+        """Training loss, a scalar; always through `network.forward`, so DDP sees the call.
+
+        generator: a CPU generator or one per row, the only source of randomness beside dropout.
+        """
+        raise NotImplementedError
+
+    def sample(
+        self,
+        example: "Example",
+        noise: Tensor,
+        *,
+        sampler: str,
+        steps: int,
+        batch: int,
+        noise_fn: NoiseFunction | None = None,
+    ) -> Tensor:
+        """Draw normalised residuals (B,M,C,H,W) of B conditions from noise (B,M,C,H,W).
+
+        sampler, steps: see `diffusion.sampler.sample`.
+        batch: patches x members evaluated at once. Each number depends only on its own condition
+            and noise, so another `batch` changes the result by round-off alone (kernels may round
+            otherwise at another batch size), and the same one gives the same bits.
+        noise_fn: ``noise_fn(k)``, noise (B,M,C,H,W) of step k, for stochastic samplers; called
+            once per step, whatever `batch`.
+
+        The network runs in eval mode without gradients. Each condition is encoded once, for all
+        its steps and members.
+        """
+        raise NotImplementedError
+
+    def evaluations(self, *, sampler: str, steps: int) -> int:
+        """Calls of `network.denoise` per member."""
+        raise NotImplementedError
+
+
+class DenoiserMethod(Method):
+    """A network that gives the velocity of a diffusion; a member starts from its own noise."""
+
+    mode = "denoiser"
+
+    @property
+    def schedule(self) -> CosineSchedule:
+        return CosineSchedule(self.settings.shift)
+
+    def loss(self, example: "Example", generator: Streams) -> Tensor:
+        def velocity(x_t: Tensor, t: Tensor) -> Tensor:
+            return self.network(x_t, t, example.flow, example.condition)
+
+        return diffusion_loss(
+            velocity,
+            example.residual,
+            schedule=self.schedule,
+            target=self.settings.target,
+            norm=self.settings.loss,
+            weighting=self.settings.weighting,
+            generator=generator,
+        )
+
+    def sample(
+        self,
+        example: "Example",
+        noise: Tensor,
+        *,
+        sampler: str,
+        steps: int,
+        batch: int,
+        noise_fn: NoiseFunction | None = None,
+    ) -> Tensor:
+        _check_noise(example, noise)
+        step_noise = None if noise_fn is None else cache(noise_fn)
+        drawn = torch.empty_like(noise)
+        with _evaluating(self.bare):
+            for patches, chunks in _chunks(*noise.shape[:2], batch):
+                flow = example.flow[patches]
+                encoded = self.bare.encode(example.condition[patches], flow)
+                for members in chunks:
+                    drawn[patches, members] = self._draw(
+                        noise[patches, members],
+                        flow,
+                        encoded,
+                        sampler=sampler,
+                        steps=steps,
+                        noise_fn=_part(step_noise, patches, members),
+                    )
+        return drawn
+
+    def _draw(
+        self,
+        noise: Tensor,
+        flow: Tensor,
+        encoded: list[Tensor],
+        *,
+        sampler: str,
+        steps: int,
+        noise_fn: NoiseFunction | None,
+    ) -> Tensor:
+        """All members (b,m,C,H,W) of a chunk in one batch, each with its condition's features."""
+        members = noise.shape[1]
+        flow = flow.repeat_interleave(members, dim=0)
+        repeated = [feature.repeat_interleave(members, dim=0) for feature in encoded]
+
+        def velocity(x_t: Tensor, t: Tensor) -> Tensor:
+            return self.bare.denoise(x_t, t, flow, repeated)
+
+        drawn = sample(
+            velocity,
+            noise.flatten(0, 1),
+            schedule=self.schedule,
+            steps=steps,
+            sampler=sampler,
+            noise_fn=noise_fn,
+        )
+        return drawn.unflatten(0, noise.shape[:2])
+
+    def evaluations(self, *, sampler: str, steps: int) -> int:
+        return evaluations(sampler, steps)
+
+
+class RegressorMethod(Method):
+    """The same network, told the base field instead of noise and t = 0: it gives the residual.
+
+    The base is the condition's last C channels: up(LR), or the last snapshot. Its ensemble has
+    one member.
+    """
+
+    mode = "regressor"
+
+    def loss(self, example: "Example", generator: Streams) -> Tensor:
+        base, t = self._inputs(example.condition)
+        residual = self.network(base, t, example.flow, example.condition)
+        return NORMS[self.settings.loss](residual, example.residual).mean()
+
+    def sample(
+        self,
+        example: "Example",
+        noise: Tensor,
+        *,
+        sampler: str,
+        steps: int,
+        batch: int,
+        noise_fn: NoiseFunction | None = None,
+    ) -> Tensor:
+        """The one residual (B,1,C,H,W); of the noise only its B, C, H and W are looked at."""
+        _check_noise(example, noise)
+        drawn = torch.empty_like(noise[:, :1])
+        with _evaluating(self.bare):
+            for patches, _ in _chunks(len(noise), 1, batch):
+                condition, flow = example.condition[patches], example.flow[patches]
+                base, t = self._inputs(condition)
+                encoded = self.bare.encode(condition, flow)
+                drawn[patches, 0] = self.bare.denoise(base, t, flow, encoded)
+        return drawn
+
+    def evaluations(self, *, sampler: str, steps: int) -> int:
+        return 1
+
+    def _inputs(self, condition: Tensor) -> tuple[Tensor, Tensor]:
+        """What stands in the place of (x_t, t)."""
+        base = condition[:, -self.problem.field_channels :]
+        return base, base.new_zeros(len(base))
+
+
+METHODS: dict[str, type[Method]] = {
+    method.mode: method for method in (DenoiserMethod, RegressorMethod)
+}
+
+
+def make_method(
+    network: nn.Module, *, problem: ProblemSpec, settings: DiffusionSettings, mode: str
+) -> Method:
+    """The method of a mode, "denoiser" or "regressor"; FlexbenchError on any other."""
+    if mode not in METHODS:
+        raise FlexbenchError(f"mode: found {mode!r}, allowed: {', '.join(METHODS)}")
+    return METHODS[mode](network, problem, settings)
+
+
+def _chunks(patches: int, members: int, batch: int) -> Iterator[tuple[slice, list[slice]]]:
+    """Groups of patches with the chunks of their members: at most `batch` pairs at a time.
+
+    All members of a group stand together, so that the group is encoded once and its features are
+    then let go.
+    """
+    if batch < 1:
+        raise FlexbenchError(f"sample.batch: found {batch}, must be at least 1")
+    width = min(members, batch)
+    height = max(1, batch // members)
+    spans = [slice(m, min(m + width, members)) for m in range(0, members, width)]
+    for first in range(0, patches, height):
+        yield slice(first, min(first + height, patches)), spans
+
+
+def _part(step_noise: NoiseFunction | None, patches: slice, members: slice) -> NoiseFunction | None:
+    """The noise of one chunk as a flat batch."""
+    if step_noise is None:
+        return None
+    return lambda step: step_noise(step)[patches, members].flatten(0, 1)
+
+
+def _check_noise(example: "Example", noise: Tensor) -> None:
+    batch, *field = example.residual.shape
+    found = tuple(noise.shape)
+    if noise.ndim != 5 or found[0] != batch or list(found[2:]) != field:
+        wanted = (batch, "M", *field)
+        raise FlexbenchError(f"noise: found shape {found}, must be {wanted}")
+
+
+@contextmanager
+def _evaluating(network: nn.Module) -> Iterator[None]:
+    """Eval mode and no gradients inside; the modes of all submodules as before outside."""
+    modes = [(module, module.training) for module in network.modules()]
+    network.eval()
+    try:
+        with torch.no_grad():
+            yield
+    finally:
+        for module, training in modes:
+            module.training = training
