@@ -50,7 +50,7 @@ def group_norm(channels: int, options: ConvOptions) -> nn.GroupNorm:
 
 def conv3x3(inputs: int, outputs: int, options: ConvOptions, *, zero: bool = False) -> nn.Conv2d:
     """3x3 convolution, stride 1, same size; `zero` starts it (weight and bias) at zero."""
-    mode = "circular" if options.padding == "periodic" else "zeros"
+    mode: Literal["circular", "zeros"] = "circular" if options.padding == "periodic" else "zeros"
     layer = nn.Conv2d(inputs, outputs, 3, padding=1, padding_mode=mode)
     if zero:
         nn.init.zeros_(layer.weight)

@@ -65,9 +65,12 @@ class Size:
         return self.channels[-1]
 
     @property
-    def features(self) -> int:
-        """Feature maps an encoder returns: the stem's, and one per block."""
-        return 1 + sum(count + 1 for count in self.blocks)
+    def feature_channels(self) -> list[int]:
+        """Channels of the feature maps an encoder returns: the stem's, then each block's."""
+        widths = [self.channels[0]]
+        for channels, count in zip(self.channels, self.blocks, strict=True):
+            widths += [channels] * (count + 1)
+        return widths
 
 
 SIZES = {
@@ -80,9 +83,9 @@ SIZES = {
 
 
 def add_feature(x: Tensor, feature: Tensor | None) -> Tensor:
-    """x (B*M, c, H, W) + feature (B, c, H, W) or (B*M, c, H, W): all members of a condition share it.
+    """x (B*M, c, H, W) + feature (B, c, H, W) or (B*M, c, H, W); None adds nothing.
 
-    Members of one condition stand next to each other in x. None adds nothing.
+    A feature of B rows is shared by the M members of its condition, neighbours in x.
     """
     if feature is None:
         return x
@@ -122,6 +125,35 @@ class ConvEncoder(nn.Module):
         return features
 
 
+class DecoderLevel(nn.Module):
+    """ResBlocks to c_i, each joined with a skip where there is one, then an *up* block if asked.
+
+    x (B, inputs, P / 2^i, P / 2^i) -> (B, ci, P / 2^i, P / 2^i), or twice that size after `up`.
+    joined: channels of the skip that each block takes, in their order; 0 for none.
+    """
+
+    def __init__(
+        self, inputs: int, outputs: int, options: ConvOptions, *, joined: Sequence[int], up: bool
+    ) -> None:
+        super().__init__()
+        self.joined = tuple(joined)
+        self.blocks = nn.ModuleList()
+        width = inputs
+        for extra in joined:
+            self.blocks.append(ResBlock(width + extra, outputs, options))
+            width = outputs
+        self.up = ResBlock(width, width, options, resampling="up") if up else None
+
+    def forward(self, x: Tensor, embedding: Tensor, skips: Iterator[Tensor]) -> Tensor:
+        for block, extra in zip(self.blocks, self.joined, strict=True):
+            if extra:
+                x = torch.cat([x, next(skips)], dim=1)  # (B, c + extra, P / 2^i, P / 2^i)
+            x = block(x, embedding)  # (B, ci, P / 2^i, P / 2^i)
+        if self.up is not None:
+            x = self.up(x, embedding)  # (B, ci, P / 2^(i-1), P / 2^(i-1))
+        return x
+
+
 class ConvDecoder(nn.Module):
     """The convolutional half of the decoder: bottleneck (B, E, P / 2^L, P / 2^L) -> (B, c0, P, P).
 
@@ -131,35 +163,22 @@ class ConvDecoder(nn.Module):
 
     def __init__(self, size: Size, options: ConvOptions, *, skips: bool) -> None:
         super().__init__()
-        self.skips = skips
-        joined = [size.channels[0]]  # channels of the encoder's features but the last
-        for channels, count in zip(size.channels, size.blocks, strict=True):
-            joined += [channels] * (count + 1)
-        joined.pop()
         width = size.embedding
         self.bottom = ResBlock(2 * width, width, options, resampling="up")
+        waiting = size.feature_channels[:-1]  # the last one went into `bottom`
         self.levels = nn.ModuleList()
-        self.ups = nn.ModuleList()
         for level in reversed(range(len(size.channels))):
-            blocks = nn.ModuleList()
-            for _ in range(size.blocks[level] + 1):
-                extra = joined.pop() if skips else 0
-                blocks.append(ResBlock(width + extra, size.channels[level], options))
-                width = size.channels[level]
-            self.levels.append(blocks)
-            if level > 0:
-                self.ups.append(ResBlock(width, width, options, resampling="up"))
+            count = size.blocks[level] + 1
+            joined = [waiting.pop() if skips else 0 for _ in range(count)]
+            channels = size.channels[level]
+            self.levels.append(DecoderLevel(width, channels, options, joined=joined, up=level > 0))
+            width = channels
 
     def forward(self, x: Tensor, embedding: Tensor, skips: Iterator[Tensor]) -> Tensor:
         joined = torch.cat([x, next(skips)], dim=1)  # (B, 2E, P / 2^L, P / 2^L)
         x = self.bottom(joined, embedding)  # (B, E, P / 2^(L-1), P / 2^(L-1))
-        for number, blocks in enumerate(self.levels):
-            for block in blocks:
-                if self.skips:
-                    x = torch.cat([x, next(skips)], dim=1)  # (B, c + c_skip, P / 2^i, P / 2^i)
-                x = block(x, embedding)  # (B, ci, P / 2^i, P / 2^i)
-            if number < len(self.ups):
-                x = self.ups[number](x, embedding)  # (B, ci, P / 2^(i-1), P / 2^(i-1))
+        for level in self.levels:
+            x = level(x, embedding, skips)  # (B, ci, P / 2^(i-1), P / 2^(i-1)); at level 0 P
         return x
 
 
@@ -241,7 +260,8 @@ class Decoder(nn.Module):
             tokens = self.latent(tokens, long_skips, embedding)  # (B, N, E)
             x = tokens[:, 1:].transpose(1, 2).unflatten(2, x.shape[2:])  # (B, E, H, W)
         x = add_feature(x, bottleneck_condition)  # (B, E, P / 2^L, P / 2^L)
-        skips = map(add_feature, reversed(features), reversed(skip_condition))
+        pairs = zip(reversed(features), reversed(skip_condition), strict=True)
+        skips = (add_feature(feature, condition) for feature, condition in pairs)
         x = self.conv(x, embedding, skips)  # (B, c0, P, P)
         return self.head(F.silu(self.norm(x)))  # (B, C, P, P)
 
@@ -309,7 +329,7 @@ class Flex(nn.Module):
         """
         if noisy.shape[-2:] != (self.patch, self.patch):
             raise ValueError(f"fields must be {self.patch} x {self.patch}, got {noisy.shape}")
-        nothing: list[Tensor | None] = [None] * self.size.features
+        nothing: list[Tensor | None] = [None] * len(encoded)
         encoder_output = self.encoder(noisy, t, flow, encoded if self.weak else nothing)
         return self.decoder(
             encoder_output,
