@@ -8,7 +8,7 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import cache
-from typing import TYPE_CHECKING, ClassVar
+from typing import TYPE_CHECKING, ClassVar, cast
 
 import torch
 from torch import Tensor, nn
@@ -18,7 +18,7 @@ from flexbench.config import DiffusionSettings
 from flexbench.diffusion import CosineSchedule, diffusion_loss, evaluations, sample
 from flexbench.diffusion.loss import NORMS, Streams
 from flexbench.errors import FlexbenchError
-from flexbench.spec import ProblemSpec
+from flexbench.spec import Network, ProblemSpec
 
 if TYPE_CHECKING:
     from flexbench.tasks.base import Example
@@ -41,10 +41,11 @@ class Method:
     mode: ClassVar[str]
 
     @property
-    def bare(self) -> nn.Module:
+    def bare(self) -> Network:
         """The network without the wrapper that only knows `forward`."""
         network = self.network
-        return network.module if isinstance(network, DistributedDataParallel) else network
+        inner = network.module if isinstance(network, DistributedDataParallel) else network
+        return cast(Network, inner)
 
     def loss(self, example: "Example", generator: Streams) -> Tensor:
         """Training loss, a scalar; always through `network.forward`, so DDP sees the call.
@@ -118,8 +119,8 @@ class DenoiserMethod(Method):
         _check_noise(example, noise)
         step_noise = None if noise_fn is None else cache(noise_fn)
         drawn = torch.empty_like(noise)
-        with _evaluating(self.bare):
-            for patches, chunks in _chunks(*noise.shape[:2], batch):
+        with _evaluating(self.network):
+            for patches, chunks in _chunks(noise.shape[0], noise.shape[1], batch):
                 flow = example.flow[patches]
                 encoded = self.bare.encode(example.condition[patches], flow)
                 for members in chunks:
@@ -192,7 +193,7 @@ class RegressorMethod(Method):
         """The one residual (B,1,C,H,W); of the noise only its B, C, H and W are looked at."""
         _check_noise(example, noise)
         drawn = torch.empty_like(noise[:, :1])
-        with _evaluating(self.bare):
+        with _evaluating(self.network):
             for patches, _ in _chunks(len(noise), 1, batch):
                 condition, flow = example.condition[patches], example.flow[patches]
                 base, t = self._inputs(condition)
