@@ -1,0 +1,48 @@
+"""The vorticity equation as linear operator + nonlinear term.
+
+    dw/dt = -u . grad w + nu lap w,    lap psi = -w,    u = (psi_y, -psi_x)
+
+For a flow without divergence and without mean the nonlinear term needs two products only:
+
+    u . grad w = (d_xx - d_yy)(u v) - d_xy (u^2 - v^2)
+
+hence two inverse and two forward real transforms, where the advective form takes five.
+"""
+
+import torch
+from torch import Tensor
+
+from flexbench.solver.grid import COMPLEX, SpectralGrid
+
+
+class NavierStokes:
+    """Decaying flow of viscosity `viscosity` (= 1 / Re) on `grid`.
+
+    linear: eigenvalues (K + 1, N) of the linear operator, -nu k^2, float64.
+    """
+
+    def __init__(self, grid: SpectralGrid, *, viscosity: float):
+        self.grid = grid
+        self.viscosity = viscosity
+        self.linear = -viscosity * grid.k_squared
+        self._to_u = grid.coefficients(1j * grid.ky * grid.inverse_k_squared)
+        self._to_v = grid.coefficients(-1j * grid.kx * grid.inverse_k_squared)
+        self._from_uv = grid.coefficients(grid.kx**2 - grid.ky**2)
+        self._from_difference = grid.coefficients(-grid.kx * grid.ky)
+        self._scratch = torch.empty(grid.shape, dtype=COMPLEX[grid.dtype], device=grid.device)
+        side = grid.points
+        self._product = torch.empty(side, side, dtype=grid.dtype, device=grid.device)
+
+    def velocity(self, spectrum: Tensor) -> tuple[Tensor, Tensor]:
+        """u and v, each (H, W), of a vorticity spectrum (K + 1, N)."""
+        u = self.grid.to_physical(torch.mul(spectrum, self._to_u, out=self._scratch))
+        v = self.grid.to_physical(torch.mul(spectrum, self._to_v, out=self._scratch))
+        return u, v
+
+    def nonlinear(self, spectrum: Tensor, out: Tensor) -> None:
+        """Write the spectrum of -u . grad w, de-aliased, into `out` (K + 1, N)."""
+        u, v = self.velocity(spectrum)
+        torch.mul(u, v, out=self._product)
+        difference = u.mul_(u).addcmul_(v, v, value=-1)
+        torch.mul(self.grid.to_spectral(self._product), self._from_uv, out=out)
+        out.addcmul_(self.grid.to_spectral(difference), self._from_difference)

@@ -1,0 +1,148 @@
+"""One run of decaying turbulence, from its initial field to any later time, resumable."""
+
+import math
+from typing import Any
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor
+
+from flexbench.config import SolverSettings
+from flexbench.errors import FlexbenchError
+from flexbench.solver import diagnostics
+from flexbench.solver.grid import SpectralGrid
+from flexbench.solver.initial import kraichnan_spectrum
+from flexbench.solver.navier_stokes import NavierStokes
+from flexbench.solver.stepping import IntegratingFactorRK4
+
+PRECISIONS = {"float32": torch.float32, "float64": torch.float64}
+
+# The step is chosen anew, and the field is checked, after this many steps.
+LEG_STEPS = 16
+
+# Enstrophy never grows in decaying flow: growth by a tenth is the integrator's, not the flow's.
+ENSTROPHY_LIMIT = 1.1
+
+
+def snapshot_times(settings: SolverSettings) -> NDArray[np.float64]:
+    """Times (T,) of the stored snapshots: t_start, t_start + interval, ..., t_end.
+
+    Raises FlexbenchError where the interval does not divide the time between first and last.
+    """
+    intervals = (settings.t_end - settings.t_start) / settings.interval
+    if round(intervals) < 1 or abs(intervals - round(intervals)) > 1e-6:
+        raise FlexbenchError(
+            f"solver.interval is {settings.interval:g}, which does not divide t_end - t_start "
+            f"({settings.t_end:g} - {settings.t_start:g})"
+        )
+    return np.linspace(settings.t_start, settings.t_end, round(intervals) + 1)
+
+
+class Simulation:
+    """A flow at Reynolds number `reynolds` that starts from the initial field of `seed`.
+
+    The same settings, seed, device, number of threads and torch give the same bits, also across
+    `state` and `load_state`. Attributes: time, steps (taken so far), dt (of the last step).
+    """
+
+    def __init__(
+        self,
+        settings: SolverSettings,
+        *,
+        reynolds: float,
+        seed: int,
+        device: torch.device | str = "cpu",
+    ):
+        if not (math.isfinite(reynolds) and reynolds > 0):
+            raise FlexbenchError(f"reynolds is {reynolds}; allowed: finite numbers above 0")
+        if seed < 0:
+            raise FlexbenchError(f"seed is {seed}; allowed: integers from 0")
+        self.settings = settings
+        self.reynolds = float(reynolds)
+        self.seed = seed
+        self.grid = SpectralGrid(settings.grid, dtype=PRECISIONS[settings.precision], device=device)
+        self.equation = NavierStokes(self.grid, viscosity=1 / self.reynolds)
+        self.spectrum = kraichnan_spectrum(self.grid, peak=settings.peak_wavenumber, seed=seed)
+        self.time = 0.0
+        self.steps = 0
+        self.dt = math.nan
+        self._integrator = IntegratingFactorRK4(
+            linear=self.equation.linear, nonlinear=self.equation.nonlinear, state=self.spectrum
+        )
+        self._enstrophy_limit = ENSTROPHY_LIMIT * diagnostics.enstrophy(self.grid, self.spectrum)
+
+    def advance_to(self, time: float) -> None:
+        """Advance to `time` exactly; raises FlexbenchError where the flow blows up."""
+        while self.time < time:
+            self.advance_leg(time)
+
+    def advance_leg(self, time: float) -> None:
+        """Take at most LEG_STEPS equal steps towards `time` (later than now).
+
+        The time that is left is cut into the fewest equal steps that keep to the limit, so
+        `time` is hit exactly. Between two legs the run may be stopped and resumed without a
+        trace, as long as it then heads for the same `time`.
+        """
+        limit = self._step_limit()
+        left = time - self.time
+        count = max(1, math.ceil(left / limit - 1e-9))
+        taken = min(count, LEG_STEPS)
+        self.dt = left / count
+        for _ in range(taken):
+            self._integrator.step(self.spectrum, self.dt)
+        self.time = time if taken == count else self.time + taken * self.dt
+        self.steps += taken
+        # A NaN fails this comparison, too.
+        if not diagnostics.enstrophy(self.grid, self.spectrum) <= self._enstrophy_limit:
+            raise self._blown_up()
+
+    def vorticity(self) -> Tensor:
+        """The field (H, W) now, in the run's precision."""
+        return self.grid.to_physical(self.spectrum)
+
+    def measure(self) -> dict[str, float]:
+        """Energy, enstrophy and resolution (k_max eta) now."""
+        return {
+            "energy": diagnostics.energy(self.grid, self.spectrum),
+            "enstrophy": diagnostics.enstrophy(self.grid, self.spectrum),
+            "resolution": diagnostics.resolution(
+                self.grid, self.spectrum, viscosity=self.equation.viscosity
+            ),
+        }
+
+    def state(self) -> dict[str, Any]:
+        """All that a later run needs to go on to the same bits (arrays on the CPU)."""
+        return {
+            "spectrum": self.spectrum.cpu().numpy().copy(),
+            "time": self.time,
+            "steps": self.steps,
+        }
+
+    def load_state(self, state: dict[str, Any]) -> None:
+        """Go on from a `state` of a run with the same settings, reynolds and seed."""
+        spectrum = torch.from_numpy(np.asarray(state["spectrum"]))
+        if spectrum.shape != self.spectrum.shape or spectrum.dtype != self.spectrum.dtype:
+            raise FlexbenchError(
+                f"solver state is {spectrum.dtype} of shape {tuple(spectrum.shape)}; "
+                f"allowed: {self.spectrum.dtype} of shape {tuple(self.spectrum.shape)}"
+            )
+        self.spectrum.copy_(spectrum)
+        self.time = float(state["time"])
+        self.steps = int(state["steps"])
+
+    def _step_limit(self) -> float:
+        """The largest step allowed from here: the fixed one, or the Courant limit."""
+        if self.settings.dt is not None:
+            return self.settings.dt
+        u, v = self.equation.velocity(self.spectrum)
+        speed = float(u.abs_().add_(v.abs_()).max())
+        return self.settings.cfl * self.grid.spacing / speed if speed > 0 else math.inf
+
+    def _blown_up(self) -> FlexbenchError:
+        key, value = ("dt", self.settings.dt) if self.settings.dt else ("cfl", self.settings.cfl)
+        return FlexbenchError(
+            f"simulation of Re {self.reynolds:g}, seed {self.seed} blew up before "
+            f"t = {self.time:.4g} (step {self.dt:.3g}); use a solver.{key} below {value:g}, "
+            f"or a solver.grid above {self.grid.points}"
+        )
