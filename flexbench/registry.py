@@ -1,0 +1,214 @@
+"""The folder is the registry: which networks and formulas exist, and how to load one.
+
+Every `<name>.py` of the checkout's `baselines/` and of the folders that a configuration adds is a
+file of the benchmark; a leading underscore hides it. Listing and asking only parse the files, so
+the Snakefile can call them: nothing here imports torch, and a user's code runs in `load` alone.
+"""
+
+import ast
+import difflib
+import importlib
+import importlib.util
+import keyword
+import sys
+import traceback
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from types import ModuleType
+
+from flexbench.errors import FlexbenchError
+from flexbench.paths import checkout
+
+KINDS = ("superres", "forecast")
+FLEX = "flex"
+_FLEX_FILE = Path(__file__).resolve().parent / "models" / "flex.py"
+
+
+@dataclass(frozen=True, kw_only=True)
+class Facts:
+    """What a file says of itself, read without running it.
+
+    formula: it defines `predict` and has no weights; otherwise it defines `build`.
+    tasks: the kinds of task it can do, out of `KINDS`.
+    width_step: widths are multiples of it; None for formulas and for FLEX, which has sizes instead.
+    """
+
+    name: str
+    path: Path
+    formula: bool
+    tasks: tuple[str, ...]
+    width_step: int | None
+
+
+def folders(extra: Sequence[str | Path] = ()) -> list[Path]:
+    """The checkout's `baselines/`, then the configured folders, each once.
+
+    Relative folders are taken from the working directory, then from the checkout.
+    Raises FlexbenchError for a folder that does not exist.
+    """
+    found = [checkout() / "baselines"]
+    for entry in extra:
+        given = Path(entry).expanduser()
+        candidates = (given, checkout() / given)
+        folder = next((path.resolve() for path in candidates if path.is_dir()), None)
+        if folder is None:
+            raise FlexbenchError(f"baseline_folders: '{entry}' is not a folder")
+        found.append(folder)
+    return list(dict.fromkeys(path.resolve() for path in found))
+
+
+def names(extra: Sequence[str | Path] = ()) -> dict[str, Path]:
+    """Every network and formula by name, FLEX first, then in alphabetical order; imports nothing.
+
+    Raises FlexbenchError if two files claim a name, or a name is not a Python identifier.
+    """
+    found = {FLEX: _FLEX_FILE}
+    for folder in folders(extra):
+        for path in sorted(folder.glob("*.py")):
+            name = path.stem
+            if name.startswith("_"):
+                continue
+            if not name.isidentifier() or keyword.iskeyword(name):
+                raise FlexbenchError(
+                    f"{path}: the file's name is the network's name: letters, digits and "
+                    "underscores only, not a Python keyword"
+                )
+            if name in found:
+                raise FlexbenchError(
+                    f"two files are named '{name}': {found[name]} and {path}; rename one"
+                )
+            found[name] = path
+    return {FLEX: found.pop(FLEX)} | dict(sorted(found.items()))
+
+
+def facts(name: str, extra: Sequence[str | Path] = ()) -> Facts:
+    """What the file of this name says of itself; parses it, runs nothing.
+
+    Raises FlexbenchError for an unknown name and for a file that breaks the contract.
+    """
+    path = _path_of(name, extra)
+    tree = _parse(path)
+    functions = {node.name for node in tree.body if isinstance(node, ast.FunctionDef)}
+    kinds = functions & {"build", "predict"}
+    if len(kinds) != 1:
+        found = "both" if kinds else "neither"
+        raise FlexbenchError(
+            f"{path}: define one function, build (a network) or predict (a formula); found {found}"
+        )
+    formula = kinds == {"predict"}
+    constants = _constants(path, tree)
+    return Facts(
+        name=name,
+        path=path,
+        formula=formula,
+        tasks=_tasks(path, constants),
+        width_step=None if formula or name == FLEX else _width_step(path, constants),
+    )
+
+
+def is_formula(name: str, extra: Sequence[str | Path] = ()) -> bool:
+    """Whether the file defines `predict` (no weights, nothing to train)."""
+    return facts(name, extra).formula
+
+
+def tasks(name: str, extra: Sequence[str | Path] = ()) -> tuple[str, ...]:
+    """The kinds of task the file can do: its `TASKS`."""
+    return facts(name, extra).tasks
+
+
+def load(name: str, extra: Sequence[str | Path] = ()) -> ModuleType:
+    """The module of this name, run once per process.
+
+    Raises FlexbenchError, with the line of the file, if its code fails on import.
+    """
+    path = facts(name, extra).path
+    if name == FLEX:
+        return importlib.import_module("flexbench.models.flex")
+    label = f"flexbench_baseline_{name}"
+    loaded = sys.modules.get(label)
+    if loaded is not None and loaded.__file__ == str(path):
+        return loaded
+    spec = importlib.util.spec_from_file_location(label, path)
+    if spec is None or spec.loader is None:
+        raise FlexbenchError(f"{path}: Python cannot load this file")
+    module = importlib.util.module_from_spec(spec)
+    sys.modules[label] = module
+    try:
+        spec.loader.exec_module(module)
+    except Exception as error:
+        del sys.modules[label]
+        raise FlexbenchError(_where(path, error)) from error
+    return module
+
+
+def _path_of(name: str, extra: Sequence[str | Path]) -> Path:
+    known = names(extra)
+    if name in known:
+        return known[name]
+    near = difflib.get_close_matches(name, known, n=3, cutoff=0.4)
+    hint = f"did you mean {' or '.join(near)}? " if near else ""
+    places = ", ".join(str(folder) for folder in folders(extra))
+    raise FlexbenchError(
+        f"no network or formula is named '{name}'; {hint}known: {', '.join(known)} (from {places})"
+    )
+
+
+def _parse(path: Path) -> ast.Module:
+    try:
+        return ast.parse(path.read_text(encoding="utf-8"), filename=str(path))
+    except SyntaxError as error:
+        raise FlexbenchError(f"{path}:{error.lineno}: not valid Python ({error.msg})") from None
+    except (OSError, ValueError) as error:
+        raise FlexbenchError(f"{path}: cannot be read ({error})") from None
+
+
+def _constants(path: Path, tree: ast.Module) -> dict[str, object]:
+    """TASKS and WIDTH_STEP, where the file sets them at top level to literal values."""
+    values: dict[str, object] = {}
+    for node in tree.body:
+        if isinstance(node, ast.Assign):
+            targets, value = node.targets, node.value
+        elif isinstance(node, ast.AnnAssign) and node.value is not None:
+            targets, value = [node.target], node.value
+        else:
+            continue
+        for target in targets:
+            if not isinstance(target, ast.Name) or target.id not in ("TASKS", "WIDTH_STEP"):
+                continue
+            try:
+                values[target.id] = ast.literal_eval(value)
+            except ValueError:
+                raise FlexbenchError(
+                    f"{path}:{node.lineno}: {target.id} must be written as plain values, "
+                    "because it is read without running the file"
+                ) from None
+    return values
+
+
+def _tasks(path: Path, constants: dict[str, object]) -> tuple[str, ...]:
+    value = constants.get("TASKS")
+    if isinstance(value, tuple | list) and value and all(kind in KINDS for kind in value):
+        return tuple(str(kind) for kind in value)
+    found = f"found {value!r}" if "TASKS" in constants else "it is missing"
+    raise FlexbenchError(f"{path}: TASKS must be a tuple out of {KINDS}; {found}")
+
+
+def _width_step(path: Path, constants: dict[str, object]) -> int:
+    value = constants.get("WIDTH_STEP")
+    if isinstance(value, int) and not isinstance(value, bool) and value > 0:
+        return value
+    found = f"found {value!r}" if "WIDTH_STEP" in constants else "it is missing"
+    raise FlexbenchError(f"{path}: WIDTH_STEP must be a positive whole number; {found}")
+
+
+def _where(path: Path, error: Exception) -> str:
+    """`file:line: what went wrong`, the line being the deepest one inside the user's own file."""
+    lines = [
+        frame.lineno
+        for frame in traceback.extract_tb(error.__traceback__)
+        if frame.filename == str(path)
+    ]
+    place = f"{path}:{lines[-1]}" if lines else str(path)
+    message = " ".join(str(error).split())
+    return f"{place}: {type(error).__name__}: {message}"

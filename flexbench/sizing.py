@@ -1,0 +1,299 @@
+"""How large a network is, and the width at which a baseline is as large as FLEX.
+
+Counts are made on the meta device: no memory, no arithmetic. FLOPs count 2 per multiply-add of
+convolutions, matrix products and attention (8 per complex one), and Fourier transforms by the usual
+`5 N log2 N` for N complex points, half of it for N real ones. Elementwise work is left out.
+"""
+
+import inspect
+import json
+import math
+import warnings
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from functools import cache
+from pathlib import Path
+from types import ModuleType
+from typing import Any, Literal
+
+import torch
+from torch import Tensor, nn
+from torch.utils.flop_counter import FlopCounterMode
+
+from flexbench import registry
+from flexbench.errors import FlexbenchError
+from flexbench.spec import ProblemSpec
+
+Match = Literal["parameters", "flops"]
+Build = Callable[..., nn.Module]
+
+TOLERANCE = 0.05
+_LARGEST_WIDTH = 2**16
+
+
+@dataclass(frozen=True, kw_only=True)
+class Flops:
+    """FLOPs for one patch: `encode` once per condition, `denoise` at every evaluation."""
+
+    encode: int
+    denoise: int
+
+    @property
+    def forward(self) -> int:
+        """One pass of training, and what `match: flops` compares."""
+        return self.encode + self.denoise
+
+
+@dataclass(frozen=True, kw_only=True)
+class Footprint:
+    """Size of a network for one problem.
+
+    parameters: trainable numbers; a complex weight counts as two.
+    """
+
+    parameters: int
+    flops: Flops
+
+    def measure(self, match: Match) -> int:
+        """The number that is matched."""
+        return self.parameters if match == "parameters" else self.flops.forward
+
+
+@dataclass(frozen=True, kw_only=True)
+class NetworkSummary:
+    """What `build_network` built.
+
+    size: FLEX's size that it is, or was matched to. width: None for FLEX.
+    reference: footprint of FLEX at `size`, with all its switches on.
+    """
+
+    name: str
+    size: str
+    width: int | None
+    match: Match
+    footprint: Footprint
+    reference: Footprint
+
+    @property
+    def ratio(self) -> float:
+        """Matched number of this network over FLEX's."""
+        return self.footprint.measure(self.match) / self.reference.measure(self.match)
+
+
+def count_parameters(build: Build, problem: ProblemSpec, **options: Any) -> int:
+    """Trainable parameters of `build(problem, **options)`."""
+    return _parameters(_meta(build, problem, options))
+
+
+def count_flops(network: nn.Module, problem: ProblemSpec) -> Flops:
+    """FLOPs of `encode` and of `denoise` for one patch, run on the network's own device."""
+    parameter = next(network.parameters())
+    side = (problem.patch, problem.patch)
+
+    def zeros(*shape: int) -> Tensor:
+        return torch.zeros(shape, device=parameter.device, dtype=parameter.dtype)
+
+    training = network.training
+    network.eval()
+    try:
+        with torch.no_grad():
+            flow = zeros(1, 1)
+            with _counter() as encode:
+                encoded = network.encode(zeros(1, problem.condition_channels, *side), flow)
+            with _counter() as denoise:
+                network.denoise(zeros(1, problem.field_channels, *side), zeros(1), flow, encoded)
+    finally:
+        network.train(training)
+    return Flops(encode=int(encode.get_total_flops()), denoise=int(denoise.get_total_flops()))
+
+
+def footprint(build: Build, problem: ProblemSpec, **options: Any) -> Footprint:
+    """Parameters and FLOPs of `build(problem, **options)`."""
+    network = _meta(build, problem, options)
+    return Footprint(parameters=_parameters(network), flops=count_flops(network, problem))
+
+
+@cache
+def reference_size(size: str, problem: ProblemSpec) -> Footprint:
+    """FLEX's footprint at a size ("XXS" ... "L"), all its switches on."""
+    return footprint(registry.load(registry.FLEX).build, problem, size=size)
+
+
+def solve_width(
+    module: ModuleType,
+    problem: ProblemSpec,
+    *,
+    target: int,
+    match: Match = "parameters",
+    options: Mapping[str, Any] | None = None,
+) -> int:
+    """The multiple of `module.WIDTH_STEP` whose network comes closest to `target`.
+
+    match: what `target` counts, parameters or the FLOPs of one forward pass.
+    Warns if the closest is more than 5 % off. Raises FlexbenchError if size does not grow with
+    width, so that no width can be solved for.
+    """
+    return _solve(module, problem, target, match, json.dumps(dict(options or {}), sort_keys=True))
+
+
+def build_network(
+    name: str,
+    problem: ProblemSpec,
+    *,
+    size: str,
+    width: int | None = None,
+    match: Match = "parameters",
+    options: Mapping[str, Any] | None = None,
+    dropout: float = 0.0,
+    baseline_folders: Sequence[str | Path] = (),
+) -> tuple[nn.Module, NetworkSummary]:
+    """A network by its file's name, as large as FLEX is at `size` unless `width` is given.
+
+    Initial weights come from torch's default generator: seed it before (`torch.manual_seed`).
+    Raises FlexbenchError for a formula, a task the network cannot do, an option its `build` does
+    not have, and a width for FLEX (which has sizes).
+    """
+    facts = registry.facts(name, baseline_folders)
+    if facts.formula:
+        raise FlexbenchError(f"{name} is a formula ({facts.path}): there is no network to build")
+    if problem.task not in facts.tasks:
+        raise FlexbenchError(
+            f"{name} cannot do the task '{problem.task}'; its TASKS: {', '.join(facts.tasks)}"
+        )
+    module = registry.load(name, baseline_folders)
+    chosen = dict(options or {}) | ({"dropout": dropout} if dropout else {})
+    _check_options(name, module.build, chosen)
+    reference = reference_size(size, problem)
+    if name == registry.FLEX:
+        if width is not None:
+            raise FlexbenchError(f"flex: width is {width}; flex has sizes, set `size` instead")
+        chosen["size"] = size
+    else:
+        if width is None:
+            target = reference.measure(match)
+            width = solve_width(module, problem, target=target, match=match, options=chosen)
+        elif width < 1 or width % module.WIDTH_STEP:
+            raise FlexbenchError(
+                f"{name}: width is {width}; allowed: multiples of {module.WIDTH_STEP}"
+            )
+        chosen["width"] = width
+    summary = NetworkSummary(
+        name=name,
+        size=size,
+        width=width,
+        match=match,
+        footprint=footprint(module.build, problem, **chosen),
+        reference=reference,
+    )
+    return module.build(problem, **chosen), summary
+
+
+def _check_options(name: str, build: Build, options: Mapping[str, Any]) -> None:
+    parameters = inspect.signature(build).parameters.values()
+    if any(parameter.kind is parameter.VAR_KEYWORD for parameter in parameters):
+        return
+    allowed = [parameter.name for parameter in parameters][1:]
+    allowed = [option for option in allowed if option not in ("width", "size")]
+    for option in options:
+        if option not in allowed:
+            raise FlexbenchError(
+                f"{name}: unknown option '{option}'; allowed: {', '.join(allowed) or 'none'}"
+            )
+
+
+@cache
+def _solve(
+    module: ModuleType, problem: ProblemSpec, target: int, match: Match, options: str
+) -> int:
+    step: int = module.WIDTH_STEP
+    chosen = json.loads(options)
+    name = Path(module.__file__ or module.__name__).name
+
+    @cache
+    def measure(width: int) -> int:
+        if match == "parameters":
+            return count_parameters(module.build, problem, width=width, **chosen)
+        return footprint(module.build, problem, width=width, **chosen).measure(match)
+
+    low, high = step, step
+    while measure(high) < target:
+        low, high = high, 2 * high
+        if high > _LARGEST_WIDTH or measure(high) <= measure(low):
+            raise FlexbenchError(
+                f"{name}: width {low} has {measure(low)} {match} and {high} has {measure(high)}; "
+                f"they must grow with the width to reach {target}"
+            )
+    while high - low > step:
+        middle = (low + high) // (2 * step) * step
+        low, high = (middle, high) if measure(middle) < target else (low, middle)
+    width = min((low, high), key=lambda candidate: abs(measure(candidate) - target))
+    off = measure(width) / target - 1
+    if abs(off) > TOLERANCE:
+        warnings.warn(
+            f"{name}: no width comes within {TOLERANCE:.0%} of {target} {match}; "
+            f"the nearest, {width}, has {measure(width)} ({off:+.1%})",
+            stacklevel=3,
+        )
+    return width
+
+
+def _meta(build: Build, problem: ProblemSpec, options: Mapping[str, Any]) -> nn.Module:
+    """The network without memory."""
+    with torch.device("meta"):
+        return build(problem, **options)
+
+
+def _parameters(network: nn.Module) -> int:
+    return sum(
+        parameter.numel() * (2 if parameter.is_complex() else 1)
+        for parameter in network.parameters()
+        if parameter.requires_grad
+    )
+
+
+def _counter() -> FlopCounterMode:
+    aten = torch.ops.aten
+    return FlopCounterMode(
+        display=False,
+        custom_mapping={
+            aten.mm: _product_flops,
+            aten.bmm: _product_flops,
+            aten._fft_r2c: _real_to_complex_flops,
+            aten._fft_c2r: _complex_to_real_flops,
+            aten._fft_c2c: _complex_to_complex_flops,
+        },
+    )
+
+
+def _product_flops(left: Tensor, right: Tensor, *_: Any, out_val: Tensor, **__: Any) -> int:
+    """(..., n, k) times (..., k, m): a complex multiply-add is four real ones."""
+    return (8 if left.is_complex() else 2) * out_val.numel() * left.shape[-1]
+
+
+def _real_to_complex_flops(x: Tensor, dims: list[int], *_: Any, **__: Any) -> int:
+    return _fft_flops(x, dims) // 2
+
+
+def _complex_to_real_flops(
+    x: Tensor, dims: list[int], *_: Any, out_val: Tensor, **__: Any
+) -> int:
+    return _fft_flops(out_val, dims) // 2
+
+
+def _complex_to_complex_flops(x: Tensor, dims: list[int], *_: Any, **__: Any) -> int:
+    return _fft_flops(x, dims)
+
+
+def _fft_flops(x: Tensor, dims: list[int]) -> int:
+    """5 N log2 N for each of the transforms over `dims`, N points each."""
+    points = math.prod(x.shape[dim] for dim in dims)
+    return round(5 * x.numel() * math.log2(points))
+
+
+for _formula in (
+    _product_flops,
+    _real_to_complex_flops,
+    _complex_to_real_flops,
+    _complex_to_complex_flops,
+):
+    _formula._get_raw = True  # type: ignore[attr-defined]  # hand over tensors, not their shapes
