@@ -4,10 +4,8 @@ Reading is built for random patches: raw chunks, HDF5's low-level calls, and no 
 one into the caller's array.
 """
 
-import contextlib
 import os
-import tempfile
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Mapping
 from pathlib import Path
 from types import TracebackType
 from typing import Any, Self
@@ -16,10 +14,14 @@ import h5py
 import numpy as np
 from numpy.typing import NDArray
 
+from flexbench.atomic import replacing
 from flexbench.data import schema
 from flexbench.errors import FlexbenchError
 
 Field = NDArray[np.float32]
+
+# Snapshot times may be off even spacing by this fraction: solvers add up their time steps.
+UNEVEN = 1e-4
 
 
 def write_trajectory(
@@ -51,7 +53,7 @@ def write_trajectory(
     )
     if problems:
         raise FlexbenchError(f"{path}: {problems[0]}")
-    with _replacing(path) as temporary, h5py.File(temporary, "w") as file:
+    with replacing(path) as temporary, h5py.File(temporary, "w") as file:
         for name, value in root.items():
             file.attrs[name] = value
         # Modification times would make two runs of the same seed differ.
@@ -106,24 +108,18 @@ def _write_snapshots(path: Path, dataset: h5py.Dataset, snapshots: Iterable[Fiel
         raise FlexbenchError(f"{path}: {count} snapshots for {dataset.shape[0]} times")
 
 
-@contextlib.contextmanager
-def _replacing(path: Path) -> Iterator[Path]:
-    """A temporary file beside `path` that takes its place when the block ends well."""
-    path.parent.mkdir(parents=True, exist_ok=True)
-    handle, name = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.", suffix=".part")
-    os.close(handle)
-    temporary = Path(name)
+def open_readonly(path: Path) -> h5py.File:
+    """Open an HDF5 file for reading; FlexbenchError where it is missing, truncated or no HDF5."""
+    if not path.is_file():
+        raise FlexbenchError(f"{path}: no such trajectory file")
     try:
-        yield temporary
-        # mkstemp's files are private; a result is as readable as any other file of the user.
-        umask = os.umask(0)
-        os.umask(umask)
-        temporary.chmod(0o666 & ~umask)
-        with temporary.open("rb") as file:
-            os.fsync(file.fileno())
-        temporary.replace(path)
-    finally:
-        temporary.unlink(missing_ok=True)
+        # Files are never changed once written, so locks would only hurt network file systems.
+        return h5py.File(path, "r", locking=False)
+    except OSError as error:
+        reason = "truncated" if "truncated" in str(error) else "not a readable HDF5 file"
+        raise FlexbenchError(
+            f"{path}: {reason} ({path.stat().st_size} bytes); write it again"
+        ) from error
 
 
 class Trajectory:
@@ -139,7 +135,7 @@ class Trajectory:
         self.path = Path(path)
         self._file: h5py.File | None = None
         self._process = -1
-        with self._opened() as file:
+        with open_readonly(self.path) as file:
             self.attributes = {name: schema.plain(value) for name, value in file.attrs.items()}
             problems = schema.attribute_problems(self.attributes)
             self._refuse(problems)
@@ -161,21 +157,9 @@ class Trajectory:
         if problems:
             raise FlexbenchError(f"{self.path}: {problems[0]}")
 
-    def _opened(self) -> h5py.File:
-        if not self.path.is_file():
-            raise FlexbenchError(f"{self.path}: no such trajectory file")
-        try:
-            # Files are never changed once written, so locks would only hurt network file systems.
-            return h5py.File(self.path, "r", locking=False)
-        except OSError as error:
-            reason = "truncated" if "truncated" in str(error) else "not a readable HDF5 file"
-            raise FlexbenchError(
-                f"{self.path}: {reason} ({self.path.stat().st_size} bytes); write it again"
-            ) from error
-
     def _connect(self) -> None:
         """Open the file in this process, and forget a handle that came over a fork."""
-        self._file = self._opened()
+        self._file = open_readonly(self.path)
         self._process = os.getpid()
         dataset = self._file[schema.FIELD].id
         self._dataset = dataset
@@ -207,6 +191,31 @@ class Trajectory:
     def snapshot(self, index: int) -> Field:
         """Snapshot `index` (0 <= index < T) as (H, W) float32."""
         return self.read(index, count=1, stride=1, y=0, x=0, height=self.grid, width=self.grid)[0]
+
+    def whole(self) -> Field:
+        """All snapshots, (T, H, W) float32; FlexbenchError names one that is not finite."""
+        fields = np.empty(self.shape, dtype=np.float32)
+        for index, field in enumerate(fields):
+            field[...] = self.snapshot(index)
+            if not np.isfinite(field).all():
+                raise FlexbenchError(
+                    f"{self.path}: snapshot {index} holds a value that is not finite"
+                )
+        return fields
+
+    @property
+    def interval(self) -> float:
+        """Time between two stored snapshots; FlexbenchError where it is not the same for all."""
+        steps = np.diff(self.time)
+        if not len(steps):
+            raise FlexbenchError(f"{self.path}: one snapshot only, so no interval")
+        interval = float(steps.mean())
+        if np.abs(steps - interval).max() > UNEVEN * interval:
+            raise FlexbenchError(
+                f"{self.path}: snapshots are unevenly spaced, {steps.min():g} to "
+                f"{steps.max():g} apart; windows of several snapshots need even spacing"
+            )
+        return interval
 
     def read(
         self,
@@ -240,8 +249,8 @@ class Trajectory:
         if self._process != os.getpid():
             self._connect()
         field = np.empty((count, height, width), dtype=np.float32) if out is None else out
-        rows = _pieces(y, height, self.grid)
-        columns = _pieces(x, width, self.grid)
+        rows = periodic_runs(y, height, self.grid)
+        columns = periodic_runs(x, width, self.grid)
         for source_y, target_y, rows_read in rows:
             for source_x, target_x, columns_read in columns:
                 size = (count, rows_read, columns_read)
@@ -260,11 +269,13 @@ class Trajectory:
             raise FlexbenchError(f"{self.path}: cannot be read ({error})") from error
 
 
-def _pieces(start: int, size: int, period: int) -> list[tuple[int, int, int]]:
-    """(source, target, length) of the one or two runs that cover `size` periodic points."""
-    start %= period
-    head = min(size, period - start)
-    pieces = [(start, 0, head)]
-    if head < size:
-        pieces.append((0, head, size - head))
-    return pieces
+def periodic_runs(start: int, size: int, period: int) -> list[tuple[int, int, int]]:
+    """(source, target, length) of the runs that cover `size` points from `start` on, periodic."""
+    runs = []
+    done = 0
+    while done < size:
+        source = (start + done) % period
+        length = min(size - done, period - source)
+        runs.append((source, done, length))
+        done += length
+    return runs

@@ -1,0 +1,25 @@
+"""Tasks: what a network is told, what it has to say, and how that becomes a field again."""
+
+from flexbench.config import ForecastSettings, SuperResolutionSettings
+from flexbench.data.stats import Normaliser
+from flexbench.tasks.base import Example, Task, untile
+from flexbench.tasks.forecast import Forecast
+from flexbench.tasks.superres import SuperResolution
+
+__all__ = ["Example", "Task", "make_task", "untile"]
+
+
+def make_task(
+    settings: SuperResolutionSettings | ForecastSettings,
+    *,
+    normaliser: Normaliser,
+    interval: float,
+) -> Task:
+    """The task that the settings ask for.
+
+    normaliser: scales from the training split's statistics. interval: time between two stored
+    snapshots of the files. Raises FlexbenchError when the settings do not fit together.
+    """
+    if isinstance(settings, ForecastSettings):
+        return Forecast(settings, normaliser=normaliser, interval=interval)
+    return SuperResolution(settings, normaliser=normaliser)

@@ -1,0 +1,163 @@
+"""What all tasks share: the example, its tiles, and the way back to a physical field."""
+
+from abc import ABC, abstractmethod
+from collections.abc import Callable
+from dataclasses import dataclass, fields
+
+import torch
+from torch import Tensor
+
+from flexbench.data.patches import Windows
+from flexbench.data.stats import Normaliser
+from flexbench.errors import FlexbenchError
+from flexbench.spec import REYNOLDS_SCALE, ProblemSpec
+
+
+@dataclass(frozen=True)
+class Example:
+    """A batch of one task, all tensors float32 with the batch first.
+
+    condition: (B, Cc, H, W) what the network is told, normalised.
+    flow: (B, 1) Re / 40000.
+    residual: (B, C, H, W) truth - base, normalised: what the network has to produce.
+    base: (B, C, H, W) the field the residual is added to, physical.
+    truth: (B, C, H, W) physical.
+    inputs: (B, Ci, h, w) what the task starts from, physical: the low-resolution field (h and w
+        are H and W over the factor) or the past snapshots, oldest first (h = H, w = W).
+    """
+
+    condition: Tensor
+    flow: Tensor
+    residual: Tensor
+    base: Tensor
+    truth: Tensor
+    inputs: Tensor
+
+    def to(self, device: torch.device | str) -> "Example":
+        """The same example on a device."""
+        return self._map(lambda tensor: tensor.to(device, non_blocking=True))
+
+    def corner(self, patch: int) -> "Example":
+        """The first patch x patch points, in `inputs` the low-resolution ones that cover them."""
+        return self._map(lambda tensor: self._cut(tensor, patch, corner=True))
+
+    def tile(self, patch: int) -> "Example":
+        """Cut into patch x patch tiles that do not overlap: batch B * rows * columns.
+
+        Tiles follow one another row by row within each snapshot; `untile` puts them together.
+        `inputs` is cut along with the rest, in tiles of patch / factor points. Raises
+        FlexbenchError when patch does not divide the field, or the factor the patch.
+        """
+        return self._map(lambda tensor: self._cut(tensor, patch, corner=False))
+
+    def _map(self, change: Callable[[Tensor], Tensor]) -> "Example":
+        return Example(**{field.name: change(getattr(self, field.name)) for field in fields(self)})
+
+    def _cut(self, tensor: Tensor, patch: int, *, corner: bool) -> Tensor:
+        height, width = self.truth.shape[-2:]
+        if tensor.ndim == 2:
+            tiles = 1 if corner else (height // patch) * (width // patch)
+            return tensor.repeat_interleave(tiles, dim=0)
+        scale = height // tensor.shape[-2]
+        if patch % scale or patch > height or (not corner and (height % patch or width % patch)):
+            raise FlexbenchError(
+                f"patch {patch} does not fit a field of {height} x {width} whose inputs have "
+                f"1/{scale} of its resolution"
+            )
+        side = patch // scale
+        return tensor[..., :side, :side] if corner else _tiles(tensor, side)
+
+
+def _tiles(tensor: Tensor, side: int) -> Tensor:
+    """(B, C, H, W) -> (B * rows * columns, C, side, side)."""
+    batch, channels, height, width = tensor.shape
+    rows, columns = height // side, width // side
+    split = tensor.reshape(batch, channels, rows, side, columns, side)
+    return split.permute(0, 2, 4, 1, 3, 5).reshape(-1, channels, side, side)
+
+
+def untile(tiles: Tensor, *, rows: int, columns: int) -> Tensor:
+    """Put tiles (B * rows * columns, ..., p, p) together: (B, ..., rows * p, columns * p).
+
+    The inverse of `Example.tile`; dimensions between (channels, members) stay as they are.
+    """
+    count, *middle, height, width = tiles.shape
+    if count % (rows * columns):
+        raise FlexbenchError(f"{count} tiles do not make up fields of {rows} x {columns} tiles")
+    batch, channels = count // (rows * columns), int(torch.Size(middle).numel())
+    split = tiles.reshape(batch, rows, columns, channels, height, width)
+    joined = split.permute(0, 3, 1, 4, 2, 5)
+    return joined.reshape(batch, *middle, rows * height, columns * width)
+
+
+class Task(ABC):
+    """A task: from windows of snapshots to examples, and from residuals back to fields.
+
+    spec: what a network has to know. kind: "superres" or "forecast". window: snapshots in a
+    window. stride: stored snapshots between two of them. halo: points around a patch that
+    `prepare` needs and cuts off; None when it needs the whole periodic domain.
+    """
+
+    spec: ProblemSpec
+    window: int
+    stride: int
+    halo: int | None
+
+    def __init__(self, *, normaliser: Normaliser):
+        self.normaliser = normaliser
+
+    @property
+    def kind(self) -> str:
+        return self.spec.task
+
+    @property
+    def needs_domain(self) -> bool:
+        """Whether `prepare` is right on whole periodic domains only."""
+        return self.halo is None
+
+    @abstractmethod
+    def prepare(self, fields: Tensor, reynolds: Tensor) -> Example:
+        """The example of windows.
+
+        fields: (B, window, H + 2 halo, W + 2 halo), physical, oldest first, the last one the
+        target; without a halo, H x W, where the task `needs_domain`. reynolds: (B,). Raises
+        FlexbenchError when the shape does not fit the task.
+        """
+
+    def example(self, windows: Windows) -> Example:
+        """The example of what a PatchSampler drew, or of `full_windows`.
+
+        Unlike `prepare` it cuts the patches out of whole domains, where the task needs those.
+        """
+        example = self.prepare(windows.fields, windows.reynolds)
+        return example if windows.patch is None else example.corner(windows.patch)
+
+    def reconstruct(self, residual: Tensor, base: Tensor) -> Tensor:
+        """The physical field of a normalised residual.
+
+        residual: (B, C, H, W), or (B, M, C, H, W) for an ensemble over base (B, C, H, W).
+        """
+        if residual.ndim == base.ndim + 1:
+            base = base.unsqueeze(1)
+        return base + residual * self.normaliser.residual_std
+
+    def _check(self, fields: Tensor) -> None:
+        halo = self.halo or 0
+        if fields.ndim != 4 or fields.shape[1] != self.window or min(fields.shape[-2:]) <= 2 * halo:
+            raise FlexbenchError(
+                f"fields of shape {tuple(fields.shape)}; allowed: (B, {self.window}, "
+                f"H + {2 * halo}, W + {2 * halo})"
+            )
+
+    def _example(
+        self, *, condition: Tensor, base: Tensor, truth: Tensor, inputs: Tensor, reynolds: Tensor
+    ) -> Example:
+        """Normalise what a task found: condition and all others in physical units."""
+        return Example(
+            condition=condition / self.normaliser.field_std,
+            flow=reynolds[:, None].to(truth.dtype) / REYNOLDS_SCALE,
+            residual=(truth - base) / self.normaliser.residual_std,
+            base=base,
+            truth=truth,
+            inputs=inputs,
+        )
