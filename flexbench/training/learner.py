@@ -1,0 +1,180 @@
+"""One optimiser step, and everything that it changes: weights, their average, the optimiser."""
+
+import dataclasses
+import math
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from typing import Protocol
+
+import torch
+from torch import Tensor
+
+from flexbench.config import TrainSettings
+from flexbench.data.patches import Windows
+from flexbench.errors import FlexbenchError
+from flexbench.methods import Method
+from flexbench.seeding import Name, generator, stream_seed
+from flexbench.tasks.base import Example
+from flexbench.training.batches import MicroBatch
+from flexbench.training.distributed import Processes, gradients_kept_local
+from flexbench.training.ema import WeightAverage
+from flexbench.training.optim import learning_rate, make_optimizer, set_learning_rate
+from flexbench.training.state import TrainingState, load_optimizer_state, optimizer_state
+
+
+class ExampleSource(Protocol):
+    """What training needs of a task (`tasks.base.Task`)."""
+
+    def example(self, windows: Windows) -> Example: ...
+
+
+@dataclass(frozen=True, kw_only=True)
+class StepResult:
+    """After `step` steps: the last one's loss, gradient norm before clipping, and rate.
+
+    stopping: whether any process was asked to stop.
+    """
+
+    step: int
+    loss: float
+    grad_norm: float
+    rate: float
+    stopping: bool
+
+
+class Learner:
+    """A method being trained by one of `processes`. `step` counts the optimiser steps done."""
+
+    def __init__(
+        self,
+        method: Method,
+        task: ExampleSource,
+        *,
+        settings: TrainSettings,
+        seed: int,
+        device: torch.device,
+        processes: Processes,
+    ) -> None:
+        self.network = method.network.to(device).train()
+        self.average = WeightAverage(self.network, settings.ema)
+        self.optimizer = make_optimizer(self.network.parameters(), settings)
+        self.without_gradient: list[str] = []
+        self.step = 0
+        self._method = method
+        self._task = task
+        self._settings = settings
+        self._seed = seed
+        self._device = device
+        self._processes = processes
+
+    def find_parameters_without_gradient(self, batch: MicroBatch) -> None:
+        """Note the names of trainable parameters that a backward pass does not reach."""
+        self._loss(self._method, batch).backward()
+        self.without_gradient = [
+            name
+            for name, parameter in self.network.named_parameters()
+            if parameter.requires_grad and parameter.grad is None
+        ]
+        self.optimizer.zero_grad(set_to_none=True)
+
+    def assemble(self) -> None:
+        """Compile the network and join it to the other processes' (before the first step)."""
+        if self._settings.compile:
+            self.network.compile()
+        wrapped = self._processes.wrap(
+            self.network, device=self._device, unused=bool(self.without_gradient)
+        )
+        self._method = dataclasses.replace(self._method, network=wrapped)
+
+    def advance(self, batches: list[MicroBatch], *, stop: bool) -> StepResult:
+        """One optimiser step; FlexbenchError, and no change, if it is no longer finite."""
+        rate = learning_rate(self.step, self._settings)
+        self.optimizer.zero_grad(set_to_none=True)
+        loss, stopping = self._processes.mean_and_any(
+            self._gradients(batches), stop, device=self._device
+        )
+        norm = torch.nn.utils.clip_grad_norm_(
+            self.network.parameters(), self._settings.clip_norm or math.inf
+        )
+        result = StepResult(
+            step=self.step + 1, loss=loss, grad_norm=float(norm), rate=rate, stopping=stopping
+        )
+        self._check_finite(result)
+        set_learning_rate(self.optimizer, rate)
+        self.optimizer.step()
+        self.average.update()
+        self.step += 1
+        return result
+
+    @torch.no_grad()
+    def validation_loss(self, batches: Iterable[MicroBatch]) -> float:
+        """Mean loss of the averaged weights on fixed patches with fixed noise, without dropout."""
+        method = dataclasses.replace(self._method, network=self.network)
+        self.network.eval()
+        try:
+            with self.average.in_place():
+                losses = [float(self._loss(method, batch, validating=True)) for batch in batches]
+        finally:
+            self.network.train()
+        return sum(losses) / len(losses)
+
+    def capture(self, digest: str) -> TrainingState:
+        """The state as it is now; its tensors are the learner's own, so save it at once."""
+        return TrainingState(
+            step=self.step,
+            seed=self._seed,
+            digest=digest,
+            network=self.network.state_dict(),
+            average=self.average.state_dict(),
+            average_updates=self.average.updates,
+            optimizer=optimizer_state(self.optimizer, self.network),
+            parameters_without_gradient=self.without_gradient,
+        )
+
+    def restore(self, state: TrainingState) -> None:
+        """Become what `capture` saw."""
+        self.network.load_state_dict(state.network)
+        self.average.load(state.average, state.average_updates)
+        load_optimizer_state(self.optimizer, self.network, state.optimizer)
+        self.without_gradient = list(state.parameters_without_gradient)
+        self.step = state.step
+
+    def _gradients(self, batches: list[MicroBatch]) -> Tensor:
+        """Mean loss of the micro-batches; their mean gradient is left in the parameters."""
+        total = torch.zeros((), device=self._device)
+        with gradients_kept_local(self._method.network):
+            for batch in batches[:-1]:
+                total += self._backward(batch, share=1 / len(batches))
+        return total + self._backward(batches[-1], share=1 / len(batches))
+
+    def _backward(self, batch: MicroBatch, *, share: float) -> Tensor:
+        loss = self._loss(self._method, batch) * share
+        loss.backward()
+        return loss.detach()
+
+    def _loss(self, method: Method, batch: MicroBatch, *, validating: bool = False) -> Tensor:
+        """The method's loss of one micro-batch, all its randomness found by step and row."""
+        stream: tuple[Name, ...] = (self._seed, "train", self.step)
+        if validating:
+            stream = ("validation",)
+        # Dropout knows only the global generators, forked for the whole training.
+        torch.manual_seed(stream_seed(*stream, "dropout", batch.first_row))
+        example = self._task.example(batch.on(self._device))
+        with self._precision():
+            return method.loss(example, [generator(*stream, row) for row in batch.rows])
+
+    @contextmanager
+    def _precision(self) -> Iterator[None]:
+        enabled = self._settings.precision == "bfloat16"
+        with torch.autocast(self._device.type, dtype=torch.bfloat16, enabled=enabled):
+            yield
+
+    def _check_finite(self, result: StepResult) -> None:
+        if math.isfinite(result.loss) and math.isfinite(result.grad_norm):
+            return
+        raise FlexbenchError(
+            f"training: step {result.step}: loss {result.loss:g}, gradient norm "
+            f"{result.grad_norm:g} is not finite; nothing was overwritten. Try a smaller "
+            f"train.learning_rate (found {self._settings.learning_rate:g}) or a longer warm-up"
+        )

@@ -1,0 +1,195 @@
+"""Training, from the first step or from where it was stopped, to the checkpoint.
+
+Everything random is found by step: step s uses patches s * batch ... (s + 1) * batch - 1 of the
+sampler and one stream per patch of the batch. So a killed training that is started again, with
+the same call, ends with the same bits (on a CPU with the same thread count; GPU kernels may add
+in another order, and none of this was run on a GPU here), and the batch may be cut into
+micro-batches and shared among processes without changing what is learnt beyond round-off
+(dropout apart, whose masks follow the cut).
+"""
+
+from collections.abc import Iterator, Mapping
+from contextlib import ExitStack, contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import torch
+
+from flexbench.config import TrainSettings
+from flexbench.methods import Method
+from flexbench.training.batches import Batches, PatchSource, fixed_batches
+from flexbench.training.distributed import Processes, process_group
+from flexbench.training.learner import ExampleSource, Learner
+from flexbench.training.lock import StateLock
+from flexbench.training.log import Narrator, TrainingLog
+from flexbench.training.optim import check_schedule
+from flexbench.training.records import Records
+from flexbench.training.signals import StopSignals
+from flexbench.training.state import StateFolder, TrainingState, read_state, training_digest
+
+
+@dataclass(frozen=True, kw_only=True)
+class TrainSummary:
+    """What became of a training.
+
+    resumed_step: steps that earlier runs had done. loss: mean of the last log row.
+    seconds: of training, over all its runs. validation: {"last": {"step", "loss"}, "best": ...},
+    empty without validation patches. Processes other than the main one know no loss.
+    """
+
+    steps: int
+    resumed_step: int
+    loss: float | None
+    seconds: float
+    parameters: int
+    validation: dict[str, dict[str, float]]
+    parameters_without_gradient: list[str]
+
+
+def train(
+    method: Method,
+    sampler: PatchSource,
+    task: ExampleSource,
+    *,
+    settings: TrainSettings,
+    seed: int,
+    checkpoint_path: Path,
+    state_dir: Path,
+    log_path: Path,
+    validation: PatchSource | None = None,
+    device: torch.device | str = "cpu",
+    threads: int = 1,
+    metadata: Mapping[str, Any] | None = None,
+    progress: bool = False,
+) -> TrainSummary:
+    """Train `method.network` and write its averaged weights to `checkpoint_path`.
+
+    sampler, validation: patch samplers (`data/patches.py`) of the training and validation files.
+    seed: of all draws of the training; the network's initial weights are the caller's.
+    state_dir: restart points, the lock and the log live here; the same call goes on from there.
+    log_path: a copy of the log (see `log.TrainingLog`), renewed with every restart point.
+    metadata: JSON-like, written with the weights; a state made under another one is not used.
+    progress: a live line, if standard error is a terminal.
+
+    Raises FlexbenchError if another training works in `state_dir`, if the loss is no longer
+    finite, or if the settings do not fit together. SIGTERM and SIGINT save the state and leave
+    by SystemExit 143 or 130. The restart points stay when all is done: `clear_state` removes them.
+    """
+    device, metadata = torch.device(device), dict(metadata or {})
+    check_schedule(settings)
+    with ExitStack() as stack:
+        enter = stack.enter_context
+        processes = enter(process_group(device, expected=settings.processes))
+        stop = enter(StopSignals())
+        enter(_own_threads_and_generators(device, threads=threads))
+        narrator = enter(Narrator(steps=settings.steps, live=progress, quiet=not processes.is_main))
+
+        digest = training_digest(settings, seed=seed, metadata=metadata, network=method.network)
+        folder = StateFolder(state_dir, digest, say=narrator.say)
+        lock = StateLock(state_dir, say=narrator.say)
+        if processes.is_main:
+            enter(lock)
+        restart = processes.share(folder.newest() if processes.is_main else None)
+
+        learner = Learner(
+            method, task, settings=settings, seed=seed, device=device, processes=processes
+        )
+        batches = enter(Batches(sampler, settings=settings, processes=processes, device=device))
+        resumed = _start(learner, batches, restart, narrator)
+
+        records = None
+        if processes.is_main:
+            records = Records(
+                learner,
+                settings=settings,
+                folder=folder,
+                lock=lock,
+                log=enter(TrainingLog(folder.log, resumed_step=learner.step)),
+                log_path=Path(log_path),
+                narrator=narrator,
+                validation=list(fixed_batches(validation, settings)) if validation else [],
+                resumed=resumed,
+            )
+        _run(learner, batches, records, stop=stop, processes=processes, steps=settings.steps)
+
+        facts = _facts(learner, settings=settings, seed=seed)
+        if records:
+            records.finish(Path(checkpoint_path), metadata | facts)
+        processes.wait()
+        return TrainSummary(
+            steps=learner.step,
+            resumed_step=resumed.step if resumed else 0,
+            loss=records.last_loss if records else None,
+            seconds=records.seconds if records else 0.0,
+            parameters=facts["parameters"],
+            validation=records.validation if records else {},
+            parameters_without_gradient=learner.without_gradient,
+        )
+
+
+def _run(
+    learner: Learner,
+    batches: Batches,
+    records: Records | None,
+    *,
+    stop: StopSignals,
+    processes: Processes,
+    steps: int,
+) -> None:
+    """Step after step to the end, or to a signal: then the state is saved and SystemExit raised.
+
+    records: None in all processes but the main one.
+    """
+    while learner.step < steps:
+        result = learner.advance(batches.take(learner.step), stop=stop.requested)
+        leaving = result.stopping and learner.step < steps
+        if records:
+            records.note(result)
+            if leaving:
+                records.save_and_tell(stop.name)
+            elif records.save_is_due:
+                records.save()
+        if leaving:
+            processes.wait()
+            raise SystemExit(stop.exit_code)
+
+
+def _start(
+    learner: Learner, batches: Batches, restart: Path | None, narrator: Narrator
+) -> TrainingState | None:
+    """Make the learner ready for its next step; the state it goes on from, if there is one."""
+    state = None
+    if restart is None:
+        learner.find_parameters_without_gradient(batches.take(0)[0])
+    else:
+        state = read_state(restart)
+        learner.restore(state)
+        narrator.say(f"going on after step {state.step} ({restart})")
+    for name in learner.without_gradient:
+        narrator.say(f"warning: parameter '{name}' receives no gradient")
+    learner.assemble()
+    return state
+
+
+def _facts(learner: Learner, *, settings: TrainSettings, seed: int) -> dict[str, Any]:
+    """What the training itself adds to a checkpoint's metadata; no times, so bytes repeat."""
+    return {
+        "training_seed": seed,
+        "training": settings.model_dump(mode="json"),
+        "steps": learner.step,
+        "parameters": sum(p.numel() for p in learner.network.parameters()),
+        "parameters_without_gradient": learner.without_gradient,
+    }
+
+
+@contextmanager
+def _own_threads_and_generators(device: torch.device, *, threads: int) -> Iterator[None]:
+    """Inside, this many CPU threads; torch's global generators are given back as they were."""
+    former = torch.get_num_threads()
+    torch.set_num_threads(threads)
+    try:
+        with torch.random.fork_rng(devices=[device] if device.type == "cuda" else []):
+            yield
+    finally:
+        torch.set_num_threads(former)
