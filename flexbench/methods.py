@@ -39,6 +39,7 @@ class Method:
     settings: DiffusionSettings
 
     mode: ClassVar[str]
+    stochastic: ClassVar[bool]  # whether members differ; if not, there is one
 
     @property
     def bare(self) -> Network:
@@ -87,6 +88,7 @@ class DenoiserMethod(Method):
     """A network that gives the velocity of a diffusion; a member starts from its own noise."""
 
     mode = "denoiser"
+    stochastic = True
 
     @property
     def schedule(self) -> CosineSchedule:
@@ -174,6 +176,7 @@ class RegressorMethod(Method):
     """
 
     mode = "regressor"
+    stochastic = False
 
     def loss(self, example: "Example", generator: Streams) -> Tensor:
         base, t = self._inputs(example.condition)

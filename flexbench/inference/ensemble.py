@@ -1,0 +1,316 @@
+"""Ensembles of the scored snapshots of the test split, into one file of samples.
+
+Every number is decided by identity: the noise of a member depends on (seed, trajectory, snapshot,
+member) alone, so methods share it, and neither batches nor interruptions change it. Finished
+snapshots are kept as segments in a state folder: a killed run draws only what is missing.
+"""
+
+import hashlib
+import json
+import shutil
+import warnings
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import asdict, dataclass, field
+from pathlib import Path
+from typing import Any, Protocol
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from rich.progress import track
+from torch import Tensor, nn
+
+from flexbench.atomic import replacing, write_text
+from flexbench.config import SampleSettings
+from flexbench.data.patches import full_windows
+from flexbench.data.store import Trajectory
+from flexbench.errors import FlexbenchError
+from flexbench.inference.samples import Labels, Snapshot, write_samples
+from flexbench.methods import Method
+from flexbench.seeding import generator
+from flexbench.tasks.base import Example, Task, untile
+
+
+class Predictor(Protocol):
+    """Whatever draws the ensemble of one whole snapshot.
+
+    Tiles, blended or not, are the predictor's own affair; `draw_samples` sees whole domains.
+    patch: the domain must be a multiple of it; None: any domain will do.
+    """
+
+    mode: str
+    sampler: str
+    steps: int
+    members: int
+    evaluations: int
+    patch: int | None
+
+    def identity(self) -> dict[str, Any]:
+        """JSON-like: all that decides its numbers, given the example."""
+        ...
+
+    def predict(self, example: Example, task: Task, snapshot: Snapshot) -> Tensor:
+        """Members (M,C,H,W), physical, of the whole-domain example (B = 1) of a snapshot."""
+        ...
+
+
+class NetworkPredictor:
+    """A method on tiles that do not overlap, under one noise field over the domain per member.
+
+    settings: members, sampler, steps, batch. seed: of the noise. device: where the network is.
+    """
+
+    def __init__(
+        self, method: Method, *, settings: SampleSettings, seed: int, device: torch.device | str
+    ):
+        self.method, self.settings, self.seed, self.device = method, settings, seed, device
+        self.mode = method.mode
+        self.patch: int | None = method.problem.patch
+        self.members = settings.members if method.stochastic else 1
+        self.sampler = settings.sampler if method.stochastic else "none"
+        self.steps = settings.steps if method.stochastic else 0
+        self.evaluations = method.evaluations(sampler=settings.sampler, steps=settings.steps)
+
+    def identity(self) -> dict[str, Any]:
+        return {
+            "mode": self.mode,
+            "seed": self.seed,
+            "settings": self.settings.model_dump(),
+            "diffusion": self.method.settings.model_dump(),
+            "problem": asdict(self.method.problem),
+            "weights": weights_digest(self.method.network),
+        }
+
+    def predict(self, example: Example, task: Task, snapshot: Snapshot) -> Tensor:
+        patch = self.method.problem.patch
+        tiles = example.tile(patch).to(self.device)
+        field_shape = example.base.shape[1:]  # (C, H, W)
+
+        def noise(kind: str, *name: int) -> Tensor:
+            """(B,M,C,p,p), cut from one field per member; drawn on the CPU."""
+            streams = (
+                generator(self.seed, kind, snapshot.trajectory, snapshot.index, member, *name)
+                for member in range(self.members)
+            )
+            drawn = [torch.randn(field_shape, generator=stream) for stream in streams]
+            return cut_members(torch.stack(drawn), patch).to(self.device)
+
+        residual = self.method.sample(
+            tiles,
+            noise("initial noise"),
+            sampler=self.settings.sampler,
+            steps=self.settings.steps,
+            batch=self.settings.batch,
+            noise_fn=lambda step: noise("step noise", step),
+        )
+        rows, columns = field_shape[1] // patch, field_shape[2] // patch
+        whole = untile(residual, rows=rows, columns=columns)  # (1, M, C, H, W)
+        return task.reconstruct(whole, example.base.to(self.device))[0]
+
+
+@dataclass(frozen=True)
+class FormulaPredictor:
+    """A formula on whole domains: ``formula(example, task, **options) -> (B,C,H,W)``, physical."""
+
+    formula: Callable[..., Tensor]
+    options: Mapping[str, Any] = field(default_factory=dict)
+    mode: str = field(default="formula", init=False)
+    sampler: str = field(default="none", init=False)
+    steps: int = field(default=0, init=False)
+    members: int = field(default=1, init=False)
+    evaluations: int = field(default=0, init=False)
+    patch: int | None = field(default=None, init=False)
+
+    def identity(self) -> dict[str, Any]:
+        return {"mode": self.mode, "options": dict(self.options)}
+
+    def predict(self, example: Example, task: Task, snapshot: Snapshot) -> Tensor:
+        with torch.no_grad():
+            return self.formula(example, task, **self.options)
+
+
+def draw_samples(
+    predictor: Predictor,
+    *,
+    task: Task,
+    trajectories: Sequence[Path],
+    snapshots: int,
+    path: Path,
+    state_dir: Path,
+    identity: str,
+    task_name: str,
+    method_name: str,
+    training_seed: int,
+    parameters: int = 0,
+    flops: float = 0.0,
+    progress: bool = False,
+) -> None:
+    """Draw the ensembles of a split and write the samples file `path`, atomically.
+
+    trajectories: files of the split, all of one grid. snapshots: scored ones per file.
+    state_dir: a folder for this file alone; holds the finished snapshots, is gone at the end.
+    identity: stands for what decides the numbers besides the predictor: task, data, code. If it
+        or the predictor's own identity changed, the segments of an earlier run are thrown away.
+    The other arguments are labels of the file (see `samples.Labels`).
+
+    The same call after a kill at any moment gives the same bytes. Predictions that are not finite
+    are kept, with a warning. Raises FlexbenchError where the files do not fit the task, the patch,
+    or one another.
+    """
+    planned, grid = _plan(predictor, task, trajectories, snapshots)
+    everything = {
+        "identity": identity,
+        "predictor": predictor.identity(),
+        "snapshots": [asdict(snapshot) for snapshot, _ in planned],
+    }
+    segments = Segments(state_dir, identity=everything)
+    shape = (predictor.members, task.spec.field_channels, grid, grid)
+    for row, (snapshot, trajectory) in track(
+        list(enumerate(planned)), description=f"{task_name} {method_name}", disable=not progress
+    ):
+        if row not in segments:
+            segments.write(row, _predict(predictor, task, snapshot, trajectory, shape))
+    labels = Labels(
+        task=task_name,
+        method=method_name,
+        mode=predictor.mode,
+        training_seed=training_seed,
+        sampler=predictor.sampler,
+        steps=predictor.steps,
+        parameters=parameters,
+        flops=flops,
+        evaluations=predictor.evaluations,
+    )
+    write_samples(
+        path,
+        segments.read(len(planned)),
+        snapshots=[snapshot for snapshot, _ in planned],
+        shape=shape,
+        labels=labels,
+    )
+    segments.remove()
+
+
+def scored_indices(trajectory: Trajectory, *, count: int, window: int, stride: int) -> list[int]:
+    """Targets that are scored: `count` snapshots, spread evenly over those a window can end at.
+
+    They stand at the middles of `count` equal parts of the file. Raises FlexbenchError if the
+    file has fewer.
+    """
+    first = (window - 1) * stride
+    possible = trajectory.shape[0] - first
+    if possible < count:
+        raise FlexbenchError(
+            f"{trajectory.path}: sample.snapshots is {count}, but only {max(possible, 0)} of "
+            f"{trajectory.shape[0]} snapshots can be targets"
+        )
+    return [first + (2 * part + 1) * possible // (2 * count) for part in range(count)]
+
+
+def cut_members(fields: Tensor, patch: int) -> Tensor:
+    """Members (M,C,H,W) of one domain as tiles (B,M,C,p,p), in the order of `Example.tile`."""
+    members, channels, height, width = fields.shape
+    split = fields.reshape(members, channels, height // patch, patch, width // patch, patch)
+    return split.permute(2, 4, 0, 1, 3, 5).reshape(-1, members, channels, patch, patch)
+
+
+def weights_digest(network: nn.Module) -> str:
+    """SHA-256 of all parameters and buffers, with their names."""
+    digest = hashlib.sha256()
+    for name, tensor in sorted(network.state_dict().items()):
+        digest.update(f"{name} {tensor.dtype} {tuple(tensor.shape)}".encode())
+        digest.update(tensor.detach().cpu().contiguous().view(-1).view(torch.uint8).numpy())
+    return digest.hexdigest()
+
+
+class Segments:
+    """Finished snapshots of an unfinished file, one .npy each, in a folder of their own.
+
+    identity: JSON-like; a folder that was begun under another one is emptied.
+    """
+
+    def __init__(self, folder: Path, *, identity: Mapping[str, Any]):
+        self.folder = folder
+        text = json.dumps(identity, sort_keys=True)
+        plan = folder / "plan.json"
+        if not plan.is_file() or plan.read_text(encoding="utf-8") != text:
+            self.remove()
+            write_text(plan, text)
+
+    def __contains__(self, row: int) -> bool:
+        return self._path(row).is_file()
+
+    def write(self, row: int, prediction: NDArray[np.float32]) -> None:
+        with replacing(self._path(row)) as temporary, temporary.open("wb") as file:
+            np.save(file, prediction)
+
+    def read(self, count: int) -> Iterator[NDArray[np.float32]]:
+        """The first `count` segments, one by one."""
+        return (np.load(self._path(row)) for row in range(count))
+
+    def remove(self) -> None:
+        if self.folder.exists():
+            shutil.rmtree(self.folder)
+
+    def _path(self, row: int) -> Path:
+        return self.folder / f"snapshot_{row:05d}.npy"
+
+
+def _plan(
+    predictor: Predictor, task: Task, trajectories: Sequence[Path], count: int
+) -> tuple[list[tuple[Snapshot, Trajectory]], int]:
+    """Every snapshot to be drawn with its file, and the grid they share."""
+    planned, grid = [], 0
+    for path in trajectories:
+        trajectory = Trajectory(path)
+        grid = grid or trajectory.grid
+        if trajectory.grid != grid:
+            raise FlexbenchError(
+                f"{path}: grid is {trajectory.grid}, allowed: {grid}, as in {trajectories[0]}"
+            )
+        if predictor.patch is not None and grid % predictor.patch:
+            raise FlexbenchError(
+                f"{path}: grid is {grid}, allowed: a multiple of the network's patch "
+                f"({predictor.patch})"
+            )
+        indices = scored_indices(trajectory, count=count, window=task.window, stride=task.stride)
+        for index in indices:
+            snapshot = Snapshot(
+                trajectory=Path(path).stem,
+                reynolds=float(trajectory.reynolds),
+                seed=int(trajectory.seed),
+                index=index,
+                time=float(trajectory.time[index]),
+            )
+            planned.append((snapshot, trajectory))
+    if not planned:
+        raise FlexbenchError("no trajectory files to draw samples of")
+    return planned, grid
+
+
+def _predict(
+    predictor: Predictor,
+    task: Task,
+    snapshot: Snapshot,
+    trajectory: Trajectory,
+    shape: tuple[int, int, int, int],
+) -> NDArray[np.float32]:
+    """The ensemble of one snapshot, checked."""
+    windows = full_windows(
+        trajectory, snapshot.index, window=task.window, stride=task.stride, halo=task.halo
+    )
+    drawn = predictor.predict(task.example(windows), task, snapshot)
+    prediction = drawn.to(device="cpu", dtype=torch.float32).numpy()
+    if prediction.shape != shape:
+        raise FlexbenchError(
+            f"{snapshot.trajectory}, snapshot {snapshot.index}: the prediction has shape "
+            f"{prediction.shape}, allowed: {shape}"
+        )
+    wrong = prediction.size - int(np.isfinite(prediction).sum())
+    if wrong:
+        warnings.warn(
+            f"{snapshot.trajectory}, snapshot {snapshot.index}: {wrong} of {prediction.size} "
+            "predicted values are not finite",
+            stacklevel=2,
+        )
+    return prediction
