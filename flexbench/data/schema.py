@@ -77,6 +77,8 @@ def _value_problems(attributes: Mapping[str, Any]) -> list[str]:
         )
     if not (np.isfinite(attributes["reynolds"]) and attributes["reynolds"] > 0):
         problems.append(f"attribute 'reynolds' is {attributes['reynolds']}; allowed: above 0")
+    if attributes["grid"] < 1:
+        problems.append(f"attribute 'grid' is {attributes['grid']}; allowed: 1 or more")
     if attributes["seed"] < 0:
         problems.append(f"attribute 'seed' is {attributes['seed']}; allowed: 0 or more")
     return problems

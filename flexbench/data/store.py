@@ -161,9 +161,7 @@ class Trajectory:
         """Open the file in this process, and forget a handle that came over a fork."""
         self._file = open_readonly(self.path)
         self._process = os.getpid()
-        dataset = self._file[schema.FIELD].id
-        self._dataset = dataset
-        self._space = dataset.get_space()
+        self._dataset = self._file[schema.FIELD].id
 
     def close(self) -> None:
         """Close the file; the next read opens it again."""
@@ -184,8 +182,7 @@ class Trajectory:
         self.close()
 
     def __getstate__(self) -> dict[str, Any]:
-        hidden = ("_dataset", "_space")
-        state = {name: value for name, value in self.__dict__.items() if name not in hidden}
+        state = {name: value for name, value in self.__dict__.items() if name != "_dataset"}
         return state | {"_file": None, "_process": -1}
 
     def snapshot(self, index: int) -> Field:
@@ -249,22 +246,22 @@ class Trajectory:
         if self._process != os.getpid():
             self._connect()
         field = np.empty((count, height, width), dtype=np.float32) if out is None else out
+        # Selections belong to this call, so that threads may share a Trajectory.
+        stored = self._dataset.get_space()
+        memory = h5py.h5s.create_simple(field.shape)
         rows = periodic_runs(y, height, self.grid)
         columns = periodic_runs(x, width, self.grid)
         for source_y, target_y, rows_read in rows:
             for source_x, target_x, columns_read in columns:
                 size = (count, rows_read, columns_read)
-                self._space.select_hyperslab(
-                    (first, source_y, source_x), size, stride=(stride, 1, 1)
-                )
-                memory = h5py.h5s.create_simple(field.shape)
+                stored.select_hyperslab((first, source_y, source_x), size, stride=(stride, 1, 1))
                 memory.select_hyperslab((0, target_y, target_x), size)
-                self._read(memory, field)
+                self._read(stored, memory, field)
         return field
 
-    def _read(self, memory: h5py.h5s.SpaceID, field: Field) -> None:
+    def _read(self, stored: h5py.h5s.SpaceID, memory: h5py.h5s.SpaceID, field: Field) -> None:
         try:
-            self._dataset.read(memory, self._space, field, h5py.h5t.NATIVE_FLOAT)
+            self._dataset.read(memory, stored, field, h5py.h5t.NATIVE_FLOAT)
         except OSError as error:
             raise FlexbenchError(f"{self.path}: cannot be read ({error})") from error
 
