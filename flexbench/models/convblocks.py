@@ -59,13 +59,21 @@ def conv3x3(inputs: int, outputs: int, options: ConvOptions, *, zero: bool = Fal
     return layer
 
 
-def resample(x: Tensor, how: Resample) -> Tensor:
-    """(B, C, H, W) -> halved by 2x2 means, or doubled by repeating points, or as it is."""
-    if how == "down":
-        return F.avg_pool2d(x, 2)  # (B, C, H/2, W/2)
-    if how == "up":
-        return F.interpolate(x, scale_factor=2, mode="nearest")  # (B, C, 2H, 2W)
-    return x
+def doubled_conv3x3(x: Tensor, conv: nn.Conv2d) -> Tensor:
+    """`conv` (3x3) of x (B, C, H, W) doubled by repeating points: (B, C_out, 2H, 2W).
+
+    Repeating each point is a transposed convolution with a 2x2 box, so both together are one
+    transposed convolution with the 3x3 kernel smeared by that box: 4 products a point, not 9.
+    """
+    kernel = conv.weight.flip(2, 3)  # (C_out, C, 3, 3), transposed convolutions run backwards
+    corners = ((0, 1, 0, 1), (1, 0, 0, 1), (0, 1, 1, 0), (1, 0, 1, 0))
+    smeared = torch.stack([F.pad(kernel, corner) for corner in corners]).sum(0)  # (C_out, C, 4, 4)
+    margin = 0
+    if conv.padding_mode == "circular":
+        x, margin = F.pad(x, (1, 1, 1, 1), mode="circular"), 2  # (B, C, H+2, W+2)
+    return F.conv_transpose2d(
+        x, smeared.transpose(0, 1), conv.bias, stride=2, padding=1 + margin
+    )  # (B, C_out, 2H, 2W)
 
 
 class ResBlock(nn.Module):
@@ -89,9 +97,19 @@ class ResBlock(nn.Module):
 
     def forward(self, x: Tensor, embedding: Tensor) -> Tensor:
         h = F.silu(self.norm_in(x))  # (B, C_in, H, W)
-        h = self.conv_in(resample(h, self.resampling))  # (B, C_out, H', W')
+        h = self._resampled(h, self.conv_in)  # (B, C_out, H', W')
         film = self.film(F.silu(embedding))[:, :, None, None]  # (B, 2 C_out, 1, 1)
         scale, shift = film.chunk(2, dim=1)  # (B, C_out, 1, 1) each
         h = F.silu(torch.addcmul(shift, self.norm_out(h), 1 + scale))  # (B, C_out, H', W')
         h = self.conv_out(self.dropout(h))  # (B, C_out, H', W')
-        return self.identity(resample(x, self.resampling)) + h  # (B, C_out, H', W')
+        return self._resampled(x, self.identity) + h  # (B, C_out, H', W')
+
+    def _resampled(self, x: Tensor, layer: nn.Module) -> Tensor:
+        """`layer` of x halved by 2x2 means, or doubled by repeating points, or as it is."""
+        if self.resampling == "up" and isinstance(layer, nn.Conv2d):
+            return doubled_conv3x3(x, layer)  # (B, C_out, 2H, 2W)
+        if self.resampling == "up":
+            x = F.interpolate(x, scale_factor=2, mode="nearest")  # (B, C, 2H, 2W)
+        if self.resampling == "down":
+            x = F.avg_pool2d(x, 2)  # (B, C, H/2, W/2)
+        return layer(x)  # (B, C_out, H', W')

@@ -117,7 +117,8 @@ class ConvEncoder(nn.Module):
         self, x: Tensor, embedding: Tensor, condition: Iterable[Tensor | None] = repeat(None)
     ) -> list[Tensor]:
         added = iter(condition)
-        x = add_feature(self.stem(x), next(added))  # (B, c0, P, P)
+        x = self.stem(x).contiguous(memory_format=torch.channels_last)  # (B, c0, P, P)
+        x = add_feature(x, next(added))  # (B, c0, P, P)
         features = [x]
         for block in self.blocks:
             x = add_feature(block(x, embedding), next(added))  # (B, ci, P / 2^i, P / 2^i)
