@@ -6,10 +6,8 @@ snapshots are kept as segments in a state folder: a killed run draws only what i
 """
 
 import hashlib
-import json
-import shutil
 import warnings
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any, Protocol
@@ -20,12 +18,12 @@ from numpy.typing import NDArray
 from rich.progress import track
 from torch import Tensor, nn
 
-from flexbench.atomic import replacing, write_text
 from flexbench.config import SampleSettings
 from flexbench.data.patches import full_windows
 from flexbench.data.store import Trajectory
 from flexbench.errors import FlexbenchError
 from flexbench.inference.samples import Labels, Snapshot, write_samples
+from flexbench.inference.segments import Segments
 from flexbench.methods import Method
 from flexbench.seeding import generator
 from flexbench.tasks.base import Example, Task, untile
@@ -221,39 +219,6 @@ def weights_digest(network: nn.Module) -> str:
         digest.update(f"{name} {tensor.dtype} {tuple(tensor.shape)}".encode())
         digest.update(tensor.detach().cpu().contiguous().view(-1).view(torch.uint8).numpy())
     return digest.hexdigest()
-
-
-class Segments:
-    """Finished snapshots of an unfinished file, one .npy each, in a folder of their own.
-
-    identity: JSON-like; a folder that was begun under another one is emptied.
-    """
-
-    def __init__(self, folder: Path, *, identity: Mapping[str, Any]):
-        self.folder = folder
-        text = json.dumps(identity, sort_keys=True)
-        plan = folder / "plan.json"
-        if not plan.is_file() or plan.read_text(encoding="utf-8") != text:
-            self.remove()
-            write_text(plan, text)
-
-    def __contains__(self, row: int) -> bool:
-        return self._path(row).is_file()
-
-    def write(self, row: int, prediction: NDArray[np.float32]) -> None:
-        with replacing(self._path(row)) as temporary, temporary.open("wb") as file:
-            np.save(file, prediction)
-
-    def read(self, count: int) -> Iterator[NDArray[np.float32]]:
-        """The first `count` segments, one by one."""
-        return (np.load(self._path(row)) for row in range(count))
-
-    def remove(self) -> None:
-        if self.folder.exists():
-            shutil.rmtree(self.folder)
-
-    def _path(self, row: int) -> Path:
-        return self.folder / f"snapshot_{row:05d}.npy"
 
 
 def _plan(

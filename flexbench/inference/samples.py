@@ -47,8 +47,8 @@ class Labels:
     """What drew the samples.
 
     mode: "denoiser", "regressor" or "formula". sampler, steps: of the reverse diffusion; "none"
-    and 0 where there is none. parameters: of the network. flops: of one member of one patch.
-    evaluations: network evaluations per member.
+    and 0 where there is none. parameters: of the network. evaluations: network evaluations per
+    member. flops: of one member of one patch, encode + evaluations x denoise.
     """
 
     task: str
