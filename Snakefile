@@ -4,7 +4,9 @@ from snakemake.utils import min_version
 
 min_version("9.20")
 
-from flexbench.graph import Graph
+from flexbench.graph import SPLITS, Graph
+from flexbench.paths import TABLES
+from flexbench.report.catalogue import FIGURES
 
 graph = Graph.from_overrides(config)
 layout = graph.layout

@@ -140,6 +140,15 @@ def simulate(
 
 
 @app.command()
+def splits(tier: Tier = None, config: ConfigFile = None, set_: Set = None, log: Log = None) -> None:
+    """Check that no run stands in two splits."""
+    graph = _graph(tier, config, set_, log)
+    from flexbench.steps.splits import splits_step
+
+    splits_step(graph)
+
+
+@app.command()
 def statistics(
     task: Task, tier: Tier = None, config: ConfigFile = None, set_: Set = None, log: Log = None
 ) -> None:

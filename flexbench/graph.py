@@ -23,6 +23,12 @@ SPLITS = ("train", "validation", "test")
 PACE = {"solver": {"checkpoint_seconds"}, "train": {"checkpoint_seconds", "log_every"}}
 
 
+# The rules' graph, for the report's drawing; a test holds it against `snakemake --rulegraph`.
+EDGES = (
+    ("simulate", "statistics"),
+)
+
+
 @dataclass(frozen=True)
 class Job:
     """One file of samples to be made: a method on a task, with one training seed."""
@@ -63,6 +69,10 @@ class Graph:
             for reynolds in self.split(split).reynolds
             for seed in self.split(split).seeds
         ]
+
+    def trajectories(self, *splits: str) -> list[Path]:
+        """Files of the trajectories of these splits."""
+        return [self.layout.trajectory(stem) for stem in self.stems(*splits)]
 
     @cached_property
     def jobs(self) -> list[Job]:
@@ -159,6 +169,9 @@ class Graph:
             "reynolds": float(reynolds),
             "seed": int(seed),
         }
+
+    def splits_slice(self) -> dict[str, Any]:
+        return self.config.splits.model_dump()
 
     def statistics_slice(self, task: str) -> dict[str, Any]:
         return {

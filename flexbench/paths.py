@@ -3,6 +3,7 @@
 <root>/<tier>/
     config.yaml                                  the resolved configuration
     data/re<Re>_seed<seed>.h5                    trajectories
+    data/splits.json                             files of each split, checked for leaks
     data/statistics_<task>.json                  field and residual std of the training split
     checkpoints/<task>/<method>/seed<k>.safetensors
     samples/<task>/<method>/seed<k>.h5
@@ -49,6 +50,10 @@ class Layout:
 
     def trajectory(self, stem: str) -> Path:
         return self.folder / "data" / f"{stem}.h5"
+
+    @property
+    def splits(self) -> Path:
+        return self.folder / "data" / "splits.json"
 
     def statistics(self, task: str) -> Path:
         return self.folder / "data" / f"statistics_{task}.json"

@@ -12,7 +12,7 @@ def statistics_step(graph: Graph, *, task: str) -> None:
     """Write `data/statistics_<task>.json`."""
     settings = graph.task_settings(task)
     receipt = Receipt("statistics", slice_=graph.statistics_slice(task))
-    paths = [graph.layout.trajectory(stem) for stem in graph.stems("train")]
+    paths = graph.trajectories("train")
     found = compute_statistics(settings, paths)
     output = graph.layout.statistics(task)
     write_text(output, json.dumps(found, indent=1) + "\n")

@@ -32,10 +32,27 @@ rule simulate:
         " --config {input.config} --log {log}"
 
 
+rule splits:
+    input:
+        config=ancient(layout.config),
+        data=graph.trajectories(*SPLITS),
+    output:
+        layout.splits,
+    params:
+        slice=graph.splits_slice(),
+        code=graph.code("splits"),
+    log:
+        layout.log("splits"),
+    benchmark:
+        layout.benchmark("splits")
+    shell:
+        "flexbench splits --config {input.config} --log {log}"
+
+
 rule statistics:
     input:
         config=ancient(layout.config),
-        train=[layout.trajectory(stem) for stem in graph.stems("train")],
+        train=graph.trajectories("train"),
     output:
         layout.statistics("{task}"),
     params:

@@ -5,7 +5,7 @@ rule score:
     input:
         config=ancient(layout.config),
         samples=layout.samples("{task}", "{method}", "{seed}"),
-        data=[layout.trajectory(stem) for stem in graph.stems("test")],
+        data=graph.trajectories("test"),
     output:
         scores=layout.scores("{task}", "{method}", "{seed}"),
         spectra=layout.spectra("{task}", "{method}", "{seed}"),

@@ -5,7 +5,7 @@ rule train:
     input:
         config=ancient(layout.config),
         statistics=layout.statistics("{task}"),
-        data=[layout.trajectory(stem) for stem in graph.stems("train", "validation")],
+        data=graph.trajectories("train", "validation"),
     output:
         weights=layout.checkpoint("{task}", "{method}", "{seed}"),
         curve=layout.training_log("{task}", "{method}", "{seed}"),
@@ -27,7 +27,8 @@ rule sample:
     input:
         config=ancient(layout.config),
         statistics=layout.statistics("{task}"),
-        data=[layout.trajectory(stem) for stem in graph.stems("test")],
+        splits=layout.splits,
+        data=graph.trajectories("test"),
         weights=lambda wildcards: graph.weights(wildcards.task, wildcards.method, wildcards.seed),
     output:
         layout.samples("{task}", "{method}", "{seed}"),

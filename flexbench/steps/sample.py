@@ -1,0 +1,110 @@
+"""Step `sample`: the ensembles of one method on the test split."""
+
+import sys
+from typing import Any
+
+import torch
+
+from flexbench import registry
+from flexbench.config import DiffusionSettings
+from flexbench.data.stats import Normaliser
+from flexbench.device import prepare_device
+from flexbench.errors import FlexbenchError
+from flexbench.graph import Graph
+from flexbench.inference.ensemble import (
+    FormulaPredictor,
+    NetworkPredictor,
+    Predictor,
+    draw_samples,
+)
+from flexbench.methods import make_method
+from flexbench.provenance import Receipt
+from flexbench.sizing import build_network
+from flexbench.spec import ProblemSpec
+from flexbench.steps.task import load_task
+from flexbench.tasks import Task
+from flexbench.training.checkpoint import load_checkpoint, load_weights
+
+
+def sample_step(graph: Graph, *, task: str, method: str, seed: int) -> None:
+    """Write the file of samples; the same call resumes after any kill."""
+    graph.require(task, method)
+    receipt = Receipt(
+        "sample",
+        slice_=graph.sample_slice(task, method, seed),
+        network_file=graph.network_file(method),
+    )
+    device = prepare_device(graph.config)
+    problem = load_task(graph, task)
+    if graph.is_formula(method):
+        predictor, size = _formula(graph, method), {}
+    else:
+        predictor, size = _network(graph, problem, task=task, method=method, seed=seed, device=device)
+    output = graph.layout.samples(task, method, seed)
+    draw_samples(
+        predictor,
+        task=problem,
+        trajectories=graph.trajectories("test"),
+        snapshots=graph.config.sample.snapshots,
+        path=output,
+        state_dir=graph.layout.state("sample", task, method, f"seed{seed}"),
+        identity=receipt.code,
+        task_name=task,
+        method_name=method,
+        training_seed=seed,
+        progress=sys.stderr.isatty(),
+        **size,
+    )
+    inputs = [graph.layout.statistics(task), *graph.trajectories("test")]
+    receipt.write(
+        [output],
+        inputs=[*graph.weights(task, method, seed), *inputs],
+        device=str(device),
+        evaluations=predictor.evaluations,
+        members=predictor.members,
+    )
+
+
+def _formula(graph: Graph, method: str) -> Predictor:
+    facts = graph.facts(method)
+    module = registry.load(facts.name, graph.config.baseline_folders)
+    return FormulaPredictor(module.predict, graph.config.method(method).options)
+
+
+def _network(
+    graph: Graph, problem: Task, *, task: str, method: str, seed: int, device: torch.device
+) -> tuple[Predictor, dict[str, Any]]:
+    """The trained network as its checkpoint describes it, and its size."""
+    path = graph.layout.checkpoint(task, method, seed)
+    state, metadata = load_checkpoint(path)
+    if metadata["network"] != graph.facts(method).name or metadata["task"] != task:
+        raise FlexbenchError(
+            f"{path}: holds network '{metadata['network']}' for task '{metadata['task']}'; "
+            f"'{graph.facts(method).name}' for '{task}' is needed"
+        )
+    if Normaliser(**metadata["normaliser"]) != problem.normaliser:
+        raise FlexbenchError(f"{path}: was trained with other statistics; train it again")
+    spec = ProblemSpec(**metadata["problem"])
+    network, built = build_network(
+        metadata["network"],
+        spec,
+        size=metadata["size"],
+        width=metadata["width"],
+        match=metadata["matched"]["by"],
+        options=metadata["options"],
+        baseline_folders=graph.config.baseline_folders,
+    )
+    load_weights(network, state, source=path)
+    learnt = make_method(
+        network.to(device),
+        problem=spec,
+        settings=DiffusionSettings.model_validate(metadata["diffusion"]),
+        mode=metadata["mode"],
+    )
+    predictor = NetworkPredictor(
+        learnt, settings=graph.config.sample, seed=seed, device=device
+    )
+    flops = built.footprint.flops.denoise
+    return predictor, {"parameters": built.footprint.parameters, "flops": float(flops)}
+
+

@@ -1,0 +1,20 @@
+"""Step `splits`: proof that no run stands in two splits; the build stops where one does."""
+
+import json
+
+from flexbench.atomic import write_text
+from flexbench.data.splits import check_leaks
+from flexbench.graph import SPLITS, Graph
+from flexbench.provenance import Receipt, file_digest
+
+
+def splits_step(graph: Graph) -> None:
+    """Write `data/splits.json`: the files of each split with their hashes."""
+    receipt = Receipt("splits", slice_=graph.splits_slice())
+    paths = {split: graph.trajectories(split) for split in SPLITS}
+    check_leaks(paths)
+    content = {
+        split: {path.name: file_digest(path) for path in files} for split, files in paths.items()
+    }
+    write_text(graph.layout.splits, json.dumps(content, indent=1) + "\n")
+    receipt.write([graph.layout.splits])

@@ -1,0 +1,18 @@
+"""The task of a graph with the scales that its training split has."""
+
+import json
+
+from flexbench.data.stats import Normaliser
+from flexbench.errors import FlexbenchError
+from flexbench.graph import Graph
+from flexbench.tasks import Task, make_task
+
+
+def load_task(graph: Graph, task: str) -> Task:
+    """The task, its normaliser read from `data/statistics_<task>.json`."""
+    path = graph.layout.statistics(task)
+    settings = graph.task_settings(task)
+    if not path.is_file():
+        raise FlexbenchError(f"{path}: missing; run `flexbench statistics {task}` first")
+    normaliser = Normaliser.of(json.loads(path.read_text(encoding="utf-8")))
+    return make_task(settings, normaliser=normaliser, interval=graph.config.solver.interval)
