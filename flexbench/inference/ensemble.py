@@ -5,7 +5,6 @@ member) alone, so methods share it, and neither batches nor interruptions change
 snapshots are kept as segments in a state folder: a killed run draws only what is missing.
 """
 
-import hashlib
 import warnings
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, dataclass, field
@@ -16,14 +15,14 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 from rich.progress import track
-from torch import Tensor, nn
+from torch import Tensor
 
 from flexbench.config import SampleSettings
 from flexbench.data.patches import full_windows
 from flexbench.data.store import Trajectory
 from flexbench.errors import FlexbenchError
 from flexbench.inference.samples import Labels, Snapshot, write_samples
-from flexbench.inference.segments import Segments
+from flexbench.inference.segments import Segments, tensors_digest
 from flexbench.methods import Method
 from flexbench.seeding import generator
 from flexbench.tasks.base import Example, Task, untile
@@ -36,12 +35,23 @@ class Predictor(Protocol):
     patch: the domain must be a multiple of it; None: any domain will do.
     """
 
-    mode: str
-    sampler: str
-    steps: int
-    members: int
-    evaluations: int
-    patch: int | None
+    @property
+    def mode(self) -> str: ...
+
+    @property
+    def sampler(self) -> str: ...
+
+    @property
+    def steps(self) -> int: ...
+
+    @property
+    def members(self) -> int: ...
+
+    @property
+    def evaluations(self) -> int: ...
+
+    @property
+    def patch(self) -> int | None: ...
 
     def identity(self) -> dict[str, Any]:
         """JSON-like: all that decides its numbers, given the example."""
@@ -76,7 +86,7 @@ class NetworkPredictor:
             "settings": self.settings.model_dump(),
             "diffusion": self.method.settings.model_dump(),
             "problem": asdict(self.method.problem),
-            "weights": weights_digest(self.method.network),
+            "weights": tensors_digest(self.method.network.state_dict()),
         }
 
     def predict(self, example: Example, task: Task, snapshot: Snapshot) -> Tensor:
@@ -147,8 +157,9 @@ def draw_samples(
 
     trajectories: files of the split, all of one grid. snapshots: scored ones per file.
     state_dir: a folder for this file alone; holds the finished snapshots, is gone at the end.
-    identity: stands for what decides the numbers besides the predictor: task, data, code. If it
-        or the predictor's own identity changed, the segments of an earlier run are thrown away.
+    identity: stands for the code. If it, the predictor's own identity or the snapshots changed
+        since an earlier run, its segments are thrown away; where an example changed (its data,
+        its task, its normalisation), that snapshot is drawn again.
     The other arguments are labels of the file (see `samples.Labels`).
 
     The same call after a kill at any moment gives the same bytes. Predictions that are not finite
@@ -163,11 +174,18 @@ def draw_samples(
     }
     segments = Segments(state_dir, identity=everything)
     shape = (predictor.members, task.spec.field_channels, grid, grid)
+    names = []
     for row, (snapshot, trajectory) in track(
         list(enumerate(planned)), description=f"{task_name} {method_name}", disable=not progress
     ):
-        if row not in segments:
-            segments.write(row, _predict(predictor, task, snapshot, trajectory, shape))
+        windows = full_windows(
+            trajectory, snapshot.index, window=task.window, stride=task.stride, halo=task.halo
+        )
+        example = task.example(windows)
+        name = f"snapshot_{row:05d}_{tensors_digest(vars(example))[:16]}"
+        if name not in segments:
+            segments.write(name, _predict(predictor, task, snapshot, example, shape))
+        names.append(name)
     labels = Labels(
         task=task_name,
         method=method_name,
@@ -181,7 +199,7 @@ def draw_samples(
     )
     write_samples(
         path,
-        segments.read(len(planned)),
+        segments.read(names),
         snapshots=[snapshot for snapshot, _ in planned],
         shape=shape,
         labels=labels,
@@ -210,15 +228,6 @@ def cut_members(fields: Tensor, patch: int) -> Tensor:
     members, channels, height, width = fields.shape
     split = fields.reshape(members, channels, height // patch, patch, width // patch, patch)
     return split.permute(2, 4, 0, 1, 3, 5).reshape(-1, members, channels, patch, patch)
-
-
-def weights_digest(network: nn.Module) -> str:
-    """SHA-256 of all parameters and buffers, with their names."""
-    digest = hashlib.sha256()
-    for name, tensor in sorted(network.state_dict().items()):
-        digest.update(f"{name} {tensor.dtype} {tuple(tensor.shape)}".encode())
-        digest.update(tensor.detach().cpu().contiguous().view(-1).view(torch.uint8).numpy())
-    return digest.hexdigest()
 
 
 def _plan(
@@ -257,14 +266,11 @@ def _predict(
     predictor: Predictor,
     task: Task,
     snapshot: Snapshot,
-    trajectory: Trajectory,
+    example: Example,
     shape: tuple[int, int, int, int],
 ) -> NDArray[np.float32]:
     """The ensemble of one snapshot, checked."""
-    windows = full_windows(
-        trajectory, snapshot.index, window=task.window, stride=task.stride, halo=task.halo
-    )
-    drawn = predictor.predict(task.example(windows), task, snapshot)
+    drawn = predictor.predict(example, task, snapshot)
     prediction = drawn.to(device="cpu", dtype=torch.float32).numpy()
     if prediction.shape != shape:
         raise FlexbenchError(

@@ -1,13 +1,16 @@
 """What a killed run has already drawn: one file per finished snapshot."""
 
+import hashlib
 import json
 import shutil
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
 import numpy as np
+import torch
 from numpy.typing import NDArray
+from torch import Tensor
 
 from flexbench.atomic import replacing, write_text
 
@@ -15,6 +18,7 @@ from flexbench.atomic import replacing, write_text
 class Segments:
     """Finished snapshots of an unfinished file, one .npy each, in a folder of their own.
 
+    A snapshot's name has to hold what distinguishes its content within one identity.
     identity: JSON-like; a folder that was begun under another one is emptied.
     """
 
@@ -26,20 +30,30 @@ class Segments:
             self.remove()
             write_text(plan, text)
 
-    def __contains__(self, row: int) -> bool:
-        return self._path(row).is_file()
+    def __contains__(self, name: str) -> bool:
+        return self._path(name).is_file()
 
-    def write(self, row: int, prediction: NDArray[np.float32]) -> None:
-        with replacing(self._path(row)) as temporary, temporary.open("wb") as file:
+    def write(self, name: str, prediction: NDArray[np.float32]) -> None:
+        with replacing(self._path(name)) as temporary, temporary.open("wb") as file:
             np.save(file, prediction)
 
-    def read(self, count: int) -> Iterator[NDArray[np.float32]]:
-        """The first `count` segments, one by one."""
-        return (np.load(self._path(row)) for row in range(count))
+    def read(self, names: Iterable[str]) -> Iterator[NDArray[np.float32]]:
+        """The segments with these names, one by one."""
+        return (np.load(self._path(name)) for name in names)
 
     def remove(self) -> None:
         if self.folder.exists():
             shutil.rmtree(self.folder)
 
-    def _path(self, row: int) -> Path:
-        return self.folder / f"snapshot_{row:05d}.npy"
+    def _path(self, name: str) -> Path:
+        return self.folder / f"{name}.npy"
+
+
+def tensors_digest(tensors: Mapping[str, Tensor]) -> str:
+    """SHA-256 of named tensors, whatever their order and device."""
+    digest = hashlib.sha256()
+    for name, tensor in sorted(tensors.items()):
+        digest.update(f"{name} {tensor.dtype} {tuple(tensor.shape)}".encode())
+        flat = tensor.detach().cpu().contiguous().view(-1)
+        digest.update(flat.view(torch.uint8).numpy().tobytes())
+    return digest.hexdigest()

@@ -31,9 +31,9 @@ from flexbench.inference.ensemble import (
     cut_members,
     draw_samples,
     scored_indices,
-    weights_digest,
 )
 from flexbench.inference.samples import Samples
+from flexbench.inference.segments import tensors_digest
 from flexbench.methods import make_method
 from flexbench.models.flex import build
 from flexbench.seeding import generator
@@ -352,6 +352,16 @@ def test_segments_of_another_run_are_thrown_away(files, tmp_path, change):
     assert found.path.read_bytes() == fresh.path.read_bytes()
 
 
+def test_a_changed_example_is_drawn_again(files, tmp_path):
+    """Here the residual's scale, which neither the condition nor the base shows."""
+    interrupted(forecast(), files, tmp_path)
+    scaled = Normaliser(field_std=5.0, residual_std=3.0)
+    task = make_task(ForecastSettings(patch=PATCH), normaliser=scaled, interval=0.1)
+    found = draw(predictor(task), task, files, tmp_path)
+    fresh = draw(predictor(task), task, files, tmp_path / "fresh")
+    assert found.path.read_bytes() == fresh.path.read_bytes()
+
+
 def test_not_finite_is_kept_with_a_warning(files, tmp_path):
     task = forecast()
     method = local_method(task)
@@ -362,15 +372,17 @@ def test_not_finite_is_kept_with_a_warning(files, tmp_path):
     assert np.isnan(samples.ensemble(0)).all()
 
 
-def test_weights_digest_sees_values_and_names():
-    first = Local(1)
-    digest = weights_digest(first)
-    second = Local(1)
-    second.load_state_dict(first.state_dict())
-    assert weights_digest(second) == digest
-    with torch.no_grad():
-        second.gain += 1e-6
-    assert weights_digest(second) != digest
+def test_digest_sees_values_shapes_and_names():
+    one = {"a": torch.arange(6.0), "b": torch.tensor(2)}
+    digest = tensors_digest(one)
+    assert tensors_digest({"b": torch.tensor(2), "a": torch.arange(6.0)}) == digest
+    for other in (
+        one | {"a": torch.arange(6.0) + 1e-6},
+        one | {"a": torch.arange(6.0).view(2, 3)},
+        one | {"a": torch.arange(6.0).view(torch.int32)},
+        {"a": one["a"], "c": one["b"]},
+    ):
+        assert tensors_digest(other) != digest
 
 
 def test_bad_input_is_told(files, tmp_path):
