@@ -4,6 +4,7 @@ Killing a workflow runner can leave its training alive; a second one on the same
 spoil both. The lock says who works here; a lock whose owner is gone is taken over.
 """
 
+import contextlib
 import json
 import os
 import socket
@@ -64,6 +65,9 @@ class StateLock:
     def check(self) -> None:
         """FlexbenchError if another training took the lock over (this one was suspended)."""
         owner = self._owner()
+        if not owner:  # another one may be looking at it (see _remove_if_stale)
+            self._released.wait(0.2)
+            owner = self._owner()
         if owner.get("token") != self._token:
             raise FlexbenchError(
                 f"{self.path}: {_named(owner)} has taken this state folder over; this training "
@@ -106,7 +110,8 @@ class StateLock:
             return  # released, or taken over, in this very moment: _create decides
         try:
             if _read(moved).get("token") != owner.get("token"):
-                os.link(moved, self.path)  # a quicker one took over: its lock goes back
+                with contextlib.suppress(FileExistsError):
+                    os.link(moved, self.path)  # a quicker one took over: its lock goes back
                 raise FlexbenchError(f"{self.path}: {_named(_read(moved))} has just taken over")
         finally:
             moved.unlink()
@@ -128,12 +133,9 @@ class StateLock:
 
     def _beat(self) -> None:
         while not self._released.wait(self._heartbeat_seconds):
-            if self._owner().get("token") != self._token:
-                return
-            try:
-                os.utime(self.path)
-            except FileNotFoundError:
-                return
+            if self._owner().get("token") == self._token:
+                with contextlib.suppress(FileNotFoundError):
+                    os.utime(self.path)
 
 
 def _read(path: Path) -> dict[str, Any]:

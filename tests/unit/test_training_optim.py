@@ -1,0 +1,122 @@
+"""Optimisers against their published rules, one number at a time; the rate of every step."""
+
+import math
+
+import pytest
+import torch
+
+from flexbench.config import TrainSettings
+from flexbench.errors import FlexbenchError
+from flexbench.training.optim import Lion, check_schedule, learning_rate, make_optimizer
+
+SHAPES = [(3, 2), (5,), ()]
+
+
+def start_and_gradients(steps):
+    source = torch.Generator().manual_seed(0)
+    start = [torch.randn(shape, generator=source, dtype=torch.float64) for shape in SHAPES]
+    gradients = [
+        [torch.randn(shape, generator=source, dtype=torch.float64) for shape in SHAPES]
+        for _ in range(steps)
+    ]
+    return start, gradients
+
+
+def run(optimizer_of, start, gradients):
+    parameters = [torch.nn.Parameter(tensor.clone()) for tensor in start]
+    optimizer = optimizer_of(parameters)
+    for step in gradients:
+        for parameter, gradient in zip(parameters, step, strict=True):
+            parameter.grad = gradient.clone()
+        optimizer.step()
+    return [parameter.detach() for parameter in parameters]
+
+
+def lion_by_hand(start, gradients, *, rate, betas, decay):
+    """The update rule of the paper on Python numbers."""
+    ends = []
+    for index, tensor in enumerate(start):
+        values = tensor.flatten().tolist()
+        momenta = [0.0] * len(values)
+        for step in gradients:
+            for i, g in enumerate(step[index].flatten().tolist()):
+                direction = betas[0] * momenta[i] + (1 - betas[0]) * g
+                values[i] = values[i] - rate * (math.copysign(1, direction) + decay * values[i])
+                momenta[i] = betas[1] * momenta[i] + (1 - betas[1]) * g
+        ends.append(torch.tensor(values, dtype=torch.float64).reshape(tensor.shape))
+    return ends
+
+
+def adamw_by_hand(start, gradients, *, rate, betas, decay):
+    ends = []
+    for index, tensor in enumerate(start):
+        values = tensor.flatten().tolist()
+        first, second = [0.0] * len(values), [0.0] * len(values)
+        for n, step in enumerate(gradients, start=1):
+            for i, g in enumerate(step[index].flatten().tolist()):
+                first[i] = betas[0] * first[i] + (1 - betas[0]) * g
+                second[i] = betas[1] * second[i] + (1 - betas[1]) * g * g
+                mean = first[i] / (1 - betas[0] ** n)
+                scale = math.sqrt(second[i] / (1 - betas[1] ** n)) + 1e-8
+                values[i] = values[i] * (1 - rate * decay) - rate * mean / scale
+        ends.append(torch.tensor(values, dtype=torch.float64).reshape(tensor.shape))
+    return ends
+
+
+@pytest.mark.parametrize("decay", [0.0, 0.1])
+@pytest.mark.parametrize(
+    ("name", "by_hand"), [("lion", lion_by_hand), ("adamw", adamw_by_hand)]
+)
+def test_update_rule(name, by_hand, decay):
+    start, gradients = start_and_gradients(7)
+    settings = TrainSettings(
+        optimizer=name, learning_rate=0.03, betas=(0.8, 0.95), weight_decay=decay
+    )
+    found = run(lambda parameters: make_optimizer(parameters, settings), start, gradients)
+    wanted = by_hand(start, gradients, rate=0.03, betas=(0.8, 0.95), decay=decay)
+    torch.testing.assert_close(found, wanted, rtol=1e-12, atol=1e-12)
+
+
+def test_lion_leaves_parameters_without_gradient_alone():
+    used, unused = torch.nn.Parameter(torch.ones(2)), torch.nn.Parameter(torch.ones(2))
+    optimizer = Lion([used, unused], lr=0.1, weight_decay=0.5)
+    used.grad = torch.tensor([1.0, -1.0])
+    optimizer.step()
+    assert unused.tolist() == [1.0, 1.0]
+    assert unused not in optimizer.state
+    torch.testing.assert_close(used.detach(), torch.tensor([0.85, 1.05]))
+
+
+def test_lion_evaluates_a_closure_with_gradients():
+    parameter = torch.nn.Parameter(torch.tensor([2.0]))
+    optimizer = Lion([parameter], lr=0.5)
+
+    def closure():
+        optimizer.zero_grad()
+        loss = parameter.square().sum()
+        loss.backward()
+        return loss.item()
+
+    assert optimizer.step(closure) == 4.0
+    assert parameter.item() == 1.5
+
+
+def test_rate_warms_up_then_falls_to_zero():
+    settings = TrainSettings(steps=104, warmup_steps=4, learning_rate=0.2)
+    rates = [learning_rate(step, settings) for step in range(105)]
+    assert rates[:4] == pytest.approx([0.05, 0.1, 0.15, 0.2])
+    assert rates[4] == pytest.approx(0.2)
+    assert rates[29] == pytest.approx(0.2 * (1 + math.sqrt(0.5)) / 2)  # a quarter of the cosine
+    assert rates[54] == pytest.approx(0.1)
+    assert rates[104] == pytest.approx(0.0, abs=1e-15)
+    assert all(later < earlier for earlier, later in zip(rates[4:], rates[5:], strict=False))
+
+
+def test_rate_without_warmup_starts_full():
+    settings = TrainSettings(steps=10, warmup_steps=0, learning_rate=0.2)
+    assert learning_rate(0, settings) == 0.2
+
+
+def test_warmup_must_end_before_training_does():
+    with pytest.raises(FlexbenchError, match=r"train\.warmup_steps: found 20.*train\.steps \(20\)"):
+        check_schedule(TrainSettings(steps=20, warmup_steps=20))
