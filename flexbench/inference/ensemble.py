@@ -27,6 +27,8 @@ from flexbench.methods import Method
 from flexbench.seeding import generator
 from flexbench.tasks.base import Example, Task, untile
 
+GOLDEN = (5**0.5 - 1) / 2
+
 
 class Predictor(Protocol):
     """Whatever draws the ensemble of one whole snapshot.
@@ -207,11 +209,15 @@ def draw_samples(
     segments.remove()
 
 
-def scored_indices(trajectory: Trajectory, *, count: int, window: int, stride: int) -> list[int]:
+def scored_indices(
+    trajectory: Trajectory, *, rank: int, count: int, window: int, stride: int
+) -> list[int]:
     """Targets that are scored: `count` snapshots, spread evenly over those a window can end at.
 
-    They stand at the middles of `count` equal parts of the file. Raises FlexbenchError if the
-    file has fewer.
+    One stands in each of `count` equal parts of the file, at a place within its part that moves
+    from one trajectory to the next (rank: its number in the split; golden-ratio steps from the
+    middle on), so that a split covers all times however few snapshots are scored. Raises
+    FlexbenchError if the file has fewer.
     """
     first = (window - 1) * stride
     possible = trajectory.shape[0] - first
@@ -220,7 +226,8 @@ def scored_indices(trajectory: Trajectory, *, count: int, window: int, stride: i
             f"{trajectory.path}: sample.snapshots is {count}, but only {max(possible, 0)} of "
             f"{trajectory.shape[0]} snapshots can be targets"
         )
-    return [first + (2 * part + 1) * possible // (2 * count) for part in range(count)]
+    place = (0.5 + rank * GOLDEN) % 1.0
+    return [first + int((part + place) * possible / count) for part in range(count)]
 
 
 def cut_members(fields: Tensor, patch: int) -> Tensor:
@@ -235,7 +242,7 @@ def _plan(
 ) -> tuple[list[tuple[Snapshot, Trajectory]], int]:
     """Every snapshot to be drawn with its file, and the grid they share."""
     planned, grid = [], 0
-    for path in trajectories:
+    for rank, path in enumerate(trajectories):
         trajectory = Trajectory(path)
         grid = grid or trajectory.grid
         if trajectory.grid != grid:
@@ -247,7 +254,9 @@ def _plan(
                 f"{path}: grid is {grid}, allowed: a multiple of the network's patch "
                 f"({predictor.patch})"
             )
-        indices = scored_indices(trajectory, count=count, window=task.window, stride=task.stride)
+        indices = scored_indices(
+            trajectory, rank=rank, count=count, window=task.window, stride=task.stride
+        )
         for index in indices:
             snapshot = Snapshot(
                 trajectory=Path(path).stem,

@@ -37,9 +37,12 @@ def sample_step(graph: Graph, *, task: str, method: str, seed: int) -> None:
     device = prepare_device(graph.config)
     problem = load_task(graph, task)
     if graph.is_formula(method):
-        predictor, size = _formula(graph, method), {}
+        predictor: Predictor = _formula(graph, method)
+        size: dict[str, Any] = {}
     else:
-        predictor, size = _network(graph, problem, task=task, method=method, seed=seed, device=device)
+        predictor, size = _network(
+            graph, problem, task=task, method=method, seed=seed, device=device
+        )
     output = graph.layout.samples(task, method, seed)
     draw_samples(
         predictor,
@@ -101,10 +104,7 @@ def _network(
         settings=DiffusionSettings.model_validate(metadata["diffusion"]),
         mode=metadata["mode"],
     )
-    predictor = NetworkPredictor(
-        learnt, settings=graph.config.sample, seed=seed, device=device
-    )
-    flops = built.footprint.flops.denoise
-    return predictor, {"parameters": built.footprint.parameters, "flops": float(flops)}
-
-
+    predictor = NetworkPredictor(learnt, settings=graph.config.sample, seed=seed, device=device)
+    cost = built.footprint.flops
+    flops = float(cost.encode + predictor.evaluations * cost.denoise)
+    return predictor, {"parameters": built.footprint.parameters, "flops": flops}

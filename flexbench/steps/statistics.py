@@ -4,6 +4,7 @@ import json
 
 from flexbench.atomic import write_text
 from flexbench.data.stats import compute_statistics
+from flexbench.device import prepare_device
 from flexbench.graph import Graph
 from flexbench.provenance import Receipt
 
@@ -12,6 +13,7 @@ def statistics_step(graph: Graph, *, task: str) -> None:
     """Write `data/statistics_<task>.json`."""
     settings = graph.task_settings(task)
     receipt = Receipt("statistics", slice_=graph.statistics_slice(task))
+    prepare_device(graph.config)
     paths = graph.trajectories("train")
     found = compute_statistics(settings, paths)
     output = graph.layout.statistics(task)

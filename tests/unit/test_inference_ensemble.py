@@ -170,20 +170,32 @@ def test_snapshots_and_labels(files, tmp_path):
 
 @pytest.mark.parametrize("count", [1, 2, 5, 7, 9])
 def test_scored_indices_are_spread_evenly(files, count):
-    indices = scored_indices(Trajectory(files[0]), count=count, window=1, stride=1)
-    assert len(set(indices)) == count
-    assert indices == sorted(indices)
-    assert indices[0] + indices[-1] in (7, 8, 9)
-    assert max(np.diff(indices), default=0) - min(np.diff(indices), default=0) <= 1
+    for rank in range(5):
+        trajectory = Trajectory(files[0])
+        indices = scored_indices(trajectory, rank=rank, count=count, window=1, stride=1)
+        parts = [index * count // 9 for index in indices]
+        assert len(set(indices)) == count
+        assert indices == sorted(indices)
+        assert max(np.diff(indices), default=0) - min(np.diff(indices), default=0) <= 1
+        assert 0 <= parts[0] <= parts[-1] < count
+
+
+def test_one_snapshot_per_trajectory_still_covers_all_times(files):
+    trajectory = Trajectory(files[0])
+    found = [
+        scored_indices(trajectory, rank=rank, count=1, window=1, stride=1)[0] for rank in range(9)
+    ]
+    assert found[0] == 4
+    assert len(set(found)) >= 7
 
 
 def test_scored_indices_leave_room_for_the_window(files):
     trajectory = Trajectory(files[0])
-    assert scored_indices(trajectory, count=3, window=3, stride=3) == [6, 7, 8]
+    assert scored_indices(trajectory, rank=0, count=3, window=3, stride=3) == [6, 7, 8]
     with pytest.raises(FlexbenchError, match=r"sample.snapshots is 4, but only 3 of 9"):
-        scored_indices(trajectory, count=4, window=3, stride=3)
+        scored_indices(trajectory, rank=0, count=4, window=3, stride=3)
     with pytest.raises(FlexbenchError, match=r"only 0 of 9"):
-        scored_indices(trajectory, count=1, window=3, stride=5)
+        scored_indices(trajectory, rank=0, count=1, window=3, stride=5)
 
 
 def test_cut_members_is_undone_by_untile_and_matches_tile(files):
