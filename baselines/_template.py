@@ -37,9 +37,7 @@ class Layer(nn.Module):
 class ConvNet(nn.Module):
     """`encode` sees the condition, `denoise` the noisy field and the time; `forward` is both."""
 
-    def __init__(
-        self, problem: ProblemSpec, *, width: int, layers: int, dropout: float
-    ) -> None:
+    def __init__(self, problem: ProblemSpec, *, width: int, layers: int, dropout: float) -> None:
         super().__init__()
         self.time = TimeEmbedding(width)
         self.flow = EmbeddingMLP(1, width)
@@ -65,9 +63,7 @@ class ConvNet(nn.Module):
         return self.denoise(noisy, t, flow, self.encode(condition, flow))  # (B, C, P, P)
 
 
-def build(
-    problem: ProblemSpec, *, width: int, layers: int = 4, dropout: float = 0.0
-) -> ConvNet:
+def build(problem: ProblemSpec, *, width: int, layers: int = 4, dropout: float = 0.0) -> ConvNet:
     """The network for one task; `width` is solved so that its size matches FLEX's.
 
     Further keyword arguments are options that a configuration can set

@@ -151,7 +151,9 @@ def build(
     """
     square = (4 if problem.patch <= 64 else 8) if patch_size is None else patch_size
     if square < 1 or problem.patch % square:
-        raise FlexbenchError(f"dit: patch_size is {square}; it must divide the patch {problem.patch}")
+        raise FlexbenchError(
+            f"dit: patch_size is {square}; it must divide the patch {problem.patch}"
+        )
     most = max(1, width // 32)
     many = next(n for n in range(most, 0, -1) if width % n == 0) if heads is None else heads
     if many < 1 or width % many:
@@ -159,6 +161,4 @@ def build(
     layers = (12 if problem.patch >= 128 else 6) if depth is None else depth
     if layers < 1:
         raise FlexbenchError(f"dit: depth is {layers}; allowed: from 1")
-    return DiT(
-        problem, width=width, depth=layers, patch_size=square, heads=many, dropout=dropout
-    )
+    return DiT(problem, width=width, depth=layers, patch_size=square, heads=many, dropout=dropout)

@@ -1,4 +1,4 @@
-"""FNO: Fourier neural operator (Li et al. 2021, arXiv 2010.08895), told the time and the flow by FiLM.
+"""FNO: Fourier neural operator (Li et al. 2021, arXiv 2010.08895), with FiLM for time and flow.
 
 `Core` is the plain operator: lifting - blocks - projection, where a block is
 
@@ -34,15 +34,15 @@ class SpectralConv(nn.Module):
 
     def __init__(self, width: int, modes: int) -> None:
         super().__init__()
-        self.half = modes // 2
-        shape = (width, width, modes, self.half + 1, 2)
+        self.highest = modes // 2
+        shape = (width, width, modes, self.highest + 1, 2)
         # Complex entries of variance 1 / width keep the variance of the modes that pass.
         self.weight = nn.Parameter(torch.randn(shape) * (2 * width) ** -0.5)
         self.bias = nn.Parameter(torch.zeros(width, 1, 1))
 
     def forward(self, x: Tensor) -> Tensor:
         height, width = x.shape[-2:]
-        half, columns = self.half, self.half + 1
+        half, columns = self.highest, self.highest + 1
         # FFTs know no 16-bit numbers, hence float(); autocast leaves complex products alone. The
         # second transform only sees the columns that are kept, the last pads with zeros.
         spectrum = torch.fft.rfft(x.float(), norm="forward")[..., :columns]  # (B, w, H, m/2 + 1)

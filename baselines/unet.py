@@ -61,16 +61,18 @@ class Attention(nn.Module):
         most = max(1, channels // 32)
         self.heads = next(count for count in range(most, 0, -1) if channels % count == 0)
         self.norm = group_norm(channels)
-        self.qkv = nn.Conv2d(channels, 3 * channels, 1)
-        self.out = nn.Conv2d(channels, channels, 1)
+        self.qkv = nn.Linear(channels, 3 * channels)
+        self.out = nn.Linear(channels, channels)
         nn.init.zeros_(self.out.weight)
-        nn.init.zeros_(self.out.bias)  # type: ignore[arg-type]
+        nn.init.zeros_(self.out.bias)
 
     def forward(self, x: Tensor) -> Tensor:
-        packed = self.qkv(self.norm(x)).flatten(2)  # (B, 3c, HW)
-        heads = packed.unflatten(1, (3, self.heads, -1)).transpose(-1, -2)  # (B, 3, h, HW, c/h)
-        mixed = F.scaled_dot_product_attention(*heads.unbind(1))  # (B, h, HW, c/h)
-        return x + self.out(mixed.transpose(-1, -2).reshape(x.shape))  # (B, c, H, W)
+        points = self.norm(x).flatten(2).transpose(1, 2)  # (B, HW, c)
+        packed = self.qkv(points).unflatten(-1, (3, self.heads, -1))  # (B, HW, 3, h, c/h)
+        query, key, value = packed.permute(2, 0, 3, 1, 4).unbind(0)  # (B, h, HW, c/h) each
+        mixed = F.scaled_dot_product_attention(query, key, value)  # (B, h, HW, c/h)
+        mixed = self.out(mixed.transpose(1, 2).flatten(2))  # (B, HW, c)
+        return x + mixed.transpose(1, 2).reshape(x.shape)  # (B, c, H, W)
 
 
 class Stage(nn.Module):
@@ -129,9 +131,7 @@ class UNet(nn.Module):
             if level < len(channels) - 1:
                 self.downs.append(nn.Conv2d(count, count, 3, stride=2, padding=1))
 
-        self.middle_in = Stage(
-            current, current, embedding=width, dropout=dropout, attention=True
-        )
+        self.middle_in = Stage(current, current, embedding=width, dropout=dropout, attention=True)
         self.middle_out = ResBlock(current, current, embedding=width, dropout=dropout)
 
         self.up_stages = nn.ModuleList()
@@ -208,7 +208,9 @@ def build(
     heights = sides[-2:] if attention is None else list(attention)
     unknown = sorted(set(heights) - set(sides))
     if unknown:
-        raise FlexbenchError(f"unet: attention is {unknown} at patch {problem.patch}; allowed: {sides}")
+        raise FlexbenchError(
+            f"unet: attention is {unknown} at patch {problem.patch}; allowed: {sides}"
+        )
     count = (2 if large else 1) if blocks is None else blocks
     if count < 1:
         raise FlexbenchError(f"unet: blocks is {count}; allowed: from 1")

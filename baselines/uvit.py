@@ -1,4 +1,4 @@
-"""U-ViT: a transformer over patches of the field, with long skips from its first half to its second.
+"""U-ViT: a transformer over patches of the field, with long skips across its middle.
 
 After Bao et al. 2023 (arXiv 2209.12152): the embedding of time and flow is a token among the
 others, each block of the second half first merges the state of its mirror image in the first, and
@@ -147,6 +147,4 @@ def build(
     layers = (13 if problem.patch >= 128 else 7) if depth is None else depth
     if layers < 1 or layers % 2 == 0:
         raise FlexbenchError(f"uvit: depth is {layers}; it must be odd")
-    return UViT(
-        problem, width=width, depth=layers, patch_size=square, heads=many, dropout=dropout
-    )
+    return UViT(problem, width=width, depth=layers, patch_size=square, heads=many, dropout=dropout)

@@ -14,7 +14,7 @@ from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
 from types import ModuleType
-from typing import Any, Literal
+from typing import Any, Literal, cast
 
 import torch
 from torch import Tensor, nn
@@ -22,7 +22,7 @@ from torch.utils.flop_counter import FlopCounterMode
 
 from flexbench import registry
 from flexbench.errors import FlexbenchError
-from flexbench.spec import ProblemSpec
+from flexbench.spec import Network, ProblemSpec
 
 Match = Literal["parameters", "flops"]
 Build = Callable[..., nn.Module]
@@ -87,7 +87,7 @@ def count_parameters(build: Build, problem: ProblemSpec, **options: Any) -> int:
 
 def count_flops(network: nn.Module, problem: ProblemSpec) -> Flops:
     """FLOPs of `encode` and of `denoise` for one patch, run on the network's own device."""
-    parameter = next(network.parameters())
+    parts, parameter = cast(Network, network), next(network.parameters())
     side = (problem.patch, problem.patch)
 
     def zeros(*shape: int) -> Tensor:
@@ -99,9 +99,9 @@ def count_flops(network: nn.Module, problem: ProblemSpec) -> Flops:
         with torch.no_grad():
             flow = zeros(1, 1)
             with _counter() as encode:
-                encoded = network.encode(zeros(1, problem.condition_channels, *side), flow)
+                encoded = parts.encode(zeros(1, problem.condition_channels, *side), flow)
             with _counter() as denoise:
-                network.denoise(zeros(1, problem.field_channels, *side), zeros(1), flow, encoded)
+                parts.denoise(zeros(1, problem.field_channels, *side), zeros(1), flow, encoded)
     finally:
         network.train(training)
     return Flops(encode=int(encode.get_total_flops()), denoise=int(denoise.get_total_flops()))
@@ -258,6 +258,7 @@ def _counter() -> FlopCounterMode:
         custom_mapping={
             aten.mm: _product_flops,
             aten.bmm: _product_flops,
+            aten._scaled_dot_product_flash_attention_for_cpu: _attention_flops,
             aten._fft_r2c: _real_to_complex_flops,
             aten._fft_c2r: _complex_to_real_flops,
             aten._fft_c2c: _complex_to_complex_flops,
@@ -270,13 +271,16 @@ def _product_flops(left: Tensor, right: Tensor, *_: Any, out_val: Tensor, **__: 
     return (8 if left.is_complex() else 2) * out_val.numel() * left.shape[-1]
 
 
+def _attention_flops(query: Tensor, key: Tensor, value: Tensor, *_: Any, **__: Any) -> int:
+    """The CPU's own kernel, which torch's counter does not know: scores, then mixed values."""
+    return 2 * query.numel() * key.shape[-2] + 2 * query[..., 0].numel() * value[0, 0].numel()
+
+
 def _real_to_complex_flops(x: Tensor, dims: list[int], *_: Any, **__: Any) -> int:
     return _fft_flops(x, dims) // 2
 
 
-def _complex_to_real_flops(
-    x: Tensor, dims: list[int], *_: Any, out_val: Tensor, **__: Any
-) -> int:
+def _complex_to_real_flops(x: Tensor, dims: list[int], *_: Any, out_val: Tensor, **__: Any) -> int:
     return _fft_flops(out_val, dims) // 2
 
 
@@ -292,8 +296,9 @@ def _fft_flops(x: Tensor, dims: list[int]) -> int:
 
 for _formula in (
     _product_flops,
+    _attention_flops,
     _real_to_complex_flops,
     _complex_to_real_flops,
     _complex_to_complex_flops,
 ):
-    _formula._get_raw = True  # type: ignore[attr-defined]  # hand over tensors, not their shapes
+    _formula.__dict__["_get_raw"] = True  # the counter then hands over tensors, not their shapes

@@ -9,7 +9,9 @@ import pytest
 from flexbench import registry
 from flexbench.errors import FlexbenchError
 
-GOOD = 'TASKS = ("superres",)\nWIDTH_STEP = 2\n\n\ndef build(problem, *, width):\n    return width\n'
+GOOD = (
+    'TASKS = ("superres",)\nWIDTH_STEP = 2\n\n\ndef build(problem, *, width):\n    return width\n'
+)
 
 
 def write(folder: Path, name: str, text: str) -> str:

@@ -1,0 +1,213 @@
+"""Counting and matching sizes, against counts made by hand."""
+
+import math
+from types import ModuleType
+
+import pytest
+import torch
+from torch import nn
+
+from flexbench import registry, sizing
+from flexbench.errors import FlexbenchError
+from flexbench.spec import ProblemSpec
+
+DESK = {
+    "superres": ProblemSpec(task="superres", condition_channels=1, patch=64),
+    "forecast": ProblemSpec(task="forecast", condition_channels=2, patch=64),
+}
+LAB = {
+    "superres": ProblemSpec(task="superres", condition_channels=1, patch=128),
+    "forecast": ProblemSpec(task="forecast", condition_channels=2, patch=128),
+}
+SMALL = ProblemSpec(task="superres", condition_channels=1, patch=16)
+BASELINES = [
+    name for name in registry.names() if not registry.is_formula(name) and name != registry.FLEX
+]
+
+
+class Counted(nn.Module):
+    """One of everything that is counted."""
+
+    def __init__(self, width: int) -> None:
+        super().__init__()
+        self.conv = nn.Conv2d(1, width, 3, padding=1)
+        self.linear = nn.Linear(width, width, bias=False)
+        self.frozen = nn.Parameter(torch.zeros(1000), requires_grad=False)
+
+    def encode(self, condition, flow):
+        return [self.conv(condition)]
+
+    def denoise(self, noisy, t, flow, encoded):
+        tokens = encoded[0].flatten(2).transpose(1, 2)[:, None]  # (1, 1, 256, w)
+        mixed = nn.functional.scaled_dot_product_attention(tokens, tokens, tokens)
+        mixed = self.linear(mixed)
+        spectrum = torch.fft.rfft2(noisy)  # (1, 1, 16, 9)
+        spectrum = torch.fft.fft(spectrum, dim=-2)
+        product = torch.bmm(spectrum[0], spectrum[0].transpose(1, 2))  # (1, 16, 16) over 9
+        return torch.fft.irfft2(product, s=(16, 16))[None] + mixed.sum()
+
+
+def build_counted(problem, *, width):
+    return Counted(width)
+
+
+@pytest.mark.parametrize("device", ["cpu", "meta"])
+def test_flops_equal_a_count_by_hand(device):
+    width = 4
+    with torch.device(device):
+        network = Counted(width)
+    flops = sizing.count_flops(network, SMALL)
+    points = 16 * 16
+    assert flops.encode == 2 * points * 9 * width
+    expected = 2 * (2 * points * points * width)  # attention: two products of tokens
+    expected += 2 * points * width * width  # linear
+    expected += 2.5 * points * math.log2(points)  # real transform of the square
+    expected += 9 * 5 * 16 * math.log2(16)  # nine complex transforms of 16 points
+    expected += 8 * 16 * 16 * 9  # complex product
+    expected += 2.5 * points * math.log2(points)  # back to real
+    assert flops.denoise == expected
+    assert flops.forward == flops.encode + flops.denoise
+    assert network.training
+
+
+def test_parameters_that_do_not_train_are_not_counted():
+    assert sizing.count_parameters(build_counted, SMALL, width=4) == 4 * 9 + 4 + 16
+
+
+def test_a_complex_parameter_counts_twice():
+    def build(problem):
+        network = nn.Module()
+        network.weight = nn.Parameter(torch.zeros(3, dtype=torch.complex64))
+        return network
+
+    assert sizing.count_parameters(build, SMALL) == 6
+
+
+def test_reference_is_the_published_size_of_flex():
+    """49,669,377: FLEX-S for super-resolution at patch 128."""
+    assert sizing.reference_size("S", LAB["superres"]).parameters == 49_669_377
+
+
+def module_of(count, *, step=1):
+    """A file whose network has `count(width)` parameters."""
+
+    def build(problem, *, width):
+        network = nn.Module()
+        network.weight = nn.Parameter(torch.zeros(count(width)))
+        return network
+
+    module = ModuleType("toy")
+    module.__file__, module.WIDTH_STEP, module.build = "toy.py", step, build
+    return module
+
+
+@pytest.mark.parametrize("step", [1, 2, 8])
+@pytest.mark.parametrize("target", [990, 5000, 12345, 10**6])
+def test_solved_width_is_the_best_of_all(step, target):
+    def count(width):
+        return 3 * width * width + 7 * width
+
+    module = module_of(count, step=step)
+    best = min(range(step, 1200, step), key=lambda width: abs(count(width) - target))
+    if abs(count(best) / target - 1) > 0.05:
+        with pytest.warns(UserWarning, match=f"the nearest, {best}, has {count(best)}"):
+            assert sizing.solve_width(module, SMALL, target=target) == best
+    else:
+        assert sizing.solve_width(module, SMALL, target=target) == best
+
+
+def test_target_below_the_smallest_width_warns():
+    with pytest.warns(UserWarning, match="toy.py: no width comes within 5% of 10 parameters"):
+        assert sizing.solve_width(module_of(lambda width: 100 * width), SMALL, target=10) == 1
+
+
+def test_size_that_ignores_the_width_is_refused():
+    with pytest.raises(FlexbenchError, match="must grow with the width to reach 1000"):
+        sizing.solve_width(module_of(lambda width: 50), SMALL, target=1000)
+
+
+@pytest.mark.parametrize("name", BASELINES)
+@pytest.mark.parametrize(("size", "problems"), [("XS", DESK), ("S", LAB)], ids=["XS", "S"])
+@pytest.mark.parametrize("task", registry.KINDS)
+def test_every_baseline_has_flex_parameters_within_five_percent(name, size, problems, task):
+    module, problem = registry.load(name), problems[task]
+    target = sizing.reference_size(size, problem).parameters
+    width = sizing.solve_width(module, problem, target=target)
+    assert width % module.WIDTH_STEP == 0
+    assert sizing.count_parameters(module.build, problem, width=width) == pytest.approx(
+        target, rel=0.05
+    )
+
+
+@pytest.mark.parametrize("name", BASELINES)
+def test_flops_can_be_matched_instead(name):
+    """The U-Net's levels have multiples of 4 channels, so it comes within 6 % only."""
+    network, summary = sizing.build_network(name, DESK["superres"], size="XS", match="flops")
+    assert summary.ratio == pytest.approx(1, abs=0.06)
+    assert summary.footprint.flops == sizing.count_flops(network, DESK["superres"])
+
+
+def test_built_network_is_what_the_summary_says():
+    for name, width in (("flex", None), ("fno", 8)):
+        network, summary = sizing.build_network(name, DESK["forecast"], size="XXS", width=width)
+        trained = sum(p.numel() for p in network.parameters() if p.requires_grad)
+        assert summary.footprint.parameters == trained
+        assert (summary.name, summary.size, summary.width) == (name, "XXS", width)
+        assert summary.reference == sizing.reference_size("XXS", DESK["forecast"])
+        assert next(network.parameters()).device.type == "cpu"
+
+
+def test_options_and_dropout_reach_the_network():
+    network, _ = sizing.build_network(
+        "dit", DESK["superres"], size="XS", width=32, options={"depth": 3}, dropout=0.25
+    )
+    assert len(network.blocks) == 3
+    assert {m.p for m in network.modules() if isinstance(m, nn.Dropout)} == {0.25}
+    network, summary = sizing.build_network(
+        "flex", DESK["superres"], size="XXS", options={"transformer": False}
+    )
+    assert summary.ratio < 1
+
+
+@pytest.mark.parametrize(
+    ("name", "changes", "expected"),
+    [
+        ("persistence", {}, "persistence is a formula"),
+        ("unet", {"options": {"layers": 3}}, "unet: unknown option 'layers'; allowed: multipliers"),
+        ("unet", {"options": {"width": 3}}, "unknown option 'width'"),
+        ("flex", {"options": {"size": "L"}}, "unknown option 'size'"),
+        ("flex", {"width": 8}, "flex has sizes, set `size` instead"),
+        ("flex", {"size": "XXL"}, "flex: size is 'XXL'"),
+        ("unet", {"width": 3}, "unet: width is 3; allowed: multiples of 2"),
+        ("unet", {"width": 8, "options": {"multipliers": [0, 1]}}, "multipliers is [0, 1]"),
+        ("unet", {"width": 8, "options": {"attention": [7]}}, "allowed: [64, 32, 16, 8]"),
+        ("unet", {"width": 8, "options": {"multipliers": [1] * 8}}, "a multiple of 128; found 64"),
+        ("unet", {"width": 8, "options": {"blocks": 0}}, "blocks is 0"),
+        ("dit", {"width": 8, "options": {"patch_size": 5}}, "must divide the patch 64"),
+        ("dit", {"width": 8, "options": {"heads": 3}}, "heads is 3; it must divide the width 8"),
+        ("dit", {"width": 8, "options": {"depth": 0}}, "depth is 0"),
+        ("uvit", {"width": 8, "options": {"depth": 4}}, "depth is 4; it must be odd"),
+        ("uvit", {"width": 8, "options": {"patch_size": 0}}, "must divide the patch 64"),
+        ("uvit", {"width": 8, "options": {"heads": 3}}, "heads is 3; it must divide the width 8"),
+        ("fno", {"width": 8, "options": {"modes": 65}}, "modes is 65"),
+        ("fno", {"width": 8, "options": {"layers": 0}}, "layers is 0"),
+    ],
+)
+def test_what_cannot_be_built_is_told_in_one_line(name, changes, expected):
+    problem = DESK["forecast"]
+    with pytest.raises(FlexbenchError) as caught:
+        sizing.build_network(name, problem, **{"size": "XS"} | changes)
+    assert expected in str(caught.value)
+    assert "\n" not in str(caught.value)
+
+
+def test_a_task_the_file_cannot_do(tmp_path):
+    text = (registry.folders()[0] / "_template.py").read_text()
+    (tmp_path / "mynet.py").write_text(text.replace('("superres", "forecast")', '("superres",)'))
+    folders = [str(tmp_path)]
+    _, summary = sizing.build_network(
+        "mynet", DESK["superres"], size="XXS", baseline_folders=folders
+    )
+    assert summary.ratio == pytest.approx(1, abs=0.05)
+    with pytest.raises(FlexbenchError, match="cannot do the task 'forecast'; its TASKS: superres"):
+        sizing.build_network("mynet", DESK["forecast"], size="XXS", baseline_folders=folders)
