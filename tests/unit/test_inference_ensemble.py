@@ -158,8 +158,8 @@ def test_snapshots_and_labels(files, tmp_path):
         assert names == [
             ("re500_seed1", 500.0, 1, 3),
             ("re500_seed1", 500.0, 1, 7),
-            ("re2000_seed2", 2000.0, 2, 3),
-            ("re2000_seed2", 2000.0, 2, 7),
+            ("re2000_seed2", 2000.0, 2, 2),
+            ("re2000_seed2", 2000.0, 2, 5),
         ]
         assert [s.time for s in samples.snapshots[:2]] == pytest.approx([0.8, 1.2])
         labels = samples.labels
