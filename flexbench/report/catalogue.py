@@ -1,0 +1,97 @@
+"""What the report can draw: the name, title and caption of every figure. Imports nothing heavy."""
+
+from dataclasses import dataclass
+
+
+@dataclass(frozen=True, kw_only=True)
+class FigureEntry:
+    """One figure: a title, and a caption that says how to read it and what better looks like."""
+
+    title: str
+    caption: str
+
+
+FIGURES: dict[str, FigureEntry] = {
+    "maps": FigureEntry(
+        title="One test snapshot",
+        caption=(
+            "Vorticity of one test snapshot: the truth, what the methods are given, and the field "
+            "their residual is added to; then, for each method, one ensemble member, the ensemble "
+            "mean, the mean's absolute error, and the ensemble's spread (standard deviation over "
+            "the members). Vorticity maps share one scale, error and spread share another. "
+            "Better: a member as sharp as the truth, a pale error, and a spread that is dark "
+            "where the error is dark."
+        ),
+    ),
+    "spectra": FigureEntry(
+        title="Energy spectra",
+        caption=(
+            "Above: energy per wavenumber of the truth and of the members (mean over members and "
+            "snapshots). Better: on the black line up to the largest wavenumber; below it, fine "
+            "scales are smoothed away, above it they are noise. Below: energy of the ensemble "
+            "mean's error, as a fraction of the truth's energy. Better: lower; where it reaches 1, "
+            "the prediction is worth no more than predicting zero at that scale."
+        ),
+    ),
+    "rfne_by_re": FigureEntry(
+        title="Accuracy by Reynolds number",
+        caption=(
+            "Relative Frobenius norm error of the ensemble mean, by Reynolds number (dots, with "
+            "intervals by bootstrap over trajectories). Better: lower. A shaded column is a "
+            "Reynolds number that no network was trained on."
+        ),
+    ),
+    "accuracy_cost": FigureEntry(
+        title="Accuracy against cost",
+        caption=(
+            "Error of the ensemble mean against what one member costs: counted floating-point "
+            "operations (left) and measured seconds on the device named in the cost table (right). "
+            "The area of a dot grows with the number of parameters. Better: towards the lower "
+            "left. Methods without weights are horizontal lines where their cost is not counted."
+        ),
+    ),
+    "loss": FigureEntry(
+        title="Training",
+        caption=(
+            "Training loss (line, exponentially smoothed; one line per training seed) and "
+            "validation loss (dots) against optimiser steps and against wall time. Better: lower, "
+            "and validation level with training. A denoiser's loss and a regressor's are "
+            "different quantities: compare the shapes of the curves, not their heights."
+        ),
+    ),
+    "pull": FigureEntry(
+        title="Pull",
+        caption=(
+            "Distribution of (truth − ensemble mean) / ensemble standard deviation over all "
+            "points. Black: what a perfect Gaussian ensemble of this many members gives, "
+            "√(1 + 1/M) times Student's t with M − 1 degrees of freedom; thin grey: the unit "
+            "normal. Better: bars on the black line. Wider bars: overconfident; narrower: "
+            "underconfident."
+        ),
+    ),
+    "spread_skill": FigureEntry(
+        title="Spread and skill",
+        caption=(
+            "Left: spread of the ensemble against the error of its mean, per Reynolds number "
+            "(small) and overall (large). Right: their ratio, corrected for the finite number of "
+            "members, overall and by wavenumber band. Better: on the black line. Below it the ensemble is "
+            "overconfident, above it underconfident."
+        ),
+    ),
+    "rank": FigureEntry(
+        title="Rank histogram",
+        caption=(
+            "How often the truth has each rank among the members, relative to how often it should "
+            "(1, dashed); whiskers are bootstrap intervals over trajectories. Better: flat. A U "
+            "shape: overconfident; a hump: underconfident; a slope: biased."
+        ),
+    ),
+    "coverage": FigureEntry(
+        title="Coverage",
+        caption=(
+            "How often the truth falls between two order statistics of the ensemble, against how "
+            "often it should (levels that this number of members can attain). Better: on the "
+            "diagonal. Below it: overconfident."
+        ),
+    ),
+}

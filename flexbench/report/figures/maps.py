@@ -1,0 +1,146 @@
+"""Maps of one test snapshot."""
+
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from flexbench.report import style
+
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
+    from matplotlib.figure import Figure
+
+    from flexbench.report.snapshot import ShownSnapshot
+
+Field = NDArray[np.floating]
+
+# Inches. Square panels have to be placed by hand: a layout engine leaves gaps around them.
+_PANEL, _GAP, _TITLE = 1.87, 0.12, 0.24
+_LEFT, _TOP, _BOTTOM = 0.98, 0.34, 1.1
+_MAX_PIXELS = 512  # per side of a map: more would not be seen, and would swell the page
+_TICKS = ((0.0, np.pi, 2 * np.pi), ("0", "π", "2π"))
+
+
+def draw_maps(snapshot: "ShownSnapshot", *, given_label: str, base_label: str) -> "Figure":
+    """Truth, what is given and the base above; a row of member, mean, error, spread per method."""
+    methods = list(snapshot.members)
+    errors = {m: np.abs(f.mean(axis=0) - snapshot.truth) for m, f in snapshot.members.items()}
+    limit, worst = _limit([np.abs(snapshot.truth)]), _limit([*errors.values()])
+    signed: dict[str, Any] = {"cmap": style.VORTICITY_MAP, "vmin": -limit, "vmax": limit}
+    amount: dict[str, Any] = {"cmap": style.AMOUNT_MAP, "vmin": 0.0, "vmax": worst}
+    figure, grid = _place_panels(rows=len(methods) + 1)
+
+    base_error = None if snapshot.base is None else np.abs(snapshot.base - snapshot.truth)
+    _show(grid[0][0], snapshot.truth, **signed)
+    _show(grid[0][1], snapshot.given, **signed)
+    _show(grid[0][2], snapshot.base, **signed)
+    _show(grid[0][3], base_error, **amount)
+    _add_titles(grid[0], ["truth", given_label, base_label, f"|{base_label} − truth|"])
+    for row, method in zip(grid[1:], methods, strict=True):
+        members = snapshot.members[method]
+        spread = members.std(axis=0, ddof=1) if len(members) > 1 else None
+        _show(row[0], members[0], **signed)
+        _show(row[1], members.mean(axis=0), **signed)
+        _show(row[2], errors[method], **amount)
+        _show(row[3], spread, missing="one member:\nno spread", **amount)
+        _name_row(row[0], method, members=len(members))
+    if methods:
+        _add_titles(grid[1], ["one member", "ensemble mean", "|mean − truth|", "spread (std)"])
+    _label_axes(grid)
+    _add_scale(figure, grid[-1][:2], signed, label=style.VORTICITY_LABEL, extend="both")
+    _add_scale(figure, grid[-1][2:], amount, label="error, spread [1/time unit]", extend="max")
+    title = f"{snapshot.trajectory}: Re = {snapshot.reynolds:g}, t = {snapshot.time:.2f} time units"
+    height = figure.get_size_inches()[1]
+    figure.text(0.15 / style.WIDTH, 1 - 0.1 / height, title, va="top", fontsize=9.5)
+    return figure
+
+
+def _place_panels(*, rows: int) -> "tuple[Figure, list[list[Axes]]]":
+    """A figure with rows of four square panels; the first two rows have room for titles."""
+    titled = min(rows, 2)
+    height = _TOP + titled * _TITLE + rows * (_PANEL + _GAP) + _BOTTOM
+    figure = style.new_figure(height=height)
+    figure.set_layout_engine("none")
+    grid = []
+    top = height - _TOP
+    for row in range(rows):
+        top -= _TITLE if row < titled else 0.0
+        places = [(_LEFT + column * (_PANEL + _GAP)) / style.WIDTH for column in range(4)]
+        size = (_PANEL / style.WIDTH, _PANEL / height)
+        grid.append([figure.add_axes((x, (top - _PANEL) / height, *size)) for x in places])
+        top -= _PANEL + _GAP
+    return figure, grid
+
+
+def _show(
+    axis: "Axes", field: Field | None, *, missing: str = "not available", **options: Any
+) -> None:
+    """One map, axes in [0, 2 pi]; a note where there is no field."""
+    axis.grid(False)
+    if field is None:
+        axis.text(np.pi, np.pi, missing, ha="center", va="center", color=style.MUTED, fontsize=8.5)
+        return
+    step = max(1, -(-max(field.shape) // _MAX_PIXELS))
+    extent = (0, 2 * np.pi, 0, 2 * np.pi)
+    axis.imshow(field[::step, ::step], origin="lower", extent=extent, **options)
+
+
+def _limit(fields: list[Field]) -> float:
+    """Upper end of a scale: the 99.8th percentile of all finite values; 1 where there are none."""
+    values = np.concatenate([field.ravel() for field in fields]) if fields else np.array([])
+    values = values[np.isfinite(values)]
+    limit = float(np.percentile(values, 99.8)) if values.size else 0.0
+    return limit if limit > 0 else 1.0
+
+
+def _add_titles(row: "list[Axes]", titles: list[str]) -> None:
+    for axis, title in zip(row, titles, strict=True):
+        axis.set_title(title, pad=4)
+
+
+def _name_row(axis: "Axes", method: str, *, members: int) -> None:
+    """The method's name and its number of members, left of its row."""
+    name: dict[str, Any] = {
+        "xycoords": "axes fraction",
+        "rotation": 90,
+        "va": "center",
+        "ha": "center",
+    }
+    axis.annotate(
+        method, (-0.42, 0.5), fontsize=10.5, fontweight="bold", color=style.colour(method), **name
+    )
+    axis.annotate(f"M = {members}", (-0.31, 0.5), fontsize=8, color=style.MUTED, **name)
+
+
+def _label_axes(grid: "list[list[Axes]]") -> None:
+    """Ticks on the outer panels only: all panels have the same axes."""
+    for row in grid:
+        for axis in row:
+            axis.set(xlim=(0, 2 * np.pi), ylim=(0, 2 * np.pi))
+            axis.set_xticks(_TICKS[0], _TICKS[1] if row is grid[-1] else ["", "", ""])
+            axis.set_yticks(_TICKS[0], _TICKS[1] if axis is row[0] else ["", "", ""])
+            axis.spines[["top", "right"]].set_visible(True)
+        row[0].set_ylabel("y", labelpad=0)
+    for axis in grid[-1]:
+        axis.set_xlabel("x", labelpad=0)
+        # Inwards, or the last label would touch the first one of the next panel.
+        labels = axis.get_xticklabels()
+        labels[0].set_horizontalalignment("left")
+        labels[-1].set_horizontalalignment("right")
+
+
+def _add_scale(
+    figure: "Figure", below: "list[Axes]", options: dict[str, Any], *, label: str, extend: str
+) -> None:
+    """A horizontal colour bar under two panels of the last row."""
+    from matplotlib.cm import ScalarMappable
+    from matplotlib.colors import Normalize
+
+    first, last = below[0].get_position(), below[-1].get_position()
+    width, height = 0.8 * (last.x1 - first.x0), 0.11 / figure.get_size_inches()[1]
+    left = (first.x0 + last.x1 - width) / 2
+    bottom = first.y0 - 0.68 / figure.get_size_inches()[1]
+    scale = ScalarMappable(Normalize(options["vmin"], options["vmax"]), options["cmap"])
+    axis = figure.add_axes((left, bottom, width, height))
+    figure.colorbar(scale, cax=axis, orientation="horizontal", label=label, extend=extend)

@@ -1,0 +1,102 @@
+"""The one test snapshot that the maps show, read from the samples and the data."""
+
+from contextlib import ExitStack
+from dataclasses import dataclass
+from pathlib import Path
+from typing import NamedTuple
+
+import numpy as np
+from numpy.typing import NDArray
+
+from flexbench.config import ForecastSettings, SuperResolutionSettings
+from flexbench.data.patches import full_windows
+from flexbench.data.stats import Normaliser
+from flexbench.data.store import Trajectory
+from flexbench.errors import FlexbenchError
+from flexbench.inference.samples import Samples
+from flexbench.paths import Layout
+from flexbench.tasks import make_task
+
+Field = NDArray[np.floating]
+
+
+@dataclass(frozen=True, kw_only=True)
+class ShownSnapshot:
+    """One test snapshot as the maps show it; fields (H, W), physical units.
+
+    given: what a method starts from, (h, w): the low-resolution field, or the oldest of the past
+    snapshots. base: the field that the residual is added to. members: (M, H, W) by method.
+    """
+
+    trajectory: str
+    reynolds: float
+    index: int
+    time: float
+    truth: Field
+    members: dict[str, Field]
+    given: Field | None = None
+    base: Field | None = None
+
+
+class _Place(NamedTuple):
+    """Which snapshot of which trajectory; sorts by Re, then trajectory, then time."""
+
+    reynolds: float
+    trajectory: str
+    number: int
+    time: float
+
+
+def read_snapshot(
+    paths: dict[str, Path],
+    layout: Layout,
+    settings: SuperResolutionSettings | ForecastSettings,
+    *,
+    interval: float,
+) -> ShownSnapshot | None:
+    """The middle snapshot of those in every samples file; None where they have none in common.
+
+    paths: samples file of each method. interval: time between two stored snapshots.
+    """
+    with ExitStack() as stack:
+        samples = {method: stack.enter_context(Samples(path)) for method, path in paths.items()}
+        rows = {method: _rows(file) for method, file in samples.items()}
+        common = sorted(set.intersection(*(set(places) for places in rows.values())))
+        if not common:
+            return None
+        place = common[len(common) // 2]
+        members = {
+            method: file.ensemble(rows[method][place])[:, 0] for method, file in samples.items()
+        }
+    # Nothing normalised is shown, so the scales do not matter.
+    task = make_task(settings, normaliser=Normaliser(1.0, 1.0), interval=interval)
+    path = layout.trajectory(place.trajectory)
+    with Trajectory(path) as trajectory:
+        windows = full_windows(
+            trajectory, place.number, window=task.window, stride=task.stride, halo=task.halo
+        )
+    example = task.prepare(windows.fields, windows.reynolds)
+    truth = example.truth[0, 0].numpy()
+    for method, fields in members.items():
+        if fields.shape[1:] != truth.shape:
+            raise FlexbenchError(
+                f"{paths[method]}: fields are {fields.shape[1:]}, but {path.name} has {truth.shape}"
+            )
+    return ShownSnapshot(
+        trajectory=place.trajectory,
+        reynolds=place.reynolds,
+        index=place.number,
+        time=place.time,
+        truth=truth,
+        members=members,
+        given=example.inputs[0, 0].numpy(),
+        base=example.base[0, 0].numpy(),
+    )
+
+
+def _rows(samples: Samples) -> dict[_Place, int]:
+    """Row of every snapshot of a samples file."""
+    return {
+        _Place(shot.reynolds, shot.trajectory, shot.index, shot.time): row
+        for row, shot in enumerate(samples.snapshots)
+    }

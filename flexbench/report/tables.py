@@ -1,0 +1,257 @@
+"""Tables of the page: plain rows of cells, ready for the template."""
+
+import math
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass, field
+from typing import Any
+
+import pandas as pd
+
+from flexbench.report.definitions import (
+    BETTER_SIGNS,
+    BETTER_WORDS,
+    FIGURE_ONLY,
+    SCORES,
+    SUMMARY,
+    entry,
+    loss_of,
+)
+from flexbench.report.numbers import amount, duration, with_interval
+
+# Finds the anchor of a receipt on the page from what a table's `receipt` column says; "" if none.
+FindAnchor = Callable[[str], str]
+
+
+@dataclass(kw_only=True)
+class Cell:
+    """One cell: a text, an interval under it, and how it is set off."""
+
+    text: str
+    interval: str = ""
+    anchor: str = ""
+    kind: str = ""  # "best", "near", "bad" or ""
+
+
+@dataclass(kw_only=True)
+class Head:
+    """A column's head; `hint` is shown on hovering."""
+
+    text: str
+    sign: str = ""
+    hint: str = ""
+
+
+@dataclass(kw_only=True)
+class Row:
+    """A row: its name (a method, mostly) and its cells."""
+
+    name: str
+    note: str = ""
+    cells: list[Cell]
+
+
+@dataclass(kw_only=True)
+class Table:
+    """A table with a corner, heads and rows; `title` and `caption` may be empty."""
+
+    corner: str
+    heads: list[Head]
+    rows: list[Row] = field(default_factory=list)
+    title: str = ""
+    caption: str = ""
+
+
+def summary_table(scores: pd.DataFrame, cost: pd.DataFrame, find_anchor: FindAnchor) -> Table:
+    """The headline scores of one task, all Reynolds numbers together, with cost beside them."""
+    pooled = scores[(scores["reynolds"] == "all") & (scores["detail"] == "")]
+    present = [score for score in SUMMARY if score in set(pooled["score"])]
+    table = _score_table(pooled, [(score, "") for score in present], find_anchor)
+    costs = cost.groupby("method", sort=False).mean(numeric_only=True)
+    table.heads += [
+        Head(text="Parameters"),
+        Head(text="FLOP", hint="floating-point operations per member, all evaluations"),
+        Head(text="Time", hint="measured wall time per member; not comparable across machines"),
+    ]
+    for row in table.rows:
+        row.cells += _cost_cells(costs, row.name)
+    return table
+
+
+def _cost_cells(costs: pd.DataFrame, method: str) -> list[Cell]:
+    if method not in costs.index:
+        return [Cell(text="–")] * 3
+    record: dict[Any, float] = costs.loc[method].to_dict()
+    flops = record["flops_per_evaluation"] * record["evaluations"]
+    seconds = record.get("seconds_per_member", math.nan)
+    return [
+        Cell(text=amount(record["parameters"])),
+        Cell(text=amount(flops)),
+        Cell(text=duration(seconds)),
+    ]
+
+
+def score_tables(scores: pd.DataFrame, find_anchor: FindAnchor) -> list[Table]:
+    """All scores of one task: a table per group and Reynolds number, one per banded score."""
+    scores = scores[~scores["score"].isin(FIGURE_ONLY)]
+    tables = []
+    for reynolds in reynolds_in_order(scores):
+        part = scores[scores["reynolds"] == reynolds]
+        where = "all Reynolds numbers" if reynolds == "all" else f"Re {reynolds}"
+        single = part[part["detail"] == ""]
+        for group in dict.fromkeys(entry(score).group for score in ordered(single["score"])):
+            columns = [(s, "") for s in ordered(single["score"]) if entry(s).group == group]
+            table = _score_table(single, columns, find_anchor)
+            table.title = f"{group}, {where}"
+            tables.append(table)
+        detailed = part[part["detail"] != ""]
+        for score in ordered(detailed["score"]):
+            rows = detailed[detailed["score"] == score]
+            table = _score_table(rows, [(score, d) for d in details_in_order(rows)], find_anchor)
+            table.title = f"{entry(score).label} by {_detail_word(score)}, {where}"
+            tables.append(table)
+    return tables
+
+
+def _detail_word(score: str) -> str:
+    return "nominal level" if score == "coverage" else "wavenumber band"
+
+
+def _score_table(
+    rows: pd.DataFrame, columns: list[tuple[str, str]], find_anchor: FindAnchor
+) -> Table:
+    """Methods down, (score, detail) across; the best of each column set off."""
+    heads = [_head(score, detail) for score, detail in columns]
+    table = Table(corner="Method", heads=heads)
+    for method, own in rows.groupby("method", sort=False):
+        modes = own["mode"].iloc[0] if "mode" in own else ""
+        table.rows.append(Row(name=str(method), note=str(modes), cells=[]))
+    for score, detail in columns:
+        column = rows[(rows["score"] == score) & (rows["detail"] == detail)]
+        records = {record["method"]: record for record in column.to_dict("records")}
+        best = _best(score, records)
+        for row in table.rows:
+            row.cells.append(_score_cell(records.get(row.name), score, best, find_anchor))
+    return table
+
+
+def _head(score: str, detail: str) -> Head:
+    meaning = entry(score)
+    unit = "" if meaning.unit == "1" else f" [{meaning.unit}]"
+    return Head(
+        text=detail or meaning.label + unit,
+        sign=BETTER_SIGNS[meaning.better],
+        hint=f"{meaning.text} ({BETTER_WORDS[meaning.better]})",
+    )
+
+
+def _best(score: str, records: dict[Any, dict[Any, Any]]) -> float | None:
+    """The best value of a column; None where there is nothing to choose between."""
+    finite = [float(r["value"]) for r in records.values() if math.isfinite(r["value"])]
+    if len(finite) < 2 or math.isnan(loss_of(score, finite[0])):
+        return None
+    return min(finite, key=lambda value: loss_of(score, value))
+
+
+def _score_cell(
+    record: dict[Any, Any] | None, score: str, best: float | None, find_anchor: FindAnchor
+) -> Cell:
+    if record is None:
+        return Cell(text="–")
+    value, low, high = (float(record[key]) for key in ("value", "low", "high"))
+    text, interval = with_interval(value, low, high)
+    kind = ""
+    if not math.isfinite(value):
+        kind = "bad"
+    elif best is not None:
+        is_best = math.isclose(loss_of(score, value), loss_of(score, best), abs_tol=1e-12)
+        kind = "best" if is_best else ("near" if low <= best <= high else "")
+    return Cell(
+        text=text, interval=interval, kind=kind, anchor=find_anchor(str(record.get("receipt", "")))
+    )
+
+
+def comparison_table(comparisons: pd.DataFrame) -> Table:
+    """Paired ratios of one task; set off where the interval leaves 1."""
+    heads = [Head(text=text) for text in ("against", "score", "Re", "ratio", "trajectories")]
+    table = Table(corner="Method", heads=heads)
+    for record in comparisons.to_dict("records"):
+        value, low, high = (float(record[key]) for key in ("value", "low", "high"))
+        text, interval = with_interval(value, low, high)
+        kind = "best" if high < 1 or low > 1 else ""
+        count = record.get("trajectories", math.nan)
+        table.rows.append(
+            Row(
+                name=str(record["method"]),
+                cells=[
+                    Cell(text=str(record["reference"])),
+                    Cell(text=entry(str(record["score"])).label),
+                    Cell(text=str(record["reynolds"])),
+                    Cell(text=text, interval=interval, kind=kind),
+                    Cell(text=amount(float(count))),
+                ],
+            )
+        )
+    return table
+
+
+_COST_COLUMNS: dict[str, tuple[str, Callable[[float], str]]] = {
+    "training_seed": ("training seed", amount),
+    "parameters": ("parameters", amount),
+    "flops_per_evaluation": ("FLOP / evaluation", amount),
+    "evaluations": ("evaluations / member", amount),
+    "train_seconds": ("training", duration),
+    "sample_seconds": ("sampling, all", duration),
+    "seconds_per_member": ("one member", duration),
+    "peak_memory_mib": ("peak memory [MiB]", lambda value: f"{value:.0f}" if value > 0 else "n/a"),
+}
+
+
+def cost_table(cost: pd.DataFrame) -> Table:
+    """What each run of one task cost."""
+    columns = {name: how for name, how in _COST_COLUMNS.items() if name in cost}
+    table = Table(corner="Method", heads=[Head(text=head) for head, _ in columns.values()])
+    if "device" in cost:
+        table.heads.append(Head(text="device"))
+    for record in cost.to_dict("records"):
+        cells = [Cell(text=write(float(record[name]))) for name, (_, write) in columns.items()]
+        if "device" in cost:
+            cells.append(Cell(text=str(record["device"])))
+        table.rows.append(Row(name=str(record["method"]), cells=cells))
+    return table
+
+
+def definition_table(present: Iterable[str]) -> Table:
+    """What each score means; those that the run does not have are left out."""
+    table = Table(
+        corner="Score", heads=[Head(text=text) for text in ("unit", "better", "definition")]
+    )
+    for score in ordered(present):
+        meaning = entry(score)
+        texts = (meaning.unit, BETTER_WORDS[meaning.better], meaning.text or "not described")
+        cells = [Cell(text=text) for text in texts]
+        table.rows.append(Row(name=meaning.label, note=score, cells=cells))
+    return table
+
+
+def ordered(scores: Iterable[str]) -> list[str]:
+    """Scores in the order of the definitions, unknown ones last; each once."""
+    place = {score: number for number, score in enumerate(SCORES)}
+    return sorted(set(scores), key=lambda score: (place.get(score, len(place)), score))
+
+
+def reynolds_in_order(scores: pd.DataFrame) -> list[str]:
+    """ "all" first, then Reynolds numbers by size."""
+    return sorted(set(scores["reynolds"]), key=lambda re: (re != "all", _number(re)))
+
+
+def details_in_order(rows: pd.DataFrame) -> list[str]:
+    """Details by the first number in them."""
+    return sorted(set(rows["detail"]), key=lambda detail: (_number(detail), detail))
+
+
+def _number(text: str) -> float:
+    """The first number of "500", "k=5-9", or infinity where there is none."""
+    try:
+        return float(text.removeprefix("k=").split("-")[0])
+    except ValueError:
+        return math.inf
