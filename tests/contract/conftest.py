@@ -1,5 +1,10 @@
-"""What every file of the contract tests shares: problems, a user's own network, fresh networks."""
+"""What every file of the contract tests shares: problems, a user's own network, fresh networks.
 
+The contract runs over FLEX, `baselines/`, and the folders in the environment variable
+FLEXBENCH_BASELINES (separated as in PATH).
+"""
+
+import os
 import shutil
 import tempfile
 from collections.abc import Callable, Iterator
@@ -14,9 +19,13 @@ from flexbench.seeding import generator, stream_seed
 from flexbench.spec import ProblemSpec
 
 # A network of a user's own, in a folder of their own: the template under another name.
+USERS_OWN = "template_of_a_user"
 USER_FOLDER = tempfile.TemporaryDirectory()
-shutil.copy(registry.folders()[0] / "_template.py", Path(USER_FOLDER.name) / "mynet.py")
-EXTRA = [USER_FOLDER.name]
+shutil.copy(registry.folders()[0] / "_template.py", Path(USER_FOLDER.name) / f"{USERS_OWN}.py")
+EXTRA = [
+    USER_FOLDER.name,
+    *filter(None, os.environ.get("FLEXBENCH_BASELINES", "").split(os.pathsep)),
+]
 
 PROBLEMS = {
     "superres": ProblemSpec(task="superres", condition_channels=1, patch=32),
@@ -44,6 +53,11 @@ def _threads() -> Iterator[None]:
 @pytest.fixture
 def extra() -> list[str]:
     return EXTRA
+
+
+@pytest.fixture
+def users_own() -> str:
+    return USERS_OWN
 
 
 @pytest.fixture

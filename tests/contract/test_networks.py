@@ -25,9 +25,9 @@ def example(inputs) -> Example:
     )
 
 
-def test_a_users_file_is_among_those_tested(extra):
-    assert "mynet" in registry.names(extra)
-    assert "mynet" not in registry.names()
+def test_a_users_file_is_among_those_tested(extra, users_own):
+    assert users_own in registry.names(extra)
+    assert users_own not in registry.names()
 
 
 def test_output_has_the_shape_of_the_noisy_field(awake, inputs):
