@@ -50,8 +50,11 @@ def test_no_log_no_rows(tmp_path):
 
 
 def test_not_a_number_is_refused(tmp_path):
-    with TrainingLog(tmp_path / "log.jsonl", resumed_step=0) as rows, pytest.raises(ValueError):
+    rows = TrainingLog(tmp_path / "log.jsonl", resumed_step=0)
+    with pytest.raises(ValueError, match="JSON"):
         rows.append(row(5, validation_loss=float("nan")))
+    rows.close()
+    assert read_log(tmp_path / "log.jsonl") == []
 
 
 def test_sparse_lines_where_nobody_watches(capsys, monkeypatch):

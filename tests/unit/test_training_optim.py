@@ -1,5 +1,6 @@
 """Optimisers against their published rules, one number at a time; the rate of every step."""
 
+import itertools
 import math
 
 import pytest
@@ -64,9 +65,7 @@ def adamw_by_hand(start, gradients, *, rate, betas, decay):
 
 
 @pytest.mark.parametrize("decay", [0.0, 0.1])
-@pytest.mark.parametrize(
-    ("name", "by_hand"), [("lion", lion_by_hand), ("adamw", adamw_by_hand)]
-)
+@pytest.mark.parametrize(("name", "by_hand"), [("lion", lion_by_hand), ("adamw", adamw_by_hand)])
 def test_update_rule(name, by_hand, decay):
     start, gradients = start_and_gradients(7)
     settings = TrainSettings(
@@ -109,7 +108,7 @@ def test_rate_warms_up_then_falls_to_zero():
     assert rates[29] == pytest.approx(0.2 * (1 + math.sqrt(0.5)) / 2)  # a quarter of the cosine
     assert rates[54] == pytest.approx(0.1)
     assert rates[104] == pytest.approx(0.0, abs=1e-15)
-    assert all(later < earlier for earlier, later in zip(rates[4:], rates[5:], strict=False))
+    assert all(later < earlier for earlier, later in itertools.pairwise(rates[4:]))
 
 
 def test_rate_without_warmup_starts_full():

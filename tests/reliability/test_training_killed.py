@@ -1,0 +1,165 @@
+"""Training as real processes: killed at any moment, told to stop, started twice, shared by two."""
+
+import json
+import random
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import pytest
+
+from flexbench.training import load_checkpoint
+from flexbench.training.log import read_log
+
+pytestmark = pytest.mark.slow
+
+SCRIPT = Path(__file__).with_name("training_run.py")
+SLOW_STEP = "0.05"
+
+
+@pytest.fixture(autouse=True)
+def one_thread(monkeypatch):
+    monkeypatch.setenv("OMP_NUM_THREADS", "1")
+
+
+@pytest.fixture(scope="module")
+def root(tmp_path_factory):
+    return tmp_path_factory.mktemp("training")
+
+
+@pytest.fixture(scope="module")
+def whole(root):
+    """The checkpoint's bytes and log of a training that nobody disturbed."""
+    finish(root / "whole")
+    return (root / "whole" / "final.safetensors").read_bytes(), rows_of(root / "whole")
+
+
+def start(folder, step_seconds="0", *, launcher=(), **changes):
+    command = [sys.executable, *launcher, str(SCRIPT), str(folder), json.dumps(changes)]
+    return subprocess.Popen(
+        [*command, step_seconds], stderr=subprocess.PIPE, stdout=subprocess.PIPE, text=True
+    )
+
+
+def finish(folder, **options):
+    process = start(folder, **options)
+    told = process.communicate(timeout=120)[1]
+    assert process.returncode == 0, told
+    return told
+
+
+def rows_of(folder):
+    rows = read_log(folder / "log.jsonl")
+    for row in rows:
+        del row["seconds"], row["examples_per_second"]
+    return rows
+
+
+def wait_for_state(folder, process, *, points=1):
+    """Until `points` restart points have been written one after another."""
+    seen = set()
+    deadline = time.monotonic() + 60
+    while len(seen) < points:
+        assert time.monotonic() < deadline
+        assert process.poll() is None, process.communicate()[1]
+        seen |= set(folder.glob("state/*/step-*.pt"))
+        time.sleep(0.005)
+
+
+def test_killed_at_random_moments(root, whole):
+    folder = root / "killed"
+    moments = random.Random(7)
+    for _ in range(2):
+        process = start(folder, SLOW_STEP)
+        wait_for_state(folder, process, points=2)
+        time.sleep(moments.uniform(0, 0.3))
+        process.kill()
+        process.communicate()
+        assert process.returncode == -signal.SIGKILL
+        assert (folder / "state" / "lock").exists()
+        assert not (folder / "final.safetensors").exists()
+    told = finish(folder)
+    assert "took over from process" in told
+    assert "its process is gone" in told
+    assert "going on after step" in told
+    assert (folder / "final.safetensors").read_bytes() == whole[0]
+    assert rows_of(folder) == whole[1]
+
+
+def test_terminated(root, whole):
+    folder = root / "terminated"
+    process = start(folder, SLOW_STEP, checkpoint_seconds=1000)
+    deadline = time.monotonic() + 60
+    while not read_rows(folder):
+        assert time.monotonic() < deadline
+        time.sleep(0.01)
+    process.send_signal(signal.SIGTERM)
+    process.send_signal(signal.SIGCONT)
+    told = process.communicate(timeout=60)[1]
+    assert process.returncode == 143
+    assert "SIGTERM: stopped after step" in told
+    assert not (folder / "state" / "lock").exists()
+    assert "going on after step" in finish(folder, checkpoint_seconds=1000)
+    # Only the interval between restart points differs, which the metadata tells.
+    state, metadata = load_checkpoint(folder / "final.safetensors")
+    wanted, wanted_metadata = load_checkpoint(root / "whole" / "final.safetensors")
+    assert all((state[name] == wanted[name]).all() for name in wanted)
+    assert metadata["validation"] == wanted_metadata["validation"]
+    assert rows_of(folder) == whole[1]
+
+
+def read_rows(folder):
+    return [row for path in folder.glob("state/*/log.jsonl") for row in read_log(path)]
+
+
+def test_second_training_in_the_same_folder_is_refused(root):
+    folder = root / "twice"
+    first = start(folder, SLOW_STEP)
+    wait_for_state(folder, first)
+    second = start(folder)
+    told = second.communicate(timeout=60)[1]
+    assert second.returncode == 1
+    assert f"process {first.pid} on" in told
+    assert "is training in this folder" in told
+    first.send_signal(signal.SIGINT)
+    assert "SIGINT: stopped" in first.communicate(timeout=60)[1]
+    assert first.returncode == 130
+
+
+def test_two_processes_learn_what_one_learns(root):
+    """Real torchrun, gloo; accumulation on top. The weights agree to float32 round-off."""
+    options = {"steps": 8, "batch": 8, "network_dropout": 0.0, "validate_every": 4}
+    torchrun = ("-m", "torch.distributed.run", "--standalone", "--nproc-per-node", "2")
+    finish(root / "one", **options)
+    told = finish(root / "two", launcher=torchrun, processes=2, accumulate=2, **options)
+    assert told.count("step 8/8") == 1  # one process speaks
+    ours, metadata = load_checkpoint(root / "two" / "final.safetensors")
+    theirs, _ = load_checkpoint(root / "one" / "final.safetensors")
+    assert metadata["training"]["processes"] == 2
+    for name, tensor in theirs.items():
+        assert (ours[name] - tensor).abs().max() < 2e-5, name
+    for two, one in zip(rows_of(root / "two"), rows_of(root / "one"), strict=True):
+        assert two == pytest.approx(one, rel=1e-4)
+
+
+def test_two_processes_stop_and_go_on_together(root):
+    """SIGTERM to one worker stops both after the same step; both go on from there."""
+    options = {"steps": 30, "processes": 2, "checkpoint_seconds": 1000}
+    torchrun = ("-m", "torch.distributed.run", "--standalone", "--nproc-per-node", "2")
+    finish(root / "shared", launcher=torchrun, **options)
+    folder = root / "shared-stopped"
+    process = start(folder, "0.1", launcher=torchrun, **options)
+    deadline = time.monotonic() + 60
+    while not read_rows(folder):
+        assert time.monotonic() < deadline
+        time.sleep(0.01)
+    process.send_signal(signal.SIGTERM)
+    told = process.communicate(timeout=60)[1]
+    assert process.returncode != 0
+    assert "stopped after step" in told
+    assert not (folder / "state" / "lock").exists()
+    assert "going on after step" in finish(folder, launcher=torchrun, **options)
+    wanted = (root / "shared" / "final.safetensors").read_bytes()
+    assert (folder / "final.safetensors").read_bytes() == wanted
