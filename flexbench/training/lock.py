@@ -5,12 +5,13 @@ spoil both. The lock says who works here; a lock whose owner is gone is taken ov
 """
 
 import contextlib
+import fcntl
 import json
 import os
 import socket
 import threading
 import uuid
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from types import TracebackType
 from typing import Any
@@ -45,10 +46,11 @@ class StateLock:
 
     def __enter__(self) -> "StateLock":
         self.path.parent.mkdir(parents=True, exist_ok=True)
-        if not self._create():
-            self._remove_if_stale()
+        with self._guard():
             if not self._create():
-                raise FlexbenchError(f"{self.path}: another training has just taken this folder")
+                self._remove_if_stale()
+                if not self._create():
+                    raise FlexbenchError(f"{self.path}: another training has just taken it")
         threading.Thread(target=self._beat, name="state-lock", daemon=True).start()
         return self
 
@@ -65,14 +67,23 @@ class StateLock:
     def check(self) -> None:
         """FlexbenchError if another training took the lock over (this one was suspended)."""
         owner = self._owner()
-        if not owner:  # another one may be looking at it (see _remove_if_stale)
-            self._released.wait(0.2)
-            owner = self._owner()
         if owner.get("token") != self._token:
             raise FlexbenchError(
                 f"{self.path}: {_named(owner)} has taken this state folder over; this training "
                 "stops without writing"
             )
+
+    @contextlib.contextmanager
+    def _guard(self) -> Iterator[None]:
+        """Let those who judge the lock do so one after another.
+
+        Where the file system has no flock they may all find it stale at once; all but the last
+        of them notice at their next `check`.
+        """
+        with self.path.with_name("lock.guard").open("w") as file:
+            with contextlib.suppress(OSError):
+                fcntl.flock(file, fcntl.LOCK_EX)
+            yield
 
     def _create(self) -> bool:
         """Make the lock file with its content in one step; False if there is one."""
@@ -103,18 +114,7 @@ class StateLock:
                 "ago); wait for it or end it"
             )
         reason = "its process is gone" if gone else f"no heartbeat for {age:.0f} s"
-        moved = self.path.with_name(f".lock.stale.{self._token}")
-        try:
-            os.rename(self.path, moved)
-        except FileNotFoundError:
-            return  # released, or taken over, in this very moment: _create decides
-        try:
-            if _read(moved).get("token") != owner.get("token"):
-                with contextlib.suppress(FileExistsError):
-                    os.link(moved, self.path)  # a quicker one took over: its lock goes back
-                raise FlexbenchError(f"{self.path}: {_named(_read(moved))} has just taken over")
-        finally:
-            moved.unlink()
+        self.path.unlink(missing_ok=True)
         self._say(f"state folder {self.path.parent}: took over from {_named(owner)} ({reason})")
 
     def _age(self) -> float:

@@ -37,14 +37,14 @@ def test_lock_is_there_inside_and_gone_outside(tmp_path, monkeypatch):
         assert owner["host"] == socket.gethostname()
         assert owner["pid"] == os.getpid()
         assert owner["job"] == "4711"
-    assert list((tmp_path / "state").iterdir()) == []
+    assert [p.name for p in (tmp_path / "state").iterdir()] == ["lock.guard"]
 
 
 def test_second_training_is_refused_while_the_first_lives(tmp_path):
     with lock(tmp_path):
         with pytest.raises(FlexbenchError, match=f"process {os.getpid()} on .* is training"):
             lock(tmp_path).__enter__()
-        assert [p.name for p in tmp_path.iterdir()] == ["lock"]
+        assert sorted(p.name for p in tmp_path.iterdir()) == ["lock", "lock.guard"]
 
 
 def test_live_owner_on_another_host_is_respected(tmp_path):
@@ -129,4 +129,4 @@ def test_many_at_once_one_wins(tmp_path, attempt):
     assert len(winners) == 1
     winners[0].check()
     winners[0].__exit__(None, None, None)
-    assert list(tmp_path.iterdir()) == []
+    assert not (tmp_path / "lock").exists()
