@@ -12,9 +12,8 @@ Letters: B batch (of conditions), M members, C channels of the field, Cc of the 
 L levels, c0 ... c(L-1) channels per level, E = c(L-1) embedding width, N = 1 + (P / 2^L)^2 tokens.
 """
 
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from itertools import repeat
 from typing import Literal, get_args
 
 import torch
@@ -98,6 +97,7 @@ def add_feature(x: Tensor, feature: Tensor | None) -> Tensor:
 class ConvEncoder(nn.Module):
     """The convolutional half of both encoders: (B, inputs, P, P) -> every feature, finest first.
 
+    Each feature of `condition`, None for nothing, is added to the activation of the same index.
     Feature 0 is the stem's; then each level's ResBlocks and its *down* block. The last feature is
     the bottleneck map (B, E, P / 2^L, P / 2^L).
     """
@@ -114,14 +114,13 @@ class ConvEncoder(nn.Module):
             self.blocks.append(ResBlock(width, width, options, resampling="down"))
 
     def forward(
-        self, x: Tensor, embedding: Tensor, condition: Iterable[Tensor | None] = repeat(None)
+        self, x: Tensor, embedding: Tensor, condition: Sequence[Tensor | None]
     ) -> list[Tensor]:
-        added = iter(condition)
         x = self.stem(x).contiguous(memory_format=torch.channels_last)  # (B, c0, P, P)
-        x = add_feature(x, next(added))  # (B, c0, P, P)
+        x = add_feature(x, condition[0])  # (B, c0, P, P)
         features = [x]
-        for block in self.blocks:
-            x = add_feature(block(x, embedding), next(added))  # (B, ci, P / 2^i, P / 2^i)
+        for block, added in zip(self.blocks, condition[1:], strict=True):
+            x = add_feature(block(x, embedding), added)  # (B, ci, P / 2^i, P / 2^i)
             features.append(x)
         return features
 
@@ -192,7 +191,8 @@ class TaskEncoder(nn.Module):
         self.conv = ConvEncoder(inputs, size, options)
 
     def forward(self, condition: Tensor, flow: Tensor) -> list[Tensor]:
-        return self.conv(condition, self.flow(flow))
+        nothing = [None] * (1 + len(self.conv.blocks))
+        return self.conv(condition, self.flow(flow), nothing)
 
 
 class CommonEncoder(nn.Module):
@@ -216,7 +216,7 @@ class CommonEncoder(nn.Module):
         )
 
     def forward(
-        self, noisy: Tensor, t: Tensor, flow: Tensor, condition: Iterable[Tensor | None]
+        self, noisy: Tensor, t: Tensor, flow: Tensor, condition: Sequence[Tensor | None]
     ) -> tuple[list[Tensor], Tensor | None, list[Tensor]]:
         embedding = self.time(t) + self.flow(flow)  # (B, E)
         features = self.conv(noisy, embedding, condition)

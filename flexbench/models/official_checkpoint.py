@@ -10,7 +10,6 @@ so nothing in it is run.
 import dataclasses
 import json
 import math
-import os
 import pickle
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -23,48 +22,12 @@ from safetensors.torch import save_file
 from torch import Tensor
 
 from flexbench import __version__
+from flexbench.atomic import replacing
 from flexbench.errors import FlexbenchError
 from flexbench.models.flex import SIZES, Flex, Size, Skips
+from flexbench.models.official_names import BUFFERS, PARTS, TASK_PARTS, official_names
 
 Tensors = dict[str, Tensor]
-
-# The order in which the authors hand their parameters to the moving average.
-PARTS = ("encoder", "decoder", "superres_encoder", "forecast_encoder")
-TASK_PARTS = {"superres": "superres_encoder", "forecast": "forecast_encoder"}
-BUFFERS = ("MPFourier.freqs", "MPFourier.phases")
-
-# Our places in a part -> theirs. The decoder's convolutional blocks are numbered in `_places`.
-_PLACES = {
-    "time.frequencies": "MPFourier.freqs",
-    "time.phases": "MPFourier.phases",
-    "time.mlp.hidden": "time_embed.0",
-    "time.mlp.out": "time_embed.2",
-    "flow.hidden": "cond_embed.0",
-    "flow.out": "cond_embed.2",
-    "conv.stem": "input_blocks.0.0",
-    "latent.position": "pos_embed",
-    "latent.middle": "mid_block",
-    "latent.blocks": "tr_blocks",
-    "latent.norm": "norm",
-    "norm": "final_layer.0",
-    "head": "final_layer.2",
-}
-# Our layers in a block -> theirs.
-_LAYERS = {
-    "norm_in": "in_layers.0",
-    "conv_in": "in_layers.2",
-    "film": "emb_layers.1",
-    "norm_out": "out_layers.0",
-    "conv_out": "out_layers.3",
-    "identity": "skip_connection",
-    "merge": "skip_linear",
-    "norm_attention": "norm1",
-    "attention.qkv": "attn.qkv",
-    "attention.out": "attn.proj",
-    "norm_mlp": "norm2",
-    "mlp_in": "mlp.fc1",
-    "mlp_out": "mlp.fc2",
-}
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -108,7 +71,9 @@ def convert(
     `load_converted` builds the network from. Arguments and errors as `import_checkpoint`.
     """
     network, facts = _import(Path(path), heads=heads, use_ema=use_ema)
-    _write(Path(out_path), network.state_dict(), facts)
+    with replacing(Path(out_path)) as temporary:
+        metadata = {"flexbench": json.dumps(facts, sort_keys=True)}
+        save_file(network.state_dict(), temporary, metadata=metadata)
     return facts
 
 
@@ -130,7 +95,7 @@ def _import(path: Path, *, heads: int | None, use_ema: bool) -> tuple[Flex, dict
     averaged = use_ema and averages is not None
     if use_ema and averages is not None:
         parts = _averaged(path, parts, averages)
-    architecture = _architecture(path, parts, heads)
+    architecture = infer_architecture(path, parts, heads)
     network = architecture.build()
     tensors = {f"{part}.{name}": value for part in parts for name, value in parts[part].items()}
     _filled(path, network, tensors, official_names(network))
@@ -147,60 +112,14 @@ def _import(path: Path, *, heads: int | None, use_ema: bool) -> tuple[Flex, dict
     return network, facts
 
 
-def official_names(network: Flex) -> dict[str, str]:
-    """Our name of every tensor of the network -> the authors', their part in front."""
-    return {name: _official_name(name, network.size) for name in network.state_dict()}
-
-
-def _official_name(name: str, size: Size) -> str:
-    part, _, inner = name.partition(".")
-    if part == "task_encoders":
-        task, _, inner = inner.partition(".")
-        part = TASK_PARTS[task]
-    places = _PLACES | _places(size)
-    place = max((ours for ours in places if f"{inner}.".startswith(f"{ours}.")), key=len)
-    rest = inner.removeprefix(place)
-    for ours, theirs in _LAYERS.items():
-        rest = rest.replace(f".{ours}.", f".{theirs}.")
-    return f"{part}.{places[place]}{rest}"
-
-
-def _places(size: Size) -> dict[str, str]:
-    """Our convolutional blocks -> theirs: encoders count from the stem, the decoder from its
-    bottom block, and an *up* block shares the number of the block before it."""
-    blocks = len(size.feature_channels) - 1
-    places = {f"conv.blocks.{i}": f"input_blocks.{i + 1}.0" for i in range(blocks)}
-    places["conv.bottom"] = "output_blocks.0.0"
-    number = 0
-    for level, count in enumerate(reversed(size.blocks)):
-        for block in range(count + 1):
-            number += 1
-            places[f"conv.levels.{level}.blocks.{block}"] = f"output_blocks.{number}.0"
-        places[f"conv.levels.{level}.up"] = f"output_blocks.{number}.1"
-    return places
-
-
-def _architecture(path: Path, parts: Mapping[str, Tensors], heads: int | None) -> Architecture:
-    """Everything about the network that shapes tell, and the heads, which they do not."""
+def infer_architecture(path: Path, parts: Mapping[str, Tensors], heads: int | None) -> Architecture:
+    """Everything that names and shapes tell of the network; `path` is for messages."""
     encoder, decoder = parts["encoder"], parts["decoder"]
-    deepest_first: list[int] = []
-    blocks: list[int] = []
-    number, count = 1, 0
-    while f"output_blocks.{number}.0.in_layers.2.weight" in decoder:
-        count += 1
-        following = f"output_blocks.{number + 1}.0.in_layers.2.weight"
-        if f"output_blocks.{number}.1.in_layers.2.weight" in decoder or following not in decoder:
-            width = decoder[f"output_blocks.{number}.0.in_layers.2.weight"].shape[0]
-            deepest_first.append(width)
-            blocks.append(count - 1)
-            count = 0
-        number += 1
+    channels, blocks = _levels(path, decoder)
     depth = 1 + 2 * len({key.split(".")[1] for key in encoder if key.startswith("tr_blocks.")})
-    channels = tuple(reversed(deepest_first))
-    shape = (channels, tuple(reversed(blocks)), depth)
     if heads is None:
-        heads = _known_heads(path, shape)
-    size = Size(channels=shape[0], blocks=shape[1], depth=depth, heads=heads)
+        heads = _known_heads(path, channels, blocks, depth)
+    size = Size(channels=channels, blocks=blocks, depth=depth, heads=heads)
     side = math.isqrt(_shape(path, "encoder", encoder, "pos_embed")[1] - 1)
     stem = "input_blocks.0.0.weight"
     return Architecture(
@@ -216,12 +135,30 @@ def _architecture(path: Path, parts: Mapping[str, Tensors], heads: int | None) -
     )
 
 
-def _known_heads(path: Path, shape: tuple[tuple[int, ...], tuple[int, ...], int]) -> int:
+def _levels(path: Path, decoder: Tensors) -> tuple[tuple[int, ...], tuple[int, ...]]:
+    """Channels and ResBlocks per level, finest first, from the decoder: an *up* block ends each
+    of its levels but the last, and it has one block more than the encoder."""
+    kernel = "output_blocks.{}.{}.in_layers.2.weight"
+    levels: list[tuple[int, int]] = []
+    number, blocks = 1, 0
+    width = _shape(path, "decoder", decoder, kernel.format(1, 0))[0]
+    while kernel.format(number, 0) in decoder:
+        if blocks > 0 and kernel.format(number - 1, 1) in decoder:
+            levels.append((width, blocks - 1))
+            blocks = 0
+        width = decoder[kernel.format(number, 0)].shape[0]
+        number, blocks = number + 1, blocks + 1
+    levels.append((width, blocks - 1))
+    levels.reverse()
+    return tuple(width for width, _ in levels), tuple(blocks for _, blocks in levels)
+
+
+def _known_heads(path: Path, channels: tuple[int, ...], blocks: tuple[int, ...], depth: int) -> int:
     for size in SIZES.values():
-        if (size.channels, size.blocks, size.depth) == shape:
+        if (size.channels, size.blocks, size.depth) == (channels, blocks, depth):
             return size.heads
     raise FlexbenchError(
-        f"{path}: channels {list(shape[0])}, blocks {list(shape[1])}, depth {shape[2]} is none of "
+        f"{path}: channels {list(channels)}, blocks {list(blocks)}, depth {depth} is none of "
         f"the sizes {', '.join(SIZES)}; give the number of attention heads, weights do not show it"
     )
 
@@ -341,17 +278,3 @@ def _shadow(path: Path, ema: object) -> list[Tensor] | None:
 
 def _hashable(value: object) -> Any:
     return tuple(value) if isinstance(value, list) else value
-
-
-def _write(path: Path, state: Mapping[str, Tensor], facts: Mapping[str, Any]) -> None:
-    """One safetensors file, whole or not at all."""
-    path.parent.mkdir(parents=True, exist_ok=True)
-    temporary = path.with_name(f".{path.name}.{os.getpid()}.tmp")
-    try:
-        text = json.dumps(facts, sort_keys=True)
-        save_file(dict(state), temporary, metadata={"flexbench": text})
-        with temporary.open("rb") as file:
-            os.fsync(file.fileno())
-        os.replace(temporary, path)
-    finally:
-        temporary.unlink(missing_ok=True)
