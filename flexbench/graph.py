@@ -22,11 +22,21 @@ SPLITS = ("train", "validation", "test")
 # Keys that say how fast or how often something happens, not what comes out.
 PACE = {"solver": {"checkpoint_seconds"}, "train": {"checkpoint_seconds", "log_every"}}
 
-
-# The rules' graph, for the report's drawing; a test holds it against `snakemake --rulegraph`.
-EDGES = (
-    ("simulate", "statistics"),
-)
+# The rules' graph, for the report's drawing: what each rule takes, and from which other rule. A
+# test holds it against `snakemake --rulegraph`.
+_NEEDS = {
+    "simulate": ("configure",),
+    "splits": ("configure", "simulate"),
+    "statistics": ("configure", "simulate"),
+    "train": ("configure", "statistics", "simulate"),
+    "sample": ("configure", "statistics", "splits", "simulate", "train"),
+    "score": ("configure", "sample", "simulate"),
+    "tabulate": ("configure", "score"),
+    "figure": ("configure", "tabulate", "statistics", "sample", "train"),
+    "report": ("configure", "tabulate", "figure"),
+    "all": ("report",),
+}
+EDGES = tuple((source, rule) for rule, sources in _NEEDS.items() for source in sources)
 
 
 @dataclass(frozen=True)

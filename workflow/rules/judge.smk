@@ -56,7 +56,7 @@ rule figure:
         layout.figure("{task}", "{name}").with_suffix(".pdf"),
     params:
         slice=lambda wildcards: graph.figure_slice(wildcards.task, wildcards.name),
-        code=lambda wildcards: graph.figure_code(wildcards.name),
+        code=graph.code("figure"),
     log:
         layout.log("figure", "{task}", "{name}"),
     benchmark:

@@ -1,0 +1,105 @@
+"""What several folders of tests share: clones of the checkout to run, edit and kill things in."""
+
+import os
+import shutil
+import signal
+import subprocess
+import sys
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import pytest
+
+from flexbench.paths import checkout
+
+# All that a run needs of the checkout.
+PARTS = ("Snakefile", "baselines", "flexbench", "workflow")
+
+# The smoke tier, smaller still: one task, one network, one formula; seconds per step.
+TINY = (
+    "methods=[flex,interpolation]",
+    "tasks.forecast.methods=[]",
+    "solver.grid=32",
+    "solver.t_end=0.8",
+    "splits.train={reynolds: [100], seeds: [0]}",
+    "splits.validation={reynolds: [100], seeds: [50]}",
+    "splits.test={reynolds: [100], seeds: [100]}",
+    "train.steps=6",
+    "train.validate_every=3",
+    "train.log_every=2",
+    "sample.members=2",
+    "score.bootstrap=50",
+)
+
+
+def tiny(root, *settings):
+    """Options of `flexbench run` (or a verb) for a tiny run below `root`."""
+    assignments = [*TINY, f"root={root}", *settings]
+    return ["--tier", "smoke", *(word for text in assignments for word in ("--set", text))]
+
+
+@dataclass(frozen=True)
+class Clone:
+    """A copy of the checkout that commands run in, with locks and records of its own.
+
+    Real processes, with this interpreter: the copy's code comes before the installed one.
+    """
+
+    folder: Path
+    environment: dict[str, str] = field(init=False)
+
+    def __post_init__(self):
+        for part in PARTS:
+            source = checkout() / part
+            copy = shutil.copytree if source.is_dir() else shutil.copy2
+            copy(source, self.folder / part)
+        environment = {
+            name: value for name, value in os.environ.items() if not name.startswith("FLEXBENCH_")
+        }
+        environment |= {
+            "PYTHONPATH": str(self.folder),
+            "PATH": f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}",
+            "OMP_NUM_THREADS": "1",
+        }
+        object.__setattr__(self, "environment", environment)
+
+    def start(self, module, *arguments, cwd=None, **options):
+        """A process of its own group: `python -m module arguments`."""
+        return subprocess.Popen(
+            [sys.executable, "-m", module, *map(str, arguments)],
+            cwd=cwd or self.folder,
+            env=self.environment,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE,
+            text=True,
+            start_new_session=True,
+            **options,
+        )
+
+    def call(self, module, *arguments, cwd=None, timeout=120):
+        """The same, waited for: an object with returncode, stdout and stderr."""
+        process = self.start(module, *arguments, cwd=cwd)
+        try:
+            stdout, stderr = process.communicate(timeout=timeout)
+        except BaseException:
+            os.killpg(process.pid, signal.SIGKILL)
+            raise
+        return subprocess.CompletedProcess(process.args, process.returncode, stdout, stderr)
+
+    def flexbench(self, *arguments, **options):
+        return self.call("flexbench", *arguments, **options)
+
+    def snakemake(self, *arguments, **options):
+        return self.call("snakemake", *arguments, **options)
+
+
+@pytest.fixture
+def clone(tmp_path_factory):
+    """A clone that the test may change."""
+    return Clone(tmp_path_factory.mktemp("clone"))
+
+
+@pytest.fixture(scope="session")
+def shared_clone(tmp_path_factory):
+    """A clone that tests only look at."""
+    return Clone(tmp_path_factory.mktemp("shared-clone"))
