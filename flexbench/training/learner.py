@@ -68,6 +68,11 @@ class Learner:
         self._device = device
         self._processes = processes
 
+    @property
+    def parameters(self) -> int:
+        """Number of values in the network's parameters; buffers are not counted."""
+        return sum(parameter.numel() for parameter in self.network.parameters())
+
     def find_parameters_without_gradient(self, batch: MicroBatch) -> None:
         """Note the names of trainable parameters that a backward pass does not reach."""
         self._loss(self._method, batch).backward()

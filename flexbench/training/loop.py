@@ -18,11 +18,10 @@ import torch
 
 from flexbench.config import TrainSettings
 from flexbench.methods import Method
-from flexbench.training.batches import Batches, PatchSource, fixed_batches
-from flexbench.training.distributed import Processes, process_group
+from flexbench.training.batches import Batches, PatchSource
+from flexbench.training.distributed import process_group
 from flexbench.training.learner import ExampleSource, Learner
-from flexbench.training.lock import StateLock
-from flexbench.training.log import Narrator, TrainingLog
+from flexbench.training.log import Narrator
 from flexbench.training.optim import check_schedule
 from flexbench.training.records import Records
 from flexbench.training.signals import StopSignals
@@ -84,75 +83,36 @@ def train(
         stop = enter(StopSignals())
         enter(_own_threads_and_generators(device, threads=threads))
         narrator = enter(Narrator(steps=settings.steps, live=progress, quiet=not processes.is_main))
-
         digest = training_digest(settings, seed=seed, metadata=metadata, network=method.network)
         folder = StateFolder(state_dir, digest, say=narrator.say)
-        lock = StateLock(state_dir, say=narrator.say)
-        if processes.is_main:
-            enter(lock)
-        restart = processes.share(folder.newest() if processes.is_main else None)
-
+        records = enter(
+            Records(folder, Path(log_path), settings=settings, narrator=narrator, among=processes)
+        )
         learner = Learner(
             method, task, settings=settings, seed=seed, device=device, processes=processes
         )
         batches = enter(Batches(sampler, settings=settings, processes=processes, device=device))
-        resumed = _start(learner, batches, restart, narrator)
 
-        records = None
-        if processes.is_main:
-            records = Records(
-                learner,
-                settings=settings,
-                folder=folder,
-                lock=lock,
-                log=enter(TrainingLog(folder.log, resumed_step=learner.step)),
-                log_path=Path(log_path),
-                narrator=narrator,
-                validation=list(fixed_batches(validation, settings)) if validation else [],
-                resumed=resumed,
-            )
-        _run(learner, batches, records, stop=stop, processes=processes, steps=settings.steps)
+        resumed = _start(learner, batches, records.newest_state(), narrator)
+        records.begin(learner, resumed, validation)
+        while learner.step < settings.steps:
+            result = learner.advance(batches.take(learner.step), stop=stop.requested)
+            records.note(result)
+            if result.stopping and learner.step < settings.steps:
+                records.save_and_tell(stop.name)
+                raise SystemExit(stop.exit_code)
+            records.save_if_due()
+        records.finish(Path(checkpoint_path), metadata | _facts(learner, settings, seed=seed))
 
-        facts = _facts(learner, settings=settings, seed=seed)
-        if records:
-            records.finish(Path(checkpoint_path), metadata | facts)
-        processes.wait()
         return TrainSummary(
             steps=learner.step,
             resumed_step=resumed.step if resumed else 0,
-            loss=records.last_loss if records else None,
-            seconds=records.seconds if records else 0.0,
-            parameters=facts["parameters"],
-            validation=records.validation if records else {},
+            loss=records.last_loss,
+            seconds=records.seconds,
+            parameters=learner.parameters,
+            validation=records.validation,
             parameters_without_gradient=learner.without_gradient,
         )
-
-
-def _run(
-    learner: Learner,
-    batches: Batches,
-    records: Records | None,
-    *,
-    stop: StopSignals,
-    processes: Processes,
-    steps: int,
-) -> None:
-    """Step after step to the end, or to a signal: then the state is saved and SystemExit raised.
-
-    records: None in all processes but the main one.
-    """
-    while learner.step < steps:
-        result = learner.advance(batches.take(learner.step), stop=stop.requested)
-        leaving = result.stopping and learner.step < steps
-        if records:
-            records.note(result)
-            if leaving:
-                records.save_and_tell(stop.name)
-            elif records.save_is_due:
-                records.save()
-        if leaving:
-            processes.wait()
-            raise SystemExit(stop.exit_code)
 
 
 def _start(
@@ -172,13 +132,13 @@ def _start(
     return state
 
 
-def _facts(learner: Learner, *, settings: TrainSettings, seed: int) -> dict[str, Any]:
+def _facts(learner: Learner, settings: TrainSettings, *, seed: int) -> dict[str, Any]:
     """What the training itself adds to a checkpoint's metadata; no times, so bytes repeat."""
     return {
         "training_seed": seed,
         "training": settings.model_dump(mode="json"),
         "steps": learner.step,
-        "parameters": sum(p.numel() for p in learner.network.parameters()),
+        "parameters": learner.parameters,
         "parameters_without_gradient": learner.without_gradient,
     }
 

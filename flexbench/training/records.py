@@ -2,12 +2,15 @@
 
 import time
 from collections.abc import Mapping
+from contextlib import ExitStack
 from pathlib import Path
+from types import TracebackType
 from typing import Any
 
 from flexbench.config import TrainSettings
-from flexbench.training.batches import MicroBatch
+from flexbench.training.batches import MicroBatch, PatchSource, fixed_batches
 from flexbench.training.checkpoint import save_checkpoint
+from flexbench.training.distributed import Processes
 from flexbench.training.learner import Learner, StepResult
 from flexbench.training.lock import StateLock
 from flexbench.training.log import Narrator, TrainingLog
@@ -15,36 +18,69 @@ from flexbench.training.state import StateFolder, TrainingState
 
 
 class Records:
-    """Bookkeeping of one run of a training that goes on from `resumed` (None: from nothing)."""
+    """Context of one training's bookkeeping; holds the state folder's lock while it is open.
+
+    All processes call the same methods; only the main one writes. The others wait for it where
+    they would otherwise leave before it has written.
+    """
 
     def __init__(
         self,
-        learner: Learner,
+        folder: StateFolder,
+        log_path: Path,
         *,
         settings: TrainSettings,
-        folder: StateFolder,
-        lock: StateLock,
-        log: TrainingLog,
-        log_path: Path,
         narrator: Narrator,
-        validation: list[MicroBatch],
-        resumed: TrainingState | None,
+        among: Processes,
     ) -> None:
-        self._learner = learner
-        self._settings = settings
+        self.validation: dict[str, dict[str, float]] = {}
         self._folder = folder
-        self._lock = lock
-        self._log = log
         self._log_path = log_path
+        self._settings = settings
         self._narrator = narrator
-        self._validation = validation
-        self.validation: dict[str, dict[str, float]] = dict(resumed.validation) if resumed else {}
+        self._processes = among
+        self._lock = StateLock(folder.root, say=narrator.say)
+        self._open = ExitStack()
+
+    def __enter__(self) -> "Records":
+        if self._processes.is_main:
+            self._open.enter_context(self._lock)
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        self._open.close()
+
+    def newest_state(self) -> Path | None:
+        """The restart point to go on from, the same for all processes."""
+        return self._processes.share(self._folder.newest() if self._processes.is_main else None)
+
+    def begin(
+        self, learner: Learner, resumed: TrainingState | None, validation: PatchSource | None
+    ) -> None:
+        """Before the first step of this run: take up log and sums where `resumed` left them.
+
+        validation: patches to look at now and then; None: no validation.
+        """
+        self._learner = learner
+        self._fixed: list[MicroBatch] = []
         self._loss_sum = resumed.loss_sum if resumed else 0.0
         self._loss_count = resumed.loss_count if resumed else 0
         self._saved_step = resumed.step if resumed else None
         self._begin = time.monotonic() - (resumed.elapsed if resumed else 0.0)
-        self._row_time = self._save_time = time.monotonic()
         self._row_step = learner.step
+        if resumed:
+            self.validation = dict(resumed.validation)
+        if self._processes.is_main:
+            log = TrainingLog(self._folder.log, resumed_step=learner.step)
+            self._log = self._open.enter_context(log)
+            if validation is not None:
+                self._fixed = list(fixed_batches(validation, self._settings))
+        self._row_time = self._save_time = time.monotonic()
 
     @property
     def seconds(self) -> float:
@@ -53,21 +89,17 @@ class Records:
 
     @property
     def last_loss(self) -> float | None:
-        """Mean loss of the last log row."""
-        return self._log.last_loss
-
-    @property
-    def save_is_due(self) -> bool:
-        return time.monotonic() - self._save_time >= self._settings.checkpoint_seconds
+        """Mean loss of the last log row; None in processes that write none."""
+        return self._log.last_loss if self._processes.is_main else None
 
     def note(self, result: StepResult) -> None:
         """Take in a step; validate and write a log row where one is due."""
+        if not self._processes.is_main:
+            return
         self._loss_sum += result.loss
         self._loss_count += 1
         last = result.step == self._settings.steps
-        validate = bool(self._validation) and (
-            last or result.step % self._settings.validate_every == 0
-        )
+        validate = bool(self._fixed) and (last or result.step % self._settings.validate_every == 0)
         if not (last or validate or result.step % self._settings.log_every == 0):
             return
         row = {
@@ -85,7 +117,34 @@ class Records:
         self._loss_sum, self._loss_count = 0.0, 0
         self._row_time, self._row_step = time.monotonic(), result.step
 
-    def save(self) -> Path:
+    def save_if_due(self) -> None:
+        """Write a restart point if the last one is old enough."""
+        waited = time.monotonic() - self._save_time
+        if self._processes.is_main and waited >= self._settings.checkpoint_seconds:
+            self._save()
+
+    def save_and_tell(self, signal: str) -> None:
+        """Write a restart point because a signal says so, and say so."""
+        if self._processes.is_main:
+            path = self._save()
+            self._narrator.say(
+                f"{signal}: stopped after step {self._learner.step} of {self._settings.steps}; "
+                f"state saved ({path}), the same command goes on from there"
+            )
+        self._processes.wait()
+
+    def finish(self, checkpoint_path: Path, metadata: Mapping[str, Any]) -> None:
+        """Write the last restart point, then the checkpoint."""
+        if self._processes.is_main:
+            if self._saved_step != self._learner.step:
+                self._save()
+            self._lock.check()
+            self._log.publish(self._log_path)
+            found = {**metadata, "validation": self.validation}
+            save_checkpoint(checkpoint_path, self._learner.average.state_dict(), found)
+        self._processes.wait()
+
+    def _save(self) -> Path:
         """Write a restart point and renew the readable copy of the log."""
         self._lock.check()
         state = self._learner.capture(self._folder.digest)
@@ -97,25 +156,8 @@ class Records:
         self._save_time, self._saved_step = time.monotonic(), state.step
         return path
 
-    def save_and_tell(self, signal: str) -> None:
-        """Save because a signal says so, and say so."""
-        path = self.save()
-        self._narrator.say(
-            f"{signal}: stopped after step {self._learner.step} of {self._settings.steps}; state "
-            f"saved ({path}), the same command goes on from there"
-        )
-
-    def finish(self, checkpoint_path: Path, metadata: Mapping[str, Any]) -> None:
-        """Write the last restart point, then the checkpoint."""
-        if self._saved_step != self._learner.step:
-            self.save()
-        self._lock.check()
-        self._log.publish(self._log_path)
-        found = {**metadata, "validation": self.validation}
-        save_checkpoint(checkpoint_path, self._learner.average.state_dict(), found)
-
     def _validate(self, step: int) -> float:
-        loss = self._learner.validation_loss(self._validation)
+        loss = self._learner.validation_loss(self._fixed)
         found = {"step": step, "loss": loss}
         best = self.validation.get("best")
         self.validation["last"] = found

@@ -16,7 +16,7 @@ from flexbench.training.log import read_log
 pytestmark = pytest.mark.slow
 
 SCRIPT = Path(__file__).with_name("training_run.py")
-SLOW_STEP = "0.05"
+SLOW_STEP = "0.15"
 
 
 @pytest.fixture(autouse=True)
@@ -116,7 +116,7 @@ def read_rows(folder):
 
 def test_second_training_in_the_same_folder_is_refused(root):
     folder = root / "twice"
-    first = start(folder, SLOW_STEP)
+    first = start(folder, "1")
     wait_for_state(folder, first)
     second = start(folder)
     told = second.communicate(timeout=60)[1]
@@ -150,7 +150,7 @@ def test_two_processes_stop_and_go_on_together(root):
     torchrun = ("-m", "torch.distributed.run", "--standalone", "--nproc-per-node", "2")
     finish(root / "shared", launcher=torchrun, **options)
     folder = root / "shared-stopped"
-    process = start(folder, "0.1", launcher=torchrun, **options)
+    process = start(folder, "0.3", launcher=torchrun, **options)
     deadline = time.monotonic() + 60
     while not read_rows(folder):
         assert time.monotonic() < deadline
