@@ -1,0 +1,110 @@
+"""Intervals from few, clustered units: bootstrap standard error times Student's t.
+
+Units (flow seeds, training seeds) are factors that are drawn independently. n - 1 of n units are
+drawn with replacement, which makes the variance of a mean unbiased (Rao & Wu 1988). With three
+test seeds, as benchmarks have, the usual percentile interval covers a mean in 76 % of cases
+where it says 95 %; the t interval about the same bootstrap error does in 95 % (for skewed units
+too, nearly, on the logarithmic scale). Degrees of freedom of several factors: Satterthwaite (1946).
+"""
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+from scipy import stats
+
+from flexbench.seeding import Name, numpy_generator
+
+Array = NDArray[np.float64]
+
+# Weights (R, n) of the n units of each factor -> replicates (keys, R).
+Statistic = Callable[[Mapping[str, Array]], Array]
+
+# With fewer independent units there is no interval.
+FEWEST_UNITS = 3
+
+
+@dataclass(frozen=True, kw_only=True)
+class Factor:
+    """Units that are drawn together. identity: names the stream of its draws."""
+
+    units: int
+    identity: tuple[Name, ...]
+
+
+@dataclass(frozen=True, kw_only=True)
+class Estimates:
+    """value, low and high of each key."""
+
+    value: Array
+    low: Array
+    high: Array
+
+
+def draw_weights(factor: Factor, resamples: int) -> Array:
+    """How often each unit is drawn, (R, n); the stream is the factor's own."""
+    random = numpy_generator(*factor.identity)
+    chances = np.full(factor.units, 1 / factor.units)
+    return random.multinomial(factor.units - 1, chances, size=resamples).astype(np.float64)
+
+
+def estimate(
+    statistic: Statistic,
+    factors: Mapping[str, Factor],
+    *,
+    main: str,
+    resamples: int,
+    confidence: float,
+    positive: NDArray[np.bool_],
+) -> Estimates:
+    """The statistic at equal weights, with intervals.
+
+    main: the factor that must have FEWEST_UNITS for an interval; another one with a single unit
+    is held fixed. positive: keys whose interval is formed on the logarithmic scale, where all
+    replicates allow that. Low and high are NaN where there is no interval.
+    """
+    still = {name: np.ones((1, factor.units)) for name, factor in factors.items()}
+    value = statistic(still)[:, 0]
+    none = np.full(value.shape, np.nan)
+    if factors[main].units < FEWEST_UNITS:
+        return Estimates(value=value, low=none, high=none.copy())
+    drawn = {
+        name: draw_weights(factor, resamples)
+        for name, factor in factors.items()
+        if factor.units > 1
+    }
+    everything = statistic(still | drawn)
+    alone = everything if len(drawn) == 1 else None
+    with np.errstate(divide="ignore", invalid="ignore"):
+        logarithmic = positive & (value > 0) & (everything > 0).all(axis=1)
+        scaled = _scaler(logarithmic)
+        centre = scaled(value[:, None])[:, 0]
+        error = scaled(everything).std(axis=1)
+        parts = {
+            name: scaled(alone if alone is not None else statistic(still | {name: weights})).var(
+                axis=1
+            )
+            for name, weights in drawn.items()
+        }
+        freedom = _freedom(parts, {name: factors[name].units for name in drawn})
+        half = stats.t.ppf(0.5 + confidence / 2, freedom) * error
+        low, high = centre - half, centre + half
+        return Estimates(
+            value=value,
+            low=np.where(logarithmic, np.exp(low), low),
+            high=np.where(logarithmic, np.exp(high), high),
+        )
+
+
+def _scaler(logarithmic: NDArray[np.bool_]) -> Callable[[Array], Array]:
+    return lambda values: np.where(logarithmic[:, None], np.log(values), values)
+
+
+def _freedom(variances: Mapping[str, Array], units: Mapping[str, int]) -> Array:
+    """Degrees of freedom of a sum of independent variance estimates; their sum where all are 0."""
+    total = np.sum(list(variances.values()), axis=0)
+    parts = [variances[name] ** 2 / (units[name] - 1) for name in variances]
+    most = float(sum(units[name] - 1 for name in variances))
+    below = np.sum(parts, axis=0)
+    return np.where(below > 0, total**2 / np.where(below > 0, below, 1.0), most)

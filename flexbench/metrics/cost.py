@@ -1,0 +1,72 @@
+"""What every run cost, in a table of its own: seconds and memory never enter a score table."""
+
+from collections.abc import Iterable, Mapping
+from dataclasses import asdict, dataclass, fields
+from typing import Any
+
+import pandas as pd
+
+
+@dataclass(frozen=True, kw_only=True)
+class CostRow:
+    """The cost of one method on one task, with one training seed.
+
+    flops_per_evaluation: of one network evaluation of one patch. evaluations: per member.
+    train_seconds, sample_seconds: wall time of the whole step; NaN where it is not known.
+    seconds_per_member: of one member of one whole field. peak_memory_mib: of sampling.
+    """
+
+    tier: str
+    task: str
+    method: str
+    training_seed: int
+    parameters: int
+    flops_per_evaluation: float
+    evaluations: int
+    train_seconds: float
+    sample_seconds: float
+    seconds_per_member: float
+    peak_memory_mib: float
+    device: str
+
+
+def cost_row(
+    scores: pd.DataFrame,
+    *,
+    train: Mapping[str, Any],
+    sample: Mapping[str, Any],
+) -> CostRow:
+    """The cost of the run behind one score file, from the receipts of its two steps.
+
+    scores: rows of one score file (not empty). train, sample: receipts as
+    `provenance.read_receipt` gives them; {} where a step has none (a formula is not trained).
+    """
+    first = scores.iloc[0].to_dict()
+    snapshots = len(scores[["trajectory", "index"]].drop_duplicates())
+    seconds = float(sample.get("seconds", "nan"))
+    evaluations = int(first["evaluations"])
+    return CostRow(
+        tier=first["tier"],
+        task=first["task"],
+        method=first["method"],
+        training_seed=int(first["training_seed"]),
+        parameters=int(first["parameters"]),
+        flops_per_evaluation=float(first["flops"]) / max(evaluations, 1),
+        evaluations=evaluations,
+        train_seconds=_train_seconds(train),
+        sample_seconds=seconds,
+        seconds_per_member=seconds / (snapshots * int(first["members"])),
+        peak_memory_mib=float(sample.get("peak_memory_mib", "nan")),
+        device=str(sample.get("facts", {}).get("device", "")),
+    )
+
+
+def _train_seconds(receipt: Mapping[str, Any]) -> float:
+    """Training time over all runs of a training that was stopped and resumed, if it is known."""
+    return float(receipt.get("facts", {}).get("seconds", receipt.get("seconds", "nan")))
+
+
+def cost_table(rows: Iterable[CostRow]) -> pd.DataFrame:
+    """The table of costs, a row per run."""
+    columns = [field.name for field in fields(CostRow)]
+    return pd.DataFrame([asdict(row) for row in rows], columns=columns)

@@ -1,0 +1,236 @@
+"""What every score is, and in which order it is averaged: the one place that says so.
+
+A score file holds scores of single snapshots. Those that are ratios or roots of means cannot be
+averaged themselves: their `moments` are, and the score is formed last. Averages go over the
+snapshots of a trajectory, then over trajectories, then over training seeds.
+"""
+
+import math
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any, Literal
+
+import numpy as np
+
+from flexbench.metrics.calibration import sigma_ref, spread_skill_factor
+
+Better = Literal["lower", "higher", "one", "zero", "none"]
+
+# Averages of a score, or of its square (power 2), with this detail: moment(score, power).
+Moment = Callable[[str, int], Any]
+# The score from averages, and M.
+Combine = Callable[[Moment, int], Any]
+
+MEAN = "mean of the snapshots' values"
+ROOT = "root of the mean square over snapshots"
+
+
+@dataclass(frozen=True, kw_only=True)
+class Definition:
+    """One score.
+
+    better: "one" and "zero" name the best value. unit: "1" where it has none. averaging: in words;
+    `combine` does it (None: the mean). moments: scores of snapshots that `combine` needs.
+    bounds: values it can take. helper: stands in score files only, for others to be formed from.
+    """
+
+    better: Better
+    unit: str = "1"
+    text: str
+    averaging: str = MEAN
+    moments: tuple[str, ...] = ()
+    combine: Combine | None = None
+    bounds: tuple[float, float] = (-math.inf, math.inf)
+    helper: bool = False
+
+
+def _root_of(name: str) -> Combine:
+    return lambda moment, members: np.sqrt(moment(name, 2))
+
+
+def _rfne_batch(moment: Moment, members: int) -> Any:
+    return np.sqrt(moment("skill", 2) / moment("truth_rms", 2))
+
+
+def _spread_skill(moment: Moment, members: int) -> Any:
+    return spread_skill_factor(members) * np.sqrt(moment("spread", 2) / moment("skill", 2))
+
+
+def _pull_std(moment: Moment, members: int) -> Any:
+    # Rounding must not make the variance of a constant negative.
+    return np.sqrt(np.maximum(moment("pull_square", 1) - moment("pull_mean", 1) ** 2, 0.0))
+
+
+def _pull_ratio(moment: Moment, members: int) -> Any:
+    return _pull_std(moment, members) / sigma_ref(members)
+
+
+_VORTICITY = "1/time"
+_POSITIVE = (0.0, math.inf)
+_SHARE = (0.0, 1.0)
+
+DEFINITIONS: dict[str, Definition] = {
+    "rfne_mean": Definition(
+        better="lower",
+        bounds=_POSITIVE,
+        text="||p - y|| / ||y|| of the ensemble mean p and the truth y",
+    ),
+    "rfne_member": Definition(
+        better="lower",
+        bounds=_POSITIVE,
+        text="||p - y|| / ||y|| of each member p",
+        averaging="mean over members, then of the snapshots' values",
+    ),
+    "rfne_batch": Definition(
+        better="lower",
+        bounds=_POSITIVE,
+        text="||p - y|| / ||y|| with one norm over all snapshots",
+        averaging="mean squares of p - y and of y over snapshots, then the root of their ratio",
+        moments=("skill", "truth_rms"),
+        combine=_rfne_batch,
+    ),
+    "pearson": Definition(
+        better="higher",
+        bounds=(-1.0, 1.0),
+        text="correlation over points of the ensemble mean and the truth",
+    ),
+    "psnr": Definition(
+        better="higher",
+        unit="dB",
+        text="peak signal-to-noise ratio of the ensemble mean; the peak is the truth's max - min",
+        averaging="mean of the snapshots' values in dB",
+    ),
+    "ssim": Definition(
+        better="higher",
+        bounds=(-1.0, 1.0),
+        text="structural similarity of the ensemble mean: Gaussian window of 1.5 points, "
+        "data range = the truth's max - min",
+    ),
+    "max_error": Definition(
+        better="lower",
+        unit=_VORTICITY,
+        bounds=_POSITIVE,
+        text="largest absolute error of the ensemble mean",
+        averaging="mean of the snapshots' maxima",
+    ),
+    "spectrum_error": Definition(
+        better="lower",
+        bounds=_POSITIVE,
+        text="|ln(E_member(k) / E_truth(k))| of the kinetic-energy spectrum, by band; shells with "
+        "less than 1e-8 of the truth's enstrophy are left out",
+        averaging="mean over members, then shells of the band, then snapshots",
+    ),
+    "enstrophy_error": Definition(
+        better="zero",
+        text="(Z_member - Z_truth) / Z_truth, signed, of the enstrophy Z = <w^2> / 2",
+        averaging="mean over members, then of the snapshots' values",
+    ),
+    "energy_error": Definition(
+        better="zero",
+        text="(E_member - E_truth) / E_truth, signed, of the kinetic energy of the velocity that "
+        "belongs to the vorticity",
+        averaging="mean over members, then of the snapshots' values",
+    ),
+    "pdf_distance": Definition(
+        better="lower",
+        unit=_VORTICITY,
+        bounds=_POSITIVE,
+        text="Wasserstein-1 distance of the one-point distributions of a member and the truth",
+        averaging="mean over members, then of the snapshots' values",
+    ),
+    "crps": Definition(
+        better="lower",
+        unit=_VORTICITY,
+        bounds=_POSITIVE,
+        text="fair continuous ranked probability score (unbiased in M); the mean absolute error "
+        "for M = 1",
+        averaging="mean over points, then of the snapshots' values",
+    ),
+    "spread": Definition(
+        better="none",
+        unit=_VORTICITY,
+        bounds=_POSITIVE,
+        text="standard deviation of the members (ddof = 1), of all scales or of a band",
+        averaging="root of the mean variance over points and snapshots",
+        combine=_root_of("spread"),
+        moments=("spread",),
+    ),
+    "skill": Definition(
+        better="lower",
+        unit=_VORTICITY,
+        bounds=_POSITIVE,
+        text="error of the ensemble mean, of all scales or of a band",
+        averaging="root of the mean square error over points and snapshots",
+        combine=_root_of("skill"),
+        moments=("skill",),
+    ),
+    "spread_skill": Definition(
+        better="one",
+        bounds=_POSITIVE,
+        text="sqrt((M + 1) / M) spread / skill, of all scales or of a band; below 1: overconfident",
+        averaging="mean variance and mean square error over snapshots, then the ratio's root",
+        moments=("spread", "skill"),
+        combine=_spread_skill,
+    ),
+    "coverage": Definition(
+        better="none",
+        bounds=_SHARE,
+        text="share of points where the truth lies between the i-th smallest and the i-th largest "
+        "member; nominally (M + 1 - 2 i) / (M + 1)",
+    ),
+    "pull_mean": Definition(
+        better="zero",
+        text="mean over points of the pull (y - mean) / std (ddof = 1)",
+    ),
+    "pull_std": Definition(
+        better="none",
+        bounds=_POSITIVE,
+        text="standard deviation of the pull; sqrt((1 + 1/M) (M - 1) / (M - 3)) if perfect; M >= 6",
+        averaging="mean pull and mean square pull over snapshots, then the root of the variance",
+        moments=("pull_square", "pull_mean"),
+        combine=_pull_std,
+    ),
+    "pull_ratio": Definition(
+        better="one",
+        bounds=_POSITIVE,
+        text="pull_std over that of a perfect ensemble of M members; above 1: overconfident",
+        averaging="as pull_std",
+        moments=("pull_square", "pull_mean"),
+        combine=_pull_ratio,
+    ),
+    "pull_iqr_ratio": Definition(
+        better="one",
+        bounds=_POSITIVE,
+        text="distance of the pull's quartiles over that of a perfect ensemble of M members",
+    ),
+    "rank_hist": Definition(
+        better="none",
+        bounds=_SHARE,
+        text="share of points by the number of members below the truth; ties count equally in "
+        "every rank they allow; 1 / (M + 1) if perfect",
+    ),
+    "pull_hist": Definition(
+        better="none",
+        bounds=_POSITIVE,
+        text="density of the pull at the centre of a bin of 0.25",
+    ),
+    "truth_rms": Definition(
+        better="none",
+        unit=_VORTICITY,
+        bounds=_POSITIVE,
+        helper=True,
+        text="root mean square of the truth",
+        averaging=ROOT,
+        moments=("truth_rms",),
+        combine=_root_of("truth_rms"),
+    ),
+    "pull_square": Definition(
+        better="none", bounds=_POSITIVE, helper=True, text="mean over points of the squared pull"
+    ),
+    "zero_spread": Definition(
+        better="none",
+        bounds=_SHARE,
+        helper=True,
+        text="share of points where all members agree; they have no pull",
+    ),
+}

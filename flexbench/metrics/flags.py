@@ -1,0 +1,212 @@
+"""Guards against nonsense: what must not be in a table of scores without being said.
+
+A flag is a defect, except "information", which tells what a reader would want to know.
+"""
+
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from dataclasses import asdict, dataclass, fields
+from itertools import pairwise
+from typing import Any
+
+import numpy as np
+import pandas as pd
+
+from flexbench.config import ForecastSettings, SuperResolutionSettings, TaskSettings
+from flexbench.metrics.aggregate import ALL, COMPARED, FORMULA
+from flexbench.metrics.cells import gather
+
+# An ensemble whose pull ratio lies outside is worth a line; few-step samplers do so by nature.
+CALIBRATED = (0.9, 1.1)
+# More collapsed points than this, and the pull speaks for a part of the field only.
+MOST_COLLAPSED = 0.01
+# Below this error a prediction is a copy of the truth, in float32.
+COPY = 1e-5
+# Whether a shell has energy to be scored is the truth's affair.
+_MAY_BE_ABSENT = ("spectrum_error",)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Flag:
+    """One row of the table."""
+
+    tier: str
+    task: str
+    method: str
+    flag: str
+    message: str
+
+
+@dataclass(frozen=True, kw_only=True)
+class _Tables:
+    """scores: the aggregated table. rows: all scores of snapshots."""
+
+    scores: pd.DataFrame
+    rows: pd.DataFrame
+    tasks: Mapping[str, TaskSettings]
+    planned: int
+
+    def flag(self, row: Mapping[Any, Any], flag: str, message: str) -> Flag:
+        named = {name: str(row[name]) for name in ("tier", "task", "method")}
+        return Flag(**named, flag=flag, message=message)
+
+    def overall(self, score: str) -> pd.DataFrame:
+        """Rows of a score of all scales."""
+        return self.scores[(self.scores["score"] == score) & (self.scores["detail"] == "")]
+
+
+def red_flags(
+    scores: pd.DataFrame,
+    frames: Iterable[pd.DataFrame],
+    *,
+    tasks: Mapping[str, TaskSettings],
+    planned: int,
+) -> pd.DataFrame:
+    """All flags: columns tier, task, method, flag, message; empty where nothing is wrong.
+
+    scores: from `aggregate`. frames: the score files it was made of. tasks: the settings of each
+    task. planned: snapshots that every method was to be scored on (per task and training seed).
+    """
+    tables = _Tables(scores=scores, rows=gather(frames), tasks=tasks, planned=planned)
+    checks: tuple[Callable[[_Tables], Iterator[Flag]], ...] = (
+        _not_finite,
+        _missing_snapshots,
+        _worse_than_trivial,
+        _harder_but_better,
+        _copies,
+        _collapsed,
+        _miscalibrated,
+    )
+    found = [asdict(flag) for check in checks for flag in check(tables)]
+    return pd.DataFrame(found, columns=[field.name for field in fields(Flag)])
+
+
+def _not_finite(tables: _Tables) -> Iterator[Flag]:
+    """NaN or infinity in any score of any snapshot."""
+    rows = tables.rows[~np.isfinite(tables.rows["value"].astype(float))]
+    for _, group in rows.groupby(["task", "method", "training_seed"], sort=False):
+        first = group.iloc[0].to_dict()
+        names = ", ".join(dict.fromkeys(group["score"]))
+        yield tables.flag(
+            first,
+            "not finite",
+            f"training seed {first['training_seed']}: not finite in {_snapshots(group)} of the "
+            f"snapshots: {names}",
+        )
+
+
+def _missing_snapshots(tables: _Tables) -> Iterator[Flag]:
+    """A run, or one of its scores, with fewer snapshots than planned."""
+    for _, run in tables.rows.groupby(["task", "method", "training_seed"], sort=False):
+        first = run.iloc[0].to_dict()
+        short = {
+            str(score): _snapshots(group)
+            for score, group in run.groupby("score", sort=False)
+            if score not in _MAY_BE_ABSENT and _snapshots(group) < tables.planned
+        }
+        if short:
+            every = set(short.values()) == {_snapshots(run)} and len(short) > 1
+            which = "all scores" if every else ", ".join(short)
+            yield tables.flag(
+                first,
+                "missing snapshots",
+                f"training seed {first['training_seed']}: {min(short.values())} of "
+                f"{tables.planned} planned snapshots have {which}",
+            )
+
+
+def _worse_than_trivial(tables: _Tables) -> Iterator[Flag]:
+    """A learned method whose score is worse than the best formula's of its task."""
+    for score in COMPARED:
+        for _, group in tables.overall(score).groupby("task", sort=False):
+            formulas = group[group["mode"] == FORMULA].dropna(subset=["value"])
+            for _, own in group[group["mode"] != FORMULA].groupby("method", sort=False):
+                worse = _where_worse(own, formulas)
+                if worse:
+                    first = own.iloc[0].to_dict()
+                    yield tables.flag(first, "worse than trivial", f"{score}: {'; '.join(worse)}")
+
+
+def _where_worse(own: pd.DataFrame, formulas: pd.DataFrame) -> list[str]:
+    """By Reynolds number, where the smallest of the formulas' scores is smaller."""
+    worse = []
+    for row in own.to_dict("records"):
+        rivals = formulas[formulas["reynolds"] == row["reynolds"]]
+        if len(rivals) and row["value"] > rivals["value"].min():
+            best = rivals.loc[rivals["value"].idxmin()]
+            where = "all Re" if row["reynolds"] == ALL else f"Re {row['reynolds']}"
+            worse.append(f"{where} {row['value']:.4g} > {best['value']:.4g} ({best['method']})")
+    return worse
+
+
+def _harder_but_better(tables: _Tables) -> Iterator[Flag]:
+    """A method with a smaller error on the harder of two tasks that differ in nothing else."""
+    errors = tables.overall("rfne_mean")
+    errors = errors[errors["reynolds"] == ALL]
+    for easy, hard in harder_pairs(tables.tasks):
+        both = errors[errors["task"] == easy].merge(
+            errors[errors["task"] == hard], on=["tier", "method"], suffixes=("_easy", "")
+        )
+        for row in both[both["value"] < both["value_easy"]].to_dict("records"):
+            yield tables.flag(
+                row,
+                "harder but better",
+                f"rfne_mean {row['value']:.4g}, below {row['value_easy']:.4g} on the easier {easy}",
+            )
+
+
+def harder_pairs(tasks: Mapping[str, TaskSettings]) -> list[tuple[str, str]]:
+    """(easier, harder) names of tasks alike but for their factor or lead, neighbours only."""
+    chains: dict[str, list[tuple[float, str]]] = {}
+    for name, settings in tasks.items():
+        match settings:
+            case SuperResolutionSettings():
+                difficulty = float(settings.factor)
+            case ForecastSettings():
+                difficulty = settings.lead
+        alike = settings.model_dump_json(exclude={"factor", "lead", "methods", "patch"})
+        chains.setdefault(alike, []).append((difficulty, name))
+    pairs = []
+    for chain in map(sorted, chains.values()):
+        pairs += [(a[1], b[1]) for a, b in pairwise(chain) if a[0] < b[0]]
+    return pairs
+
+
+def _copies(tables: _Tables) -> Iterator[Flag]:
+    """A prediction that equals the truth: it must have seen it."""
+    rows = tables.overall("rfne_member")
+    for row in rows[(rows["reynolds"] == ALL) & (rows["value"] < COPY)].to_dict("records"):
+        message = f"rfne_member {row['value']:.2g}: the predictions are the truth"
+        yield tables.flag(row, "copy of the truth", message)
+
+
+def _collapsed(tables: _Tables) -> Iterator[Flag]:
+    """An ensemble with many points where all members agree."""
+    rows = tables.rows[tables.rows["score"] == "zero_spread"]
+    for _, group in rows.groupby(["task", "method", "training_seed"], sort=False):
+        share = float(group["value"].mean())
+        if share > MOST_COLLAPSED:
+            first = group.iloc[0].to_dict()
+            yield tables.flag(
+                first,
+                "collapsed ensemble",
+                f"training seed {first['training_seed']}: all members agree at {share:.1%} of "
+                "the points, which have no pull",
+            )
+
+
+def _miscalibrated(tables: _Tables) -> Iterator[Flag]:
+    """For information: an ensemble far from calibrated."""
+    rows = tables.overall("pull_ratio")
+    low, high = CALIBRATED
+    for row in rows[rows["reynolds"] == ALL].to_dict("records"):
+        if not low <= row["value"] <= high and np.isfinite(row["value"]):
+            word = "overconfident" if row["value"] > high else "underconfident"
+            yield tables.flag(
+                row,
+                "information",
+                f"pull ratio {row['value']:.3g}, outside {low:g} to {high:g}: {word}",
+            )
+
+
+def _snapshots(rows: pd.DataFrame) -> int:
+    return len(rows[["trajectory", "index"]].drop_duplicates())

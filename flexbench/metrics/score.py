@@ -1,0 +1,143 @@
+"""Score a samples file against the trajectories that it predicts.
+
+One snapshot's ensemble (float32) is in memory at a time, and a few fields.
+"""
+
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import h5py
+import numpy as np
+import pandas as pd
+from numpy.typing import NDArray
+
+from flexbench import BENCHMARK_VERSION
+from flexbench.data.store import Trajectory
+from flexbench.errors import FlexbenchError
+from flexbench.metrics.snapshot import score_snapshot
+
+COLUMNS = (
+    *("benchmark_version", "tier", "task", "method", "mode", "training_seed"),
+    *("trajectory", "reynolds", "seed", "index", "time", "score", "detail", "value"),
+    *("members", "parameters", "flops", "evaluations"),
+)
+SPECTRA_COLUMNS = (
+    *("trajectory", "index", "reynolds", "k"),
+    *("truth", "member_mean", "ensemble_mean", "error", "spread"),
+)
+# Labels of a samples file that every row of its scores repeats.
+_LABELS = ("method", "mode", "training_seed", "parameters", "flops", "evaluations")
+# Datasets of a samples file that say which snapshot a row predicts.
+_SNAPSHOT = ("trajectory", "reynolds", "seed", "index", "time")
+
+# A predicted snapshot's time may differ from that of its index by rounding only.
+_SAME_TIME = 1e-6
+
+
+class Scored(NamedTuple):
+    """scores: columns COLUMNS. spectra: columns SPECTRA_COLUMNS, a row per snapshot and k."""
+
+    scores: pd.DataFrame
+    spectra: pd.DataFrame
+
+
+def score_samples(
+    samples_path: Path | str,
+    trajectory_paths: Mapping[str, Path],
+    *,
+    task_name: str,
+    tier: str,
+    bands: int,
+) -> Scored:
+    """All scores of a samples file, snapshot by snapshot.
+
+    trajectory_paths: the file of each trajectory, by its stem. bands: wavenumber bands.
+    Raises FlexbenchError where a file is missing or does not fit the other.
+    """
+    path = Path(samples_path)
+    scores: list[dict[str, Any]] = []
+    spectra: list[pd.DataFrame] = []
+    with _open(path) as file:
+        labels = _labels(path, file, task_name)
+        prediction = _prediction(path, file)
+        common = {"benchmark_version": BENCHMARK_VERSION, "tier": tier, "task": task_name, **labels}
+        common["members"] = prediction.shape[1]
+        for row, snapshot in enumerate(_snapshots(path, file, count=prediction.shape[0])):
+            truth = _truth(path, snapshot, trajectory_paths)
+            if truth.shape != prediction.shape[-2:]:
+                raise FlexbenchError(
+                    f"{path}: predictions are {prediction.shape[-2:]} fields, but trajectory "
+                    f"{snapshot['trajectory']} holds {truth.shape} ones"
+                )
+            values, curves = score_snapshot(prediction[row, :, 0], truth, bands=bands)
+            for (score, detail), value in values.items():
+                one = {"score": score, "detail": detail, "value": value}
+                scores.append(common | snapshot | one)
+            names = {name: snapshot[name] for name in ("trajectory", "index", "reynolds")}
+            spectra.append(curves.table().assign(**names))
+    return Scored(
+        pd.DataFrame(scores, columns=list(COLUMNS)),
+        pd.concat(spectra, ignore_index=True)[list(SPECTRA_COLUMNS)],
+    )
+
+
+def _open(path: Path) -> h5py.File:
+    if not path.is_file():
+        raise FlexbenchError(f"{path}: no such samples file")
+    try:
+        return h5py.File(path, "r", locking=False)
+    except OSError as error:
+        raise FlexbenchError(f"{path}: not a readable HDF5 file; draw it again") from error
+
+
+def _labels(path: Path, file: h5py.File, task_name: str) -> dict[str, Any]:
+    for name in ("task", *_LABELS):
+        if name not in file.attrs:
+            raise FlexbenchError(f"{path}: attribute '{name}' is missing")
+    if file.attrs["task"] != task_name:
+        raise FlexbenchError(
+            f"{path}: holds samples of task '{file.attrs['task']}', not of '{task_name}'"
+        )
+    labels = {name: file.attrs[name] for name in _LABELS}
+    return {k: v.item() if isinstance(v, np.generic) else v for k, v in labels.items()}
+
+
+def _prediction(path: Path, file: h5py.File) -> h5py.Dataset:
+    prediction = file.get("prediction")
+    if not isinstance(prediction, h5py.Dataset):
+        raise FlexbenchError(f"{path}: dataset 'prediction' is missing")
+    shape = prediction.shape
+    if len(shape) != 5 or min(shape) < 1 or shape[2] != 1:
+        raise FlexbenchError(
+            f"{path}: dataset 'prediction' has shape {shape}; allowed: (S, M, 1, H, W), vorticity"
+        )
+    return prediction
+
+
+def _snapshots(path: Path, file: h5py.File, *, count: int) -> list[dict[str, Any]]:
+    columns = {}
+    for name in _SNAPSHOT:
+        if not isinstance(file.get(name), h5py.Dataset) or len(file[name]) != count:
+            raise FlexbenchError(f"{path}: dataset '{name}' is missing or does not hold {count}")
+        values = file[name].asstr()[()] if name == "trajectory" else file[name][()]
+        columns[name] = values.tolist()
+    return [dict(zip(columns, row, strict=True)) for row in zip(*columns.values(), strict=True)]
+
+
+def _truth(
+    path: Path, snapshot: Mapping[str, Any], trajectory_paths: Mapping[str, Path]
+) -> NDArray[np.float32]:
+    """The snapshot that a row predicts (H, W)."""
+    stem, index = snapshot["trajectory"], snapshot["index"]
+    if stem not in trajectory_paths:
+        known = ", ".join(trajectory_paths)
+        raise FlexbenchError(f"{path}: predicts trajectory '{stem}'; known: {known}")
+    with Trajectory(trajectory_paths[stem]) as trajectory:
+        times = trajectory.time
+        if not 0 <= index < len(times) or abs(times[index] - snapshot["time"]) > _SAME_TIME:
+            raise FlexbenchError(
+                f"{path}: predicts snapshot {index} at time {snapshot['time']:g}, which "
+                f"{trajectory.path} does not hold"
+            )
+        return trajectory.snapshot(index)

@@ -1,0 +1,183 @@
+"""All scores and spectra of one snapshot's ensemble."""
+
+from dataclasses import dataclass
+
+import numpy as np
+import pandas as pd
+from numpy.typing import NDArray
+
+from flexbench.metrics import calibration, physics, pointwise, spectral
+from flexbench.metrics.definitions import DEFINITIONS, Moment
+from flexbench.metrics.probabilistic import EnsemblePoints, measure_points
+
+# (score, detail) -> value
+Scores = dict[tuple[str, str], float]
+
+
+@dataclass(frozen=True, kw_only=True)
+class Curves:
+    """Radial spectra of one snapshot and its ensemble (see `spectral.RadialSpectrum`).
+
+    members: mean over members of their spectra. error: of ensemble mean - truth. spread: of the
+    members' variance, ddof = 1 (error is (1 + 1/M) spread if perfect); None for M = 1.
+    log_error: (K,) mean over members of `spectral.log_spectrum_error`.
+    """
+
+    grid: int
+    truth: spectral.RadialSpectrum
+    members: spectral.RadialSpectrum
+    mean: spectral.RadialSpectrum
+    error: spectral.RadialSpectrum
+    spread: spectral.RadialSpectrum | None
+    log_error: spectral.Shells
+
+    def table(self) -> pd.DataFrame:
+        """Kinetic-energy spectra by k = 1 .. grid / 2; the spread is NaN for M = 1."""
+        shells = spectral.Band(1, self.grid // 2)
+        curves = {
+            "truth": self.truth,
+            "member_mean": self.members,
+            "ensemble_mean": self.mean,
+            "error": self.error,
+        }
+        table = pd.DataFrame({"k": np.arange(shells.first, shells.last + 1)})
+        for name, curve in curves.items():
+            table[name] = shells.of(curve.energy)
+        table["spread"] = np.nan if self.spread is None else shells.of(self.spread.energy)
+        return table
+
+
+def score_snapshot(
+    ensemble: NDArray[np.floating], truth: NDArray[np.floating], *, bands: int
+) -> tuple[Scores, Curves]:
+    """Scores and spectra of one ensemble (M, N, N) against the truth (N, N).
+
+    Scores that do not apply (of a pull, a spread, …) are absent. An ensemble with a value that is
+    not finite has the same scores, all of them NaN.
+    """
+    exact: pointwise.Field = truth.astype(np.float64)
+    finite = bool(np.isfinite(ensemble).all())
+    if not finite:
+        ensemble = np.nan_to_num(ensemble, nan=0.0, posinf=0.0, neginf=0.0)
+    points = measure_points(ensemble, exact)
+    scores = _mean_scores(points, exact)
+    curves = _member_scores(scores, ensemble, points, exact)
+    if points.members > 1:
+        _ensemble_scores(scores, points)
+    _band_scores(scores, curves, spectral.wavenumber_bands(len(truth), bands))
+    scores = _with_combined(scores, points.members)
+    return {key: value if finite else float("nan") for key, value in scores.items()}, curves
+
+
+def _mean_scores(points: EnsemblePoints, truth: pointwise.Field) -> Scores:
+    """Scores of the ensemble mean."""
+    error, mean = points.error, truth + points.error
+    scores = {
+        ("rfne_mean", ""): pointwise.rfne(error, truth),
+        ("pearson", ""): pointwise.pearson(mean, truth),
+        ("psnr", ""): pointwise.psnr(error, truth),
+        ("max_error", ""): pointwise.max_error(error),
+        ("crps", ""): points.crps,
+        ("skill", ""): points.skill,
+        ("truth_rms", ""): pointwise.rms(truth),
+    }
+    if len(truth) >= pointwise.SSIM_WINDOW:
+        scores["ssim", ""] = pointwise.ssim(mean, truth)
+    return scores
+
+
+def _member_scores(
+    scores: Scores,
+    ensemble: NDArray[np.floating],
+    points: EnsemblePoints,
+    truth: pointwise.Field,
+) -> Curves:
+    """Add the scores that are means over members, and return the spectra."""
+    truth_sorted = np.sort(truth, axis=None)
+    truth_hat, error_hat = spectral.transform(truth), spectral.transform(points.error)
+    mean_hat = truth_hat + error_hat
+    reference = spectral.radial_spectrum(truth_hat)
+    rfne, distance, spectra, departures, log_errors = [], [], [], [], []
+    for member in ensemble:
+        field = member.astype(np.float64)
+        rfne.append(pointwise.rfne(field - truth, truth))
+        distance.append(physics.sorted_distance(np.sort(field, axis=None), truth_sorted))
+        hat = spectral.transform(field)
+        spectra.append(spectral.radial_spectrum(hat))
+        departures.append(spectral.radial_spectrum(hat - mean_hat))
+        log_errors.append(spectral.log_spectrum_error(spectra[-1], reference))
+    members = spectral.mean_spectrum(spectra)
+    scores["rfne_member", ""] = float(np.mean(rfne))
+    scores["pdf_distance", ""] = float(np.mean(distance))
+    scores["enstrophy_error", ""] = physics.relative_error(
+        members.total_enstrophy, reference.total_enstrophy
+    )
+    scores["energy_error", ""] = physics.relative_error(
+        members.total_energy, reference.total_energy
+    )
+    spread = None
+    if points.members > 1:
+        unbiased = points.members / (points.members - 1)
+        spread = spectral.mean_spectrum(departures).scaled(unbiased)
+    return Curves(
+        grid=len(truth),
+        truth=reference,
+        members=members,
+        mean=spectral.radial_spectrum(mean_hat),
+        error=spectral.radial_spectrum(error_hat),
+        spread=spread,
+        log_error=np.mean(log_errors, axis=0),
+    )
+
+
+def _band_scores(scores: Scores, curves: Curves, bands: list[spectral.Band]) -> None:
+    """Add the scores that have a wavenumber band as detail."""
+    for band in bands:
+        error = spectral.band_mean(curves.log_error, band)
+        if error is not None:
+            scores["spectrum_error", band.label] = error
+        scores["skill", band.label] = spectral.band_rms(curves.error.power, band)
+        if curves.spread is not None:
+            scores["spread", band.label] = spectral.band_rms(curves.spread.power, band)
+
+
+def _ensemble_scores(scores: Scores, points: EnsemblePoints) -> None:
+    """Add the scores that need two members or more."""
+    members = points.members
+    scores["spread", ""] = points.spread
+    scores["zero_spread", ""] = float(points.collapsed.mean())
+    levels = calibration.nominal_levels(members)
+    for level, share in zip(levels, calibration.coverages(points.deepest, members), strict=True):
+        scores["coverage", f"{level:.4g}"] = share
+    for rank, share in enumerate(points.ranks / points.ranks.sum()):
+        scores["rank_hist", str(rank)] = float(share)
+    pull = calibration.summarise_pull(points.pull, members)
+    if pull is None:
+        return
+    scores["pull_iqr_ratio", ""] = pull.iqr_ratio
+    if members >= calibration.PULL_MEMBERS:
+        scores["pull_mean", ""] = pull.mean
+        scores["pull_square", ""] = pull.square
+    for centre, density in zip(calibration.PULL_CENTRES, pull.density, strict=True):
+        scores["pull_hist", f"{centre:g}"] = float(density)
+
+
+def _with_combined(scores: Scores, members: int) -> Scores:
+    """With the scores that are formed from others, all in the order of the definitions."""
+    found: Scores = {}
+    for name, definition in DEFINITIONS.items():
+        own = [detail for score, detail in scores if score == name]
+        if definition.combine is None or name in definition.moments:
+            found |= {(name, detail): scores[name, detail] for detail in own}
+            continue
+        first, *others = definition.moments
+        for detail in [detail for score, detail in scores if score == first]:
+            if all((other, detail) in scores for other in others):
+                moment = _powers_of(scores, detail)
+                with np.errstate(divide="ignore", invalid="ignore"):
+                    found[name, detail] = float(definition.combine(moment, members))
+    return found
+
+
+def _powers_of(scores: Scores, detail: str) -> Moment:
+    return lambda name, power: np.float64(scores[name, detail]) ** power
