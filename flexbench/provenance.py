@@ -44,8 +44,9 @@ def code_digest(step: str, network_file: Path | None = None) -> str:
     if network_file is not None:
         modules |= _closure(network_file)
     digest = hashlib.sha256()
-    for path in sorted(modules, key=lambda path: path.name):
-        digest.update(path.name.encode())
+    # By place in the package: names alone repeat (__init__.py), and sets have no order of their own.
+    for name, path in sorted((_place(path), path) for path in modules):
+        digest.update(name.encode())
         digest.update(_tree_without_docstrings(path).encode())
     return digest.hexdigest()[:16]
 
@@ -128,6 +129,12 @@ def _source_of(module: str) -> Path:
     """The source file of a module of this package."""
     path = PACKAGE.joinpath(*module.split(".")[1:])
     return path / "__init__.py" if path.is_dir() else path.with_suffix(".py")
+
+
+def _place(path: Path) -> str:
+    """A source file's path inside the package; of a file from elsewhere, its name."""
+    inside = path.is_relative_to(PACKAGE)
+    return path.relative_to(PACKAGE).as_posix() if inside else path.name
 
 
 @cache
