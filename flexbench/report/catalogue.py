@@ -74,8 +74,8 @@ FIGURES: dict[str, FigureEntry] = {
         caption=(
             "Left: spread of the ensemble against the error of its mean, per Reynolds number "
             "(small) and overall (large). Right: their ratio, corrected for the finite number of "
-            "members, overall and by wavenumber band. Better: on the black line. Below it the ensemble is "
-            "overconfident, above it underconfident."
+            "members, overall and by wavenumber band. Better: on the black line. Below it the "
+            "ensemble is overconfident, above it underconfident."
         ),
     ),
     "rank": FigureEntry(

@@ -18,7 +18,7 @@ _NODE = re.compile(r'^\s*("[^"]*"|[\w.]+)\s*\[[^\]]*?label\s*=\s*"((?:[^"\\]|\\.
 _EDGE = re.compile(r'("[^"]*"|[\w.]+)\s*->\s*("[^"]*"|[\w.]+)')
 _MOST_NODES = 40  # above that, nodes with the same first word of their label become one
 
-_HEIGHT, _ROW, _GAP, _LETTER, _MARGIN = 30.0, 44.0, 54.0, 7.4, 10.0  # pixels
+_HEIGHT, _ROW, _GAP, _LETTER, _MARGIN = 30.0, 44.0, 46.0, 7.4, 10.0  # pixels
 _SWEEPS = 8
 
 
@@ -43,10 +43,13 @@ class _Layout:
 
 
 def draw_graph(edges: list[Edge]) -> Markup:
-    """The graph as an <svg> element that takes its colours from the page; "" without edges."""
+    """The graph as an <svg> element that takes its colours from the page; "" without edges.
+
+    edges: (source, target); those that a longer path implies are not drawn.
+    """
     if not edges:
         return Markup("")
-    layout = _lay_out(edges)
+    layout = _lay_out(reduce_edges(edges))
     places, size = _place(layout)
     parts = [
         Markup(
@@ -61,6 +64,23 @@ def draw_graph(edges: list[Edge]) -> Markup:
     parts += [_curve([places[name] for name in chain]) for chain in layout.chains]
     parts += [_box(name, places[name]) for name in places if name not in layout.bends]
     return Markup("").join(parts) + Markup("</svg>")
+
+
+def reduce_edges(edges: list[Edge]) -> list[Edge]:
+    """Without the edges that a longer path implies (transitive reduction)."""
+    after: dict[str, set[str]] = {}
+    for source, target in edges:
+        after.setdefault(source, set()).add(target)
+    order = sorted(_depths(edges).items(), key=lambda item: -item[1])
+    reached: dict[str, set[str]] = {}
+    for name, _ in order:
+        nexts = after.get(name, set())
+        reached[name] = nexts.union(*(reached[n] for n in nexts))
+    return [
+        (source, target)
+        for source, target in edges
+        if not any(target in reached[n] for n in after[source] if n != target)
+    ]
 
 
 def _lay_out(edges: list[Edge]) -> _Layout:

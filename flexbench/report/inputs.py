@@ -15,10 +15,8 @@ if TYPE_CHECKING:
     from flexbench.report.snapshot import ShownSnapshot
 
 # Columns that pandas would otherwise guess to be numbers, or whose empty cells mean "".
-_TEXT_COLUMNS = frozenset(
-    "benchmark_version tier task method mode reynolds detail score reference receipt flag message "
-    "device trajectory".split()
-)
+_TEXT_COLUMNS = {"benchmark_version", "tier", "task", "method", "mode", "reynolds", "detail"}
+_TEXT_COLUMNS |= {"score", "reference", "receipt", "flag", "message", "device", "trajectory"}
 
 _REQUIRED = {
     "scores": ("task", "method", "reynolds", "score", "detail", "value", "low", "high"),

@@ -1,6 +1,5 @@
 """The report: one HTML page that needs nothing else, neither a network nor the results folder."""
 
-import base64
 import re
 from collections.abc import Iterable
 from dataclasses import dataclass
@@ -14,7 +13,7 @@ from flexbench.atomic import write_text
 from flexbench.report import style
 from flexbench.report.catalogue import FIGURES, FigureEntry
 from flexbench.report.dag import draw_graph, read_dot
-from flexbench.report.embed import small_png
+from flexbench.report.embed import EmbeddedImage, embed_png
 from flexbench.report.inputs import Receipt, ReportInputs
 from flexbench.report.tables import (
     FindAnchor,
@@ -27,17 +26,17 @@ from flexbench.report.tables import (
 )
 from flexbench.tiers import to_yaml
 
+_BESIDE = ("cost", "comparisons")
 TEMPLATES = Path(__file__).resolve().parent / "templates"
 
 
 @dataclass(frozen=True, kw_only=True)
 class PageFigure:
-    """A figure as the page shows it; `data` is a data URI, "" where the file is missing."""
+    """A figure as the page shows it; without an image where the file is missing."""
 
-    name: str
     entry: FigureEntry
     file: str
-    data: str
+    image: EmbeddedImage | None
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -51,6 +50,7 @@ class TaskPart:
     figures: list[PageFigure]
     scores: list[Table]
     comparisons: Table
+    comparisons_by_re: Table
     cost: Table
 
 
@@ -100,8 +100,8 @@ def render_page(inputs: ReportInputs) -> str:
 def task_part(inputs: ReportInputs, task: str, find_anchor: FindAnchor) -> TaskPart:
     """Tables and figures of one task."""
     scores = inputs.task_scores(task)
-    cost, comparisons = inputs.table("cost"), inputs.table("comparisons")
-    cost = cost[cost["task"] == task]
+    cost, comparisons = (table[table["task"] == task] for table in map(inputs.table, _BESIDE))
+    pooled = comparisons["reynolds"] == "all"
     return TaskPart(
         name=task,
         anchor=slug("task", task),
@@ -109,7 +109,8 @@ def task_part(inputs: ReportInputs, task: str, find_anchor: FindAnchor) -> TaskP
         summary=summary_table(scores, cost, find_anchor),
         figures=[page_figure(inputs, task, name) for name in FIGURES],
         scores=score_tables(scores, find_anchor),
-        comparisons=comparison_table(comparisons[comparisons["task"] == task]),
+        comparisons=comparison_table(comparisons[pooled]),
+        comparisons_by_re=comparison_table(comparisons[~pooled]),
         cost=cost_table(cost),
     )
 
@@ -124,11 +125,11 @@ def describe_task(inputs: ReportInputs, task: str) -> str:
 
 def page_figure(inputs: ReportInputs, task: str, name: str) -> PageFigure:
     path = inputs.layout.figure(task, name)
-    data = ""
-    if path.is_file():
-        data = "data:image/png;base64," + base64.b64encode(small_png(path)).decode("ascii")
-    file = path.relative_to(inputs.layout.folder).as_posix()
-    return PageFigure(name=name, entry=FIGURES[name], file=file, data=data)
+    return PageFigure(
+        entry=FIGURES[name],
+        file=path.relative_to(inputs.layout.folder).as_posix(),
+        image=embed_png(path) if path.is_file() else None,
+    )
 
 
 def slug(*parts: str) -> str:

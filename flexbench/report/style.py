@@ -36,19 +36,19 @@ METHOD_MARKERS = {
     "persistence": "x",
     "extrapolation": "+",
 }
-OTHER_COLOURS = (
-    "#332288",
-    "#56B4E9",
-    "#882255",
-    "#44AA99",
-    "#7A6A00",
-    "#B2182B",
-    "#8E63CE",
-    "#3C6E1F",
-    "#8C510A",
-    "#DDAA33",
+# Colours and markers of methods that the suite does not know.
+OTHER_LOOKS = (
+    ("#332288", "P"),
+    ("#56B4E9", "X"),
+    ("#882255", "*"),
+    ("#44AA99", "p"),
+    ("#7A6A00", "h"),
+    ("#B2182B", "<"),
+    ("#8E63CE", ">"),
+    ("#3C6E1F", "d"),
+    ("#8C510A", "8"),
+    ("#DDAA33", "H"),
 )
-OTHER_MARKERS = ("P", "X", "*", "p", "h", "<", ">", "d")
 FORMULAS = frozenset({"interpolation", "interpolation-spectral", "persistence", "extrapolation"})
 
 INK = "#1B1F24"
@@ -94,18 +94,20 @@ _SETTINGS: Any = {
 }
 
 
-# Colours of the methods of the configuration at hand; set by `look`.
-_assigned: ContextVar[dict[str, str] | None] = ContextVar("assigned", default=None)
+Look = tuple[str, str]  # colour and marker
+
+# Of the methods of the configuration at hand; set by `look`.
+_assigned: ContextVar[dict[str, Look] | None] = ContextVar("assigned", default=None)
 
 
 @contextmanager
 def look(methods: Iterable[str] = ()) -> Iterator[None]:
     """Draw (and save) inside this: the suite's settings hold, then the caller's come back.
 
-    methods: all methods of the configuration, so that no two of them share a colour while there
-    are colours left.
+    methods: all methods of the configuration, so that no two of them look the same while there
+    are looks left.
     """
-    token = _assigned.set(assign_colours(methods))
+    token = _assigned.set(assign_looks(methods))
     try:
         with matplotlib.rc_context():
             matplotlib.rcdefaults()
@@ -115,47 +117,47 @@ def look(methods: Iterable[str] = ()) -> Iterator[None]:
         _assigned.reset(token)
 
 
-def assign_colours(methods: Iterable[str]) -> dict[str, str]:
-    """A colour for each method: the suite's own are fixed, others go by name."""
-    colours = {}
-    free = list(OTHER_COLOURS)
+def assign_looks(methods: Iterable[str]) -> dict[str, Look]:
+    """Colour and marker of each method: the suite's own are fixed, others go by their name."""
+    looks = {}
+    free = list(OTHER_LOOKS)
     for method in sorted(set(methods)):
         if method in METHOD_COLOURS:
-            colours[method] = METHOD_COLOURS[method]
+            looks[method] = (METHOD_COLOURS[method], METHOD_MARKERS[method])
             continue
-        free = free or list(OTHER_COLOURS)
-        wanted = _choice(method, "colour", OTHER_COLOURS)
-        colours[method] = wanted if wanted in free else _choice(method, "colour", tuple(free))
-        free.remove(colours[method])
-    return colours
-
-
-def _choice(name: str, purpose: str, options: tuple[str, ...]) -> str:
-    """One of the options, by a hash of the name that is the same on every machine."""
-    return options[int(short_hash(f"{purpose}:{name}"), 16) % len(options)]
+        free = free or list(OTHER_LOOKS)
+        number = int(short_hash(method), 16)
+        wanted = OTHER_LOOKS[number % len(OTHER_LOOKS)]
+        looks[method] = wanted if wanted in free else free[number % len(free)]
+        free.remove(looks[method])
+    return looks
 
 
 def short_hash(text: str) -> str:
-    """Eight hexadecimal digits that stand for a text."""
+    """Eight hexadecimal digits that stand for a text, the same on every machine."""
     return hashlib.sha256(text.encode()).hexdigest()[:8]
+
+
+def _look_of(method: str) -> Look:
+    assigned = _assigned.get() or {}
+    return assigned[method] if method in assigned else assign_looks([method])[method]
 
 
 def colour(method: str) -> str:
     """The colour of a method, the same in every figure and on the page."""
-    assigned = _assigned.get() or {}
-    return assigned[method] if method in assigned else assign_colours([method])[method]
+    return _look_of(method)[0]
 
 
 def marker(method: str) -> str:
     """The marker of a method, so that colour is never the only difference."""
-    return METHOD_MARKERS.get(method) or _choice(method, "marker", OTHER_MARKERS)
+    return _look_of(method)[1]
 
 
 def dots(method: str, *, size: float = 5.5) -> dict[str, Any]:
     """Keywords of a method's dots; stroked markers have no edge that could hide them."""
     edge = {} if marker(method) in "x+" else {"markeredgecolor": "white", "markeredgewidth": 0.6}
-    look = {"color": colour(method), "marker": marker(method), "linestyle": "none"}
-    return {**look, "markersize": size, **edge}
+    dot = {"color": colour(method), "marker": marker(method), "linestyle": "none"}
+    return {**dot, "markersize": size, **edge}
 
 
 def line(method: str, *, width: float = 1.4) -> dict[str, Any]:

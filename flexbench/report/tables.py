@@ -29,7 +29,7 @@ class Cell:
     text: str
     interval: str = ""
     anchor: str = ""
-    kind: str = ""  # "best", "near", "bad" or ""
+    kind: str = ""  # "best", "near", "worse", "bad" or ""
 
 
 @dataclass(kw_only=True)
@@ -138,10 +138,18 @@ def _head(score: str, detail: str) -> Head:
     meaning = entry(score)
     unit = "" if meaning.unit == "1" else f" [{meaning.unit}]"
     return Head(
-        text=detail or meaning.label + unit,
+        text=_shorter(detail) if detail else meaning.label + unit,
         sign=BETTER_SIGNS[meaning.better],
         hint=f"{meaning.text} ({BETTER_WORDS[meaning.better]})",
     )
+
+
+def _shorter(detail: str) -> str:
+    """A level such as 0.058823 with three digits; any other detail as it is."""
+    try:
+        return f"{float(detail):.3g}"
+    except ValueError:
+        return detail
 
 
 def _best(score: str, records: dict[Any, dict[Any, Any]]) -> float | None:
@@ -171,27 +179,30 @@ def _score_cell(
 
 
 def comparison_table(comparisons: pd.DataFrame) -> Table:
-    """Paired ratios of one task; set off where the interval leaves 1."""
+    """Paired ratios of means; set off where the interval leaves 1, by which method is better."""
     heads = [Head(text=text) for text in ("against", "score", "Re", "ratio", "trajectories")]
     table = Table(corner="Method", heads=heads)
     for record in comparisons.to_dict("records"):
+        score = str(record["score"])
         value, low, high = (float(record[key]) for key in ("value", "low", "high"))
         text, interval = with_interval(value, low, high)
-        kind = "best" if high < 1 or low > 1 else ""
-        count = record.get("trajectories", math.nan)
-        table.rows.append(
-            Row(
-                name=str(record["method"]),
-                cells=[
-                    Cell(text=str(record["reference"])),
-                    Cell(text=entry(str(record["score"])).label),
-                    Cell(text=str(record["reynolds"])),
-                    Cell(text=text, interval=interval, kind=kind),
-                    Cell(text=amount(float(count))),
-                ],
-            )
-        )
+        cells = [
+            Cell(text=str(record["reference"])),
+            Cell(text=entry(score).label),
+            Cell(text=str(record["reynolds"])),
+            Cell(text=text, interval=interval, kind=_verdict(score, low, high)),
+            Cell(text=amount(float(record.get("trajectories", math.nan)))),
+        ]
+        table.rows.append(Row(name=str(record["method"]), cells=cells))
     return table
+
+
+def _verdict(score: str, low: float, high: float) -> str:
+    """Whether a ratio's interval says better or worse; "" where it says neither."""
+    if entry(score).better not in ("lower", "higher"):
+        return ""
+    below, above = ("best", "worse") if entry(score).better == "lower" else ("worse", "best")
+    return below if high < 1 else (above if low > 1 else "")
 
 
 _COST_COLUMNS: dict[str, tuple[str, Callable[[float], str]]] = {

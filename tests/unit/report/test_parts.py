@@ -1,0 +1,223 @@
+"""Numbers, tables, the graph, the readers, and the captions beside them."""
+
+import math
+import re
+from pathlib import Path
+from xml.etree import ElementTree
+
+import numpy as np
+import pandas as pd
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from PIL import Image
+
+from flexbench.errors import FlexbenchError
+from flexbench.report import FIGURES
+from flexbench.report.dag import draw_graph, read_dot, reduce_edges
+from flexbench.report.definitions import SCORES, SUMMARY, loss_of
+from flexbench.report.embed import embed_png
+from flexbench.report.inputs import in_method_order, read_log, read_table
+from flexbench.report.numbers import amount, duration, with_interval
+from flexbench.report.tables import comparison_table, details_in_order, reynolds_in_order
+
+from .conftest import World
+
+
+@pytest.mark.parametrize(
+    ("numbers", "shown"),
+    [
+        ((0.24301, 0.231, 0.2564), ("0.243", "[0.231, 0.256]")),
+        ((1.0, 0.93, 1.08), ("1.00", "[0.93, 1.08]")),
+        ((12.34, 11.0, 13.02), ("12.3", "[11.0, 13.0]")),
+        ((-0.5, -0.6, -0.4), ("−0.500", "[−0.600, −0.400]")),
+        ((4.2e-6, 4e-6, 5e-6), ("4.20e−06", "[4.00e−06, 5.00e−06]")),
+        ((0.0, 0.0, 0.0), ("0.000", "[0.000, 0.000]")),
+        ((9.996, 9.5, 10.5), ("10.0", "[9.5, 10.5]")),
+        ((0.3, math.nan, math.nan), ("0.300", "")),
+        ((math.nan, 0.1, 0.2), ("NaN", "")),
+        ((math.inf, 0.1, math.inf), ("∞", "")),
+    ],
+)
+def test_values_and_intervals_share_their_decimals(numbers, shown):
+    assert with_interval(*numbers) == shown
+
+
+@given(st.floats(1e-12, 1e12), st.sampled_from([-1, 1]))
+def test_a_shown_value_is_within_half_a_percent(size, sign):
+    text, _ = with_interval(sign * size, math.nan, math.nan)
+    assert float(text.replace("−", "-")) == pytest.approx(sign * size, rel=5.1e-3)
+
+
+def test_counts_and_times_have_units():
+    assert [amount(v) for v in (0, 12, 800_000, 1.234e6, 4.5e9, 2e12, math.nan)] == [
+        "0", "12", "800 k", "1.23 M", "4.50 G", "2.00 T", "n/a",
+    ]  # fmt: skip
+    assert [duration(v) for v in (0, 2e-5, 0.0204, 5, 110, 7200, math.nan)] == [
+        "0 s", "20 µs", "20.4 ms", "5.00 s", "1.83 min", "2.00 h", "n/a",
+    ]  # fmt: skip
+
+
+def test_better_is_what_the_definitions_say():
+    assert set(SUMMARY) <= set(SCORES)
+    assert loss_of("rfne_mean", 0.2) < loss_of("rfne_mean", 0.3)
+    assert loss_of("pearson", 0.9) < loss_of("pearson", 0.8)
+    assert loss_of("pull_ratio", 1.1) < loss_of("pull_ratio", 0.8) < loss_of("pull_ratio", 1.3)
+    assert math.isnan(loss_of("spread", 1.0))
+    assert math.isnan(loss_of("a score of a later version", 1.0))
+
+
+def test_ratios_are_set_off_by_direction():
+    def kinds(score, *intervals):
+        rows = [("t", "flex", "unet", score, "all", (a + b) / 2, a, b, 6) for a, b in intervals]
+        columns = ["task", "method", "reference", "score", "reynolds"]
+        columns += ["value", "low", "high", "trajectories"]
+        table = comparison_table(pd.DataFrame(rows, columns=columns))
+        return [row.cells[3].kind for row in table.rows]
+
+    intervals = ((0.8, 0.9), (0.9, 1.1), (1.1, 1.2))
+    assert kinds("rfne_mean", *intervals) == ["best", "", "worse"]
+    assert kinds("pearson", *intervals) == ["worse", "", "best"]
+    assert kinds("spread_skill", *intervals) == ["", "", ""]
+
+
+def test_rows_are_ordered_by_number_not_by_letter():
+    frame = pd.DataFrame({"reynolds": ["2000", "all", "500"], "detail": ["k=17-32", "k=5-16", ""]})
+    assert reynolds_in_order(frame) == ["all", "500", "2000"]
+    assert details_in_order(frame[frame["detail"] != ""]) == ["k=5-16", "k=17-32"]
+    assert details_in_order(pd.DataFrame({"detail": ["0.88", "0.06", "0.5"]})) == [
+        "0.06", "0.5", "0.88",
+    ]  # fmt: skip
+    frame = pd.DataFrame({"method": ["b", "z", "a", "b"], "value": [1, 2, 3, 4]})
+    assert in_method_order(frame, ["a", "b"])["value"].to_list() == [3, 1, 4, 2]
+
+
+SNAKEMAKE_DOT = """digraph snakemake_dag {
+    graph[bgcolor=white, margin=0];
+    node[shape=box, style=rounded, fontname=sans, fontsize=10, penwidth=2];
+    edge[penwidth=2, color=grey];
+        0[label = "all", color = "0.00 0.6 0.85", style="rounded"];
+        1[label = "score\\nmethod: flex", color = "0.33 0.6 0.85", style="rounded,dashed"];
+        2[label = "train", color = "0.50 0.6 0.85", style="rounded"];
+    1 -> 0
+    2 -> 1
+    2 -> 0
+}"""
+
+
+def test_the_graph_is_read_by_label():
+    edges = read_dot(SNAKEMAKE_DOT)
+    assert edges == [("score", "all"), ("train", "score"), ("train", "all")]
+    assert reduce_edges(edges) == [("score", "all"), ("train", "score")]
+    assert read_dot("a -> b\nb -> c") == [("a", "b"), ("b", "c")]
+    assert read_dot("") == []
+
+
+def test_a_graph_of_jobs_becomes_one_of_rules():
+    nodes = "\n".join(f'{i}[label = "train seed: {i}"]' for i in range(60))
+    edges = "\n".join(f"{i} -> 60" for i in range(60))
+    assert read_dot(f'{nodes}\n60[label = "score"]\n{edges}') == [("train", "score")]
+
+
+def test_the_drawing_is_xml_without_overlaps():
+    edges = [("a", "b"), ("b", "c"), ("c", "d"), ("a", "x<&>"), ("x<&>", "d"), ("a", "e")]
+    svg = ElementTree.fromstring(str(draw_graph(edges)))
+    texts = sorted(text.text for text in svg.iter("text"))
+    assert texts == ["a", "b", "c", "d", "e", "x<&>"]
+    width, height = float(svg.get("width")), float(svg.get("height"))
+    boxes = [
+        tuple(float(rect.get(k)) for k in ("x", "y", "width", "height"))
+        for rect in svg.iter("rect")
+    ]
+    for number, (x, y, w, h) in enumerate(boxes):
+        assert x >= 0 <= y
+        assert x + w <= width + 1
+        assert y + h <= height + 1
+        for other_x, other_y, other_w, other_h in boxes[:number]:
+            apart_x = x + w <= other_x or other_x + other_w <= x
+            assert apart_x or y + h <= other_y or other_y + other_h <= y
+    assert sum("edge" in (path.get("class") or "") for path in svg.iter("path")) == len(edges)
+    assert draw_graph([]) == ""
+
+
+def test_a_cycle_is_refused():
+    with pytest.raises(FlexbenchError, match="cycle"):
+        draw_graph([("a", "b"), ("b", "c"), ("c", "a")])
+
+
+def test_tables_keep_text_as_text(tmp_path):
+    path = tmp_path / "t.csv"
+    path.write_text("method,reynolds,detail,value\n007,500,,0.5\nnone,all,1e3,nan\n")
+    table = read_table(path)
+    assert table["method"].to_list() == ["007", "none"]
+    assert table["reynolds"].to_list() == ["500", "all"]
+    assert table["detail"].to_list() == ["", "1e3"]
+    assert table["value"].to_numpy() == pytest.approx([0.5, math.nan], nan_ok=True)
+
+
+def test_broken_files_are_named(tmp_path):
+    path = tmp_path / "scores.csv"
+    path.write_text("method,value\nflex,1\n")
+    with pytest.raises(FlexbenchError, match=r"scores\.csv: column 'low' is missing; found method"):
+        read_table(path, required=("method", "low"))
+    path.write_text("")
+    with pytest.raises(FlexbenchError, match=r"scores\.csv: not a readable CSV"):
+        read_table(path)
+    image = tmp_path / "x.png"
+    image.write_bytes(b"\x89PNG\r\n")
+    with pytest.raises(FlexbenchError, match=r"x\.png: not a readable PNG"):
+        embed_png(image)
+
+
+def test_a_log_cut_by_a_kill_is_read_up_to_there(tmp_path):
+    path = tmp_path / "log.jsonl"
+    path.write_text('{"event": "start"}\n{"step": 1, "loss": 2.0}\n{"step": 2, "lo')
+    assert read_log(path).to_dict("records") == [{"step": 1, "loss": 2.0}]
+    path.write_text('{"step": 1\n{"step": 2, "loss": 2.0}\n')
+    with pytest.raises(FlexbenchError, match=r"log\.jsonl: line 1 is not JSON"):
+        read_log(path)
+
+
+def test_the_snapshot_is_one_that_all_methods_have(build):
+    inputs = build(World(methods={"flex": (0.2, 0.2), "unet": (0.3, 0.1)}))
+    snapshot = inputs.snapshot("superres_x4")
+    assert snapshot is not None
+    assert snapshot.trajectory == "re2000_seed100"
+    assert snapshot.members["flex"].shape == (8, 48, 48)
+    assert snapshot.truth.std() == pytest.approx(8.0, rel=1e-3)
+    error = snapshot.members["flex"].mean(axis=0) - snapshot.truth
+    assert error.std() / snapshot.truth.std() == pytest.approx(0.21, rel=0.15)
+
+
+def test_a_large_image_keeps_its_look_in_fewer_bytes(tmp_path):
+    from matplotlib import colormaps
+
+    field = np.random.default_rng(0).normal(size=(60, 60))
+    smooth = np.kron(field, np.ones((15, 15)))
+    fine = colormaps["RdBu_r"](
+        0.5 + 0.15 * smooth + 0.02 * np.random.default_rng(1).normal(size=smooth.shape)
+    )
+    image = Image.fromarray((255 * fine[:, :, :3]).astype(np.uint8))
+    image.save(tmp_path / "a.png", dpi=(100, 100))
+    embedded = embed_png(tmp_path / "a.png")
+    size = (tmp_path / "a.png").stat().st_size
+    assert size > 600_000
+    assert len(embedded.uri) < size
+    assert embedded.width == 990
+    import base64
+    import io
+
+    shown = Image.open(io.BytesIO(base64.b64decode(embedded.uri.split(",")[1]))).convert("RGB")
+    difference = np.asarray(shown, float) - np.asarray(image, float)
+    assert np.sqrt((difference**2).mean()) < 6.0
+
+
+def test_every_figure_says_what_better_means():
+    for name, entry in FIGURES.items():
+        assert re.search(r"[Bb]etter", entry.caption), name
+        assert entry.title
+
+
+def test_captions_of_the_workflow_stand_where_rules_look():
+    folder = Path(__file__).resolve().parents[3] / "workflow" / "report"
+    assert (folder / "report.rst").read_text().strip()
