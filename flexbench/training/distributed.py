@@ -58,14 +58,13 @@ class Processes:
         """The module, its gradients averaged over the processes after each backward pass.
 
         unused: whether some parameters never receive a gradient (costs a search in every step).
-        Buffers are not kept in step: the networks' own are fixed.
+        Buffers follow the main process's.
         """
         if self.count == 1:
             return module
         return DistributedDataParallel(
             module,
             device_ids=[device] if device.type == "cuda" else None,
-            broadcast_buffers=False,
             find_unused_parameters=unused,
         )
 

@@ -1,5 +1,6 @@
 """What the main process writes while it trains: log rows, restart points, the checkpoint."""
 
+import math
 import time
 from collections.abc import Mapping
 from contextlib import ExitStack
@@ -8,6 +9,7 @@ from types import TracebackType
 from typing import Any
 
 from flexbench.config import TrainSettings
+from flexbench.errors import FlexbenchError
 from flexbench.training.batches import MicroBatch, PatchSource, fixed_batches
 from flexbench.training.checkpoint import save_checkpoint
 from flexbench.training.distributed import Processes
@@ -158,6 +160,12 @@ class Records:
 
     def _validate(self, step: int) -> float:
         loss = self._learner.validation_loss(self._fixed)
+        if not math.isfinite(loss):
+            raise FlexbenchError(
+                f"training: step {step}: validation loss {loss:g} is not finite; nothing was "
+                "overwritten. Look at the validation trajectories, or try a smaller "
+                "train.learning_rate"
+            )
         found = {"step": step, "loss": loss}
         best = self.validation.get("best")
         self.validation["last"] = found

@@ -129,12 +129,17 @@ def test_second_training_in_the_same_folder_is_refused(root):
 
 
 def test_two_processes_learn_what_one_learns(root):
-    """Real torchrun, gloo; accumulation on top. The weights agree to float32 round-off."""
+    """Real torchrun, gloo; accumulation on top, and a layer that no gradient reaches.
+
+    The weights agree to float32 round-off.
+    """
     options = {"steps": 8, "batch": 8, "network_dropout": 0.0, "validate_every": 4}
+    options |= {"forgotten": True}
     torchrun = ("-m", "torch.distributed.run", "--standalone", "--nproc-per-node", "2")
     finish(root / "one", **options)
     told = finish(root / "two", launcher=torchrun, processes=2, accumulate=2, **options)
     assert told.count("step 8/8") == 1  # one process speaks
+    assert told.count("'forgotten.weight' receives no gradient") == 1
     ours, metadata = load_checkpoint(root / "two" / "final.safetensors")
     theirs, _ = load_checkpoint(root / "one" / "final.safetensors")
     assert metadata["training"]["processes"] == 2

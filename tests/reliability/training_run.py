@@ -39,7 +39,7 @@ class HeldUp:
 
 
 def run(folder: Path, changes: dict, step_seconds: float = 0.0) -> None:
-    dropout = changes.pop("network_dropout", 0.1)
+    dropout, forgotten = changes.pop("network_dropout", 0.1), changes.pop("forgotten", False)
     settings = TrainSettings.model_validate(
         {"steps": 40, "batch": 4, "warmup_steps": 3, "log_every": 5, "validate_every": 10}
         | {"validation_batches": 1, "learning_rate": 1e-3, "checkpoint_seconds": 0.2}
@@ -63,6 +63,8 @@ def run(folder: Path, changes: dict, step_seconds: float = 0.0) -> None:
         )
     torch.manual_seed(0)
     network = flex.build(task.spec, size="XXS", dropout=dropout)
+    if forgotten:
+        network.forgotten = torch.nn.Linear(2, 2)
     method = make_method(network, problem=task.spec, settings=DiffusionSettings(), mode="denoiser")
     train(
         method,

@@ -84,7 +84,7 @@ def settings(**changes):
     return TrainSettings(**(values | changes))
 
 
-def run(folder, *, network=None, sampler=None, validation=True, seed=0, mode="denoiser", **changes):
+def run(folder, *, network=None, sampler=None, validation=None, seed=0, mode="denoiser", **changes):
     method = make_method(
         network or net(), problem=TASK.spec, settings=DiffusionSettings(), mode=mode
     )
@@ -97,7 +97,7 @@ def run(folder, *, network=None, sampler=None, validation=True, seed=0, mode="de
         checkpoint_path=folder / "final.safetensors",
         state_dir=folder / "state",
         log_path=folder / "log.jsonl",
-        validation=Waves() if validation else None,
+        validation=Waves() if validation is None else validation or None,
         metadata={"network": "net"},
     )
 
@@ -368,6 +368,16 @@ def test_loss_that_is_not_finite_stops_and_overwrites_nothing(tmp_path):
     after = {p: p.read_bytes() for p in tmp_path.rglob("*") if p.is_file()}
     assert {p: after.get(p) for p in before} == before
     assert not any(path.suffix == ".pt" for path in after.keys() - before.keys())
+
+
+def test_validation_that_is_not_finite_stops(tmp_path):
+    class Broken(Waves):
+        def wave(self, stream):
+            return super().wave(stream) * float("inf")
+
+    with pytest.raises(FlexbenchError, match="step 6: validation loss nan is not finite"):
+        run(tmp_path, validation=Broken())
+    assert not (tmp_path / "final.safetensors").exists()
 
 
 class WithUnused(Net):
