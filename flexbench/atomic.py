@@ -1,6 +1,9 @@
 """Files appear whole or not at all."""
 
+import glob
 import os
+import re
+import socket
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -13,7 +16,8 @@ def replacing(path: Path) -> Iterator[Path]:
     If the block fails, the temporary file is removed and what stood at `path` stays.
     """
     path.parent.mkdir(parents=True, exist_ok=True)
-    temporary = path.with_name(f".{path.name}.{os.getpid()}.tmp")
+    _remove_leftovers(path)
+    temporary = path.with_name(f".{path.name}.{_host()}-{os.getpid()}.tmp")
     try:
         yield temporary
         # Some writers make private files; a result is as readable as any other file of the user.
@@ -30,6 +34,28 @@ def replacing(path: Path) -> Iterator[Path]:
             os.close(folder)
     finally:
         temporary.unlink(missing_ok=True)
+
+
+def _remove_leftovers(path: Path) -> None:
+    """Remove temporary files of `path` whose writers, on this host, were killed."""
+    for leftover in path.parent.glob(f".{glob.escape(path.name)}.{_host()}-*.tmp"):
+        process = leftover.name.removesuffix(".tmp").rpartition("-")[2]
+        if process.isdigit() and not _is_alive(int(process)):
+            leftover.unlink(missing_ok=True)
+
+
+def _host() -> str:
+    return re.sub(r"[^A-Za-z0-9_]", "_", socket.gethostname())
+
+
+def _is_alive(process: int) -> bool:
+    try:
+        os.kill(process, 0)
+    except ProcessLookupError:
+        return False
+    except PermissionError:
+        return True
+    return True
 
 
 def write_text(path: Path, text: str) -> None:

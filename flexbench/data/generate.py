@@ -5,14 +5,12 @@ once the state that follows it has been written, so a kill at any moment costs t
 last restart point and nothing else.
 """
 
-import contextlib
 import logging
-import os
 import time
 import zipfile
 from collections.abc import Iterator, Mapping
 from pathlib import Path
-from typing import IO, Any
+from typing import Any
 
 import h5py
 import numpy as np
@@ -21,13 +19,13 @@ from numpy.typing import NDArray
 from rich.console import Console
 from rich.progress import BarColumn, Progress, TimeRemainingColumn
 
+from flexbench.atomic import replacing
 from flexbench.config import SolverSettings
 from flexbench.data.store import write_trajectory
 from flexbench.provenance import digest_of
 from flexbench.solver.simulate import Simulation, snapshot_times
 
 STATE = "state.npz"
-PART = ".part"
 
 # Snapshots waiting in memory for the next restart point.
 PENDING_BYTES = 2**28
@@ -194,11 +192,11 @@ class _Run:
         self.folder.mkdir(parents=True, exist_ok=True)
         if self.pending:
             name = f"segment_{self.stored - len(self.pending):06d}.npy"
-            with _replacing(self.folder / name) as file:
+            with replacing(self.folder / name) as temporary, temporary.open("wb") as file:
                 np.save(file, np.stack(self.pending))
             self.segments.append(name)
             self.pending = []
-        with _replacing(self.folder / STATE) as file:
+        with replacing(self.folder / STATE) as temporary, temporary.open("wb") as file:
             np.savez(
                 file,
                 identity=np.array(self.identity),
@@ -223,7 +221,7 @@ class _Run:
 
     def _files(self) -> list[Path]:
         """What runs leave in the folder; files of other names are not ours to remove."""
-        patterns = (STATE, "segment_*.npy", f"*{PART}")
+        patterns = (STATE, "segment_*.npy", ".*.tmp")
         return sorted(file for pattern in patterns for file in self.folder.glob(pattern))
 
 
@@ -240,14 +238,3 @@ def _load(path: Path) -> dict[str, Any] | None:
         reason = str(error)
     log.warning("%s: unreadable restart point discarded (%s)", path, reason)
     return None
-
-
-@contextlib.contextmanager
-def _replacing(path: Path) -> Iterator[IO[bytes]]:
-    """A file that takes `path`'s place, complete, when the block ends well."""
-    temporary = path.with_name(path.name + PART)
-    with temporary.open("wb") as file:
-        yield file
-        file.flush()
-        os.fsync(file.fileno())
-    temporary.replace(path)

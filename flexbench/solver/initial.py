@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from flexbench.errors import FlexbenchError
-from flexbench.seeding import numpy_generator
+from flexbench.seeding import Name, numpy_generator
 from flexbench.solver.grid import COMPLEX, SpectralGrid
 
 
@@ -24,10 +24,10 @@ def energy_spectrum(k: NDArray[np.float64], *, peak: float) -> NDArray[np.float6
     return scale * k**4 * np.exp(-((k / peak) ** 2))
 
 
-def kraichnan_spectrum(grid: SpectralGrid, *, peak: float, seed: int) -> Tensor:
-    """Vorticity spectrum (K + 1, N) of the initial field of `seed`.
+def kraichnan_spectrum(grid: SpectralGrid, *, peak: float, identity: tuple[Name, ...]) -> Tensor:
+    """Vorticity spectrum (K + 1, N) of the initial field of this identity, such as (seed,).
 
-    The same seed gives the same modes on every grid, and so the same flow at another resolution.
+    The same identity gives the same modes on every grid: the same flow at another resolution.
     Raises FlexbenchError where the grid does not reach to 2 k0 (a sixth of the energy beyond).
     """
     cutoff, points = grid.cutoff, grid.points
@@ -40,7 +40,7 @@ def kraichnan_spectrum(grid: SpectralGrid, *, peak: float, seed: int) -> Tensor:
     ky = np.arange(-cutoff, cutoff + 1)[None, :]
     k = np.hypot(kx, ky)
     amplitude = points**2 * np.sqrt(k * energy_spectrum(k, peak=peak) / math.pi)
-    phases = 2 * math.pi * numpy_generator(seed, "initial").random(2 * cutoff * (cutoff + 1))
+    phases = 2 * math.pi * numpy_generator("initial", *identity).random(2 * cutoff * (cutoff + 1))
     modes = amplitude * np.exp(1j * phases[_mode_numbers(kx, ky)])
     # The modes with kx = 0 come in conjugate pairs, and the mean vorticity is zero.
     modes[0, :cutoff] = modes[0, :cutoff:-1].conj()

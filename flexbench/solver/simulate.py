@@ -40,7 +40,10 @@ def snapshot_times(settings: SolverSettings) -> NDArray[np.float64]:
 
 
 class Simulation:
-    """A flow at Reynolds number `reynolds` that starts from the initial field of `seed`.
+    """A flow at Reynolds number `reynolds` from an initial field of its own.
+
+    The field is named by (seed, reynolds): flows that started from one field at several Reynolds
+    numbers would stay alike for a while, and their scores would not be independent.
 
     The same settings, seed, device, number of threads and torch give the same bits, also across
     `state` and `load_state`. Attributes: time, steps (taken so far), dt (of the last step).
@@ -63,7 +66,9 @@ class Simulation:
         self.seed = seed
         self.grid = SpectralGrid(settings.grid, dtype=PRECISIONS[settings.precision], device=device)
         self.equation = NavierStokes(self.grid, viscosity=1 / self.reynolds)
-        self.spectrum = kraichnan_spectrum(self.grid, peak=settings.peak_wavenumber, seed=seed)
+        self.spectrum = kraichnan_spectrum(
+            self.grid, peak=settings.peak_wavenumber, identity=(seed, f"re{self.reynolds:g}")
+        )
         self.time = 0.0
         self.steps = 0
         self.dt = math.nan

@@ -109,7 +109,7 @@ def test_same_bytes_after_kill_9(tmp_path):
     assert (state / "state.npz").is_file()
     assert not (tmp_path / "killed.h5").exists()
     # What a kill in the middle of a write leaves behind.
-    (state / "state.npz.part").write_bytes(b"half")
+    (state / ".state.npz.host-1.tmp").write_bytes(b"half")
     (state / "segment_999999.npy").write_bytes(b"undeclared")
     summaries = {}
     for name in ("killed.h5", "whole.h5"):
@@ -189,8 +189,8 @@ def test_files_of_others_survive_in_the_state_folder(tmp_path, monkeypatch):
 
 
 def test_blow_up_leaves_no_file(tmp_path):
-    settings = SMALL.model_copy(update={"dt": 0.1, "t_end": 60.2, "interval": 20.0})
-    with pytest.raises(FlexbenchError, match=r"Re 200, seed 0 blew up.*solver\.dt below 0\.1"):
+    settings = SMALL.model_copy(update={"dt": 0.5, "t_end": 60.2, "interval": 20.0})
+    with pytest.raises(FlexbenchError, match=r"Re 200, seed 0 blew up.*solver\.dt below 0\.5"):
         generate_small(tmp_path, settings)
     assert not (tmp_path / "a.h5").exists()
 

@@ -16,7 +16,7 @@ from flexbench.solver.simulate import Simulation
 
 def initial_field(points, *, peak=10.0, seed=0):
     grid = SpectralGrid(points)
-    return grid.to_physical(kraichnan_spectrum(grid, peak=peak, seed=seed)).numpy()
+    return grid.to_physical(kraichnan_spectrum(grid, peak=peak, identity=(seed,))).numpy()
 
 
 @pytest.mark.parametrize("points", [128, 192, 256])
@@ -48,7 +48,7 @@ def test_phases_are_random():
     grid = SpectralGrid(128)
     phases = []
     for seed in (0, 1):
-        spectrum = kraichnan_spectrum(grid, peak=10, seed=seed).numpy()
+        spectrum = kraichnan_spectrum(grid, peak=10, identity=(seed,)).numpy()
         independent = spectrum[1:, grid.kept[0].numpy()].ravel()
         phases.append(np.angle(np.concatenate([independent, spectrum[0, 1 : grid.cutoff + 1]])))
     both = np.concatenate(phases)
@@ -64,17 +64,22 @@ def test_same_flow_on_every_grid():
     assert np.abs(coarse - initial_field(128, peak=5, seed=4)).max() > 1
 
 
-def test_same_flow_whatever_the_reynolds_number():
+def test_every_reynolds_number_has_a_flow_of_its_own():
     settings = SolverSettings(grid=64, peak_wavenumber=5)
     fields = [
         Simulation(settings, reynolds=reynolds, seed=2).vorticity() for reynolds in (100, 9000)
     ]
-    assert torch.equal(*fields)
+    correlation = torch.corrcoef(torch.stack(fields).flatten(1))[0, 1]
+    assert abs(correlation) < 0.2
+    again = Simulation(settings, reynolds=100.0, seed=2).vorticity()
+    assert torch.equal(fields[0], again)
 
 
 def test_radial_spectrum_follows_the_formula():
     grid = SpectralGrid(256)
-    shells = diagnostics.radial_spectrum(grid, kraichnan_spectrum(grid, peak=10, seed=0)).numpy()
+    shells = diagnostics.radial_spectrum(
+        grid, kraichnan_spectrum(grid, peak=10, identity=(0,))
+    ).numpy()
     k = np.arange(5, 25)
     expected = 4 / (3 * math.sqrt(math.pi) * 1e5) * k**4 * np.exp(-((k / 10) ** 2))
     # A shell of unit width holds a number of modes that scatters about 2 pi k.
@@ -84,5 +89,5 @@ def test_radial_spectrum_follows_the_formula():
 
 def test_grid_too_coarse_for_the_spectrum():
     with pytest.raises(FlexbenchError, match=r"grid is 32.*peak_wavenumber 10.*at least 62"):
-        kraichnan_spectrum(SpectralGrid(32), peak=10, seed=0)
-    kraichnan_spectrum(SpectralGrid(62), peak=10, seed=0)
+        kraichnan_spectrum(SpectralGrid(32), peak=10, identity=(0,))
+    kraichnan_spectrum(SpectralGrid(62), peak=10, identity=(0,))

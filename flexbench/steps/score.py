@@ -1,0 +1,27 @@
+"""Step `score`: the scores of one file of samples, snapshot by snapshot."""
+
+from flexbench.atomic import write_text
+from flexbench.device import prepare_device
+from flexbench.graph import Graph
+from flexbench.metrics.score import score_samples
+from flexbench.provenance import Receipt
+
+
+def score_step(graph: Graph, *, task: str, method: str, seed: int) -> None:
+    """Write the tidy scores and, beside them, the spectra that the figures need."""
+    graph.require(task, method)
+    receipt = Receipt("score", slice_=graph.score_slice())
+    prepare_device(graph.config)
+    samples = graph.layout.samples(task, method, seed)
+    trajectories = {path.stem: path for path in graph.trajectories("test")}
+    scored = score_samples(
+        samples,
+        trajectories,
+        task_name=task,
+        tier=graph.config.tier,
+        bands=graph.config.score.bands,
+    )
+    outputs = [graph.layout.scores(task, method, seed), graph.layout.spectra(task, method, seed)]
+    write_text(outputs[0], scored.scores.to_csv(index=False))
+    write_text(outputs[1], scored.spectra.to_csv(index=False))
+    receipt.write(outputs, inputs=[samples, *trajectories.values()])
