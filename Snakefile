@@ -4,6 +4,7 @@ from snakemake.utils import min_version
 
 min_version("9.20")
 
+from flexbench.atomic import write_text
 from flexbench.graph import SPLITS, Graph
 from flexbench.paths import TABLES
 from flexbench.report.catalogue import FIGURES
@@ -21,13 +22,18 @@ wildcard_constraints:
 
 localrules:
     all,
-    configure,
+
+
+# The configuration that the verbs read. It is no rule: Snakemake does not look for changed
+# settings behind a job that is to run, so a job that stands before all others would hide them all.
+onstart:
+    write_text(layout.config, graph.text)
 
 
 rule all:
+    default_target: True
     input:
         layout.report,
-    default_target: True
 
 
 include: "workflow/rules/data.smk"

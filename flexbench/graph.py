@@ -25,15 +25,14 @@ PACE = {"solver": {"checkpoint_seconds"}, "train": {"checkpoint_seconds", "log_e
 # The rules' graph, for the report's drawing: what each rule takes, and from which other rule. A
 # test holds it against `snakemake --rulegraph`.
 _NEEDS = {
-    "simulate": ("configure",),
-    "splits": ("configure", "simulate"),
-    "statistics": ("configure", "simulate"),
-    "train": ("configure", "statistics", "simulate"),
-    "sample": ("configure", "statistics", "splits", "simulate", "train"),
-    "score": ("configure", "sample", "simulate"),
-    "tabulate": ("configure", "score"),
-    "figure": ("configure", "tabulate", "statistics", "sample", "train"),
-    "report": ("configure", "tabulate", "figure"),
+    "splits": ("simulate",),
+    "statistics": ("simulate",),
+    "train": ("statistics", "simulate"),
+    "sample": ("statistics", "splits", "simulate", "train"),
+    "score": ("sample", "simulate"),
+    "tabulate": ("score",),
+    "figure": ("tabulate", "statistics", "sample", "train"),
+    "report": ("tabulate", "figure"),
     "all": ("report",),
 }
 EDGES = tuple((source, rule) for rule, sources in _NEEDS.items() for source in sources)

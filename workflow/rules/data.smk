@@ -1,67 +1,50 @@
-# The configuration, the trajectories and their statistics.
-
-
-rule configure:
-    output:
-        layout.config,
-    params:
-        text=graph.text,
-    log:
-        layout.log("configure"),
-    benchmark:
-        layout.benchmark("configure")
-    shell:
-        "printf '%s' {params.text:q} > {output} 2> {log}"
+# The trajectories and their statistics.
 
 
 rule simulate:
-    input:
-        config=ancient(layout.config),
     output:
         layout.trajectory("re{reynolds}_seed{seed}"),
-    params:
-        slice=lambda wildcards: graph.simulate_slice(wildcards.reynolds, wildcards.seed),
-        code=graph.code("simulate"),
-    threads: graph.config.threads
     log:
         layout.log("simulate", "re{reynolds}_seed{seed}"),
     benchmark:
         layout.benchmark("simulate", "re{reynolds}_seed{seed}")
+    threads: graph.config.threads
+    params:
+        slice=lambda wildcards: graph.simulate_slice(wildcards.reynolds, wildcards.seed),
+        code=graph.code("simulate"),
     shell:
         "flexbench simulate --re {wildcards.reynolds} --seed {wildcards.seed}"
-        " --config {input.config} --log {log}"
+        " --config {layout.config:q} --log {log:q}"
 
 
 rule splits:
     input:
-        config=ancient(layout.config),
         data=graph.trajectories(*SPLITS),
     output:
         layout.splits,
-    params:
-        slice=graph.splits_slice(),
-        code=graph.code("splits"),
     log:
         layout.log("splits"),
     benchmark:
         layout.benchmark("splits")
+    params:
+        slice=graph.splits_slice(),
+        code=graph.code("splits"),
     shell:
-        "flexbench splits --config {input.config} --log {log}"
+        "flexbench splits --config {layout.config:q} --log {log:q}"
 
 
 rule statistics:
     input:
-        config=ancient(layout.config),
         train=graph.trajectories("train"),
     output:
         layout.statistics("{task}"),
-    params:
-        slice=lambda wildcards: graph.statistics_slice(wildcards.task),
-        code=graph.code("statistics"),
-    threads: graph.config.threads
     log:
         layout.log("statistics", "{task}"),
     benchmark:
         layout.benchmark("statistics", "{task}")
+    threads: graph.config.threads
+    params:
+        slice=lambda wildcards: graph.statistics_slice(wildcards.task),
+        code=graph.code("statistics"),
     shell:
-        "flexbench statistics {wildcards.task} --config {input.config} --log {log}"
+        "flexbench statistics {wildcards.task} --config {layout.config:q} --log {log:q}"

@@ -3,43 +3,41 @@
 
 rule train:
     input:
-        config=ancient(layout.config),
         statistics=layout.statistics("{task}"),
         data=graph.trajectories("train", "validation"),
     output:
         weights=layout.checkpoint("{task}", "{method}", "{seed}"),
         curve=layout.training_log("{task}", "{method}", "{seed}"),
-    params:
-        slice=lambda wildcards: graph.train_slice(wildcards.task, wildcards.method, wildcards.seed),
-        code=lambda wildcards: graph.code("train", wildcards.method),
-        launch=lambda wildcards: graph.launcher(wildcards.method),
-    threads: graph.config.threads
     log:
         layout.log("train", "{task}", "{method}", "seed{seed}"),
     benchmark:
         layout.benchmark("train", "{task}", "{method}", "seed{seed}")
+    threads: graph.config.threads
+    params:
+        slice=lambda wildcards: graph.train_slice(wildcards.task, wildcards.method, wildcards.seed),
+        code=lambda wildcards: graph.code("train", wildcards.method),
+        launch=lambda wildcards: graph.launcher(wildcards.method),
     shell:
         "{params.launch} train {wildcards.task} {wildcards.method} --seed {wildcards.seed}"
-        " --config {input.config} --log {log}"
+        " --config {layout.config:q} --log {log:q}"
 
 
 rule sample:
     input:
-        config=ancient(layout.config),
         statistics=layout.statistics("{task}"),
         splits=layout.splits,
         data=graph.trajectories("test"),
         weights=lambda wildcards: graph.weights(wildcards.task, wildcards.method, wildcards.seed),
     output:
         layout.samples("{task}", "{method}", "{seed}"),
-    params:
-        slice=lambda wildcards: graph.sample_slice(wildcards.task, wildcards.method, wildcards.seed),
-        code=lambda wildcards: graph.code("sample", wildcards.method),
-    threads: graph.config.threads
     log:
         layout.log("sample", "{task}", "{method}", "seed{seed}"),
     benchmark:
         layout.benchmark("sample", "{task}", "{method}", "seed{seed}")
+    threads: graph.config.threads
+    params:
+        slice=lambda wildcards: graph.sample_slice(wildcards.task, wildcards.method, wildcards.seed),
+        code=lambda wildcards: graph.code("sample", wildcards.method),
     shell:
         "flexbench sample {wildcards.task} {wildcards.method} --seed {wildcards.seed}"
-        " --config {input.config} --log {log}"
+        " --config {layout.config:q} --log {log:q}"
