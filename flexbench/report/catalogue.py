@@ -73,9 +73,9 @@ FIGURES: dict[str, FigureEntry] = {
         title="Spread and skill",
         caption=(
             "Left: spread of the ensemble against the error of its mean, per Reynolds number "
-            "(small) and overall (large). Right: their ratio, corrected for the finite number of "
-            "members, overall and by wavenumber band. Better: on the black line. Below it the "
-            "ensemble is overconfident, above it underconfident."
+            "(small) and overall (large). Right: their ratio, overall and by wavenumber band. Both "
+            "are corrected for the finite number of members. Better: on the black line. Below it "
+            "the ensemble is overconfident, above it underconfident."
         ),
     ),
     "rank": FigureEntry(

@@ -1,5 +1,6 @@
 """The report: one HTML page that needs nothing else, neither a network nor the results folder."""
 
+import posixpath
 import re
 from collections.abc import Iterable
 from dataclasses import dataclass
@@ -12,7 +13,7 @@ from flexbench import BENCHMARK_VERSION, __version__
 from flexbench.atomic import write_text
 from flexbench.report import style
 from flexbench.report.catalogue import FIGURES, FigureEntry
-from flexbench.report.dag import draw_graph, read_dot
+from flexbench.report.dag import Edge, draw_graph, read_dot
 from flexbench.report.embed import EmbeddedImage, embed_png
 from flexbench.report.inputs import Receipt, ReportInputs
 from flexbench.report.tables import (
@@ -26,6 +27,8 @@ from flexbench.report.tables import (
 )
 from flexbench.tiers import to_yaml
 
+# A flag of this name is no defect, but what a reader would want to know.
+INFORMATION = "information"
 _BESIDE = ("cost", "comparisons")
 TEMPLATES = Path(__file__).resolve().parent / "templates"
 
@@ -73,7 +76,7 @@ def render_page(inputs: ReportInputs) -> str:
         lstrip_blocks=True,
     )
     config = inputs.config
-    scores = inputs.table("scores")
+    scores, flags = inputs.table("scores"), inputs.table("red_flags")
     receipts = inputs.receipts()
     find_anchor = anchor_finder(receipts)
     present = set(scores["task"])
@@ -85,7 +88,8 @@ def render_page(inputs: ReportInputs) -> str:
         version=__version__,
         config=config,
         confidence=f"{100 * config.score.confidence:g} %",
-        flags=inputs.table("red_flags").to_dict("records"),
+        flags=flags[flags["flag"] != INFORMATION].to_dict("records"),
+        notes=flags[flags["flag"] == INFORMATION].to_dict("records"),
         tasks=[task_part(inputs, task, find_anchor) for task in config.tasks if task in present],
         definitions=definition_table(scores["score"]),
         colours=colours,
@@ -93,7 +97,7 @@ def render_page(inputs: ReportInputs) -> str:
         receipts=[receipt_view(receipt) for receipt in receipts],
         versions=version_rows(receipts),
         code=code_rows(receipts),
-        graph=draw_graph(read_dot(inputs.graph())),
+        graph=draw_graph(read_dot(inputs.graph()) or edges_of(receipts)),
     )
 
 
@@ -185,3 +189,20 @@ def code_rows(receipts: Iterable[Receipt]) -> list[tuple[str, list[str]]]:
         if step and code:
             found.setdefault(str(step), set()).add(str(code))
     return [(step, sorted(codes)) for step, codes in sorted(found.items())]
+
+
+def edges_of(receipts: Iterable[Receipt]) -> list[Edge]:
+    """Which step's files went into which step, as the receipts tell it."""
+    receipts = list(receipts)
+    maker = {}
+    for receipt in receipts:
+        folder = posixpath.dirname(receipt.output)
+        for name in receipt.content.get("outputs") or {}:
+            maker[posixpath.join(folder, name)] = str(receipt.content.get("step", ""))
+    edges: dict[Edge, None] = {}
+    for receipt in receipts:
+        folder = posixpath.dirname(receipt.output)
+        for name in receipt.content.get("inputs") or {}:
+            source = maker.get(posixpath.normpath(posixpath.join(folder, name)), "")
+            edges[source, str(receipt.content.get("step", ""))] = None
+    return [edge for edge in edges if all(edge) and edge[0] != edge[1]]

@@ -11,9 +11,11 @@ from flexbench.report.definitions import (
     BETTER_SIGNS,
     BETTER_WORDS,
     FIGURE_ONLY,
-    SCORES,
+    LABELS,
     SUMMARY,
-    entry,
+    definition,
+    group,
+    label,
     loss_of,
 )
 from flexbench.report.numbers import amount, duration, with_interval
@@ -98,16 +100,16 @@ def score_tables(scores: pd.DataFrame, find_anchor: FindAnchor) -> list[Table]:
         part = scores[scores["reynolds"] == reynolds]
         where = "all Reynolds numbers" if reynolds == "all" else f"Re {reynolds}"
         single = part[part["detail"] == ""]
-        for group in dict.fromkeys(entry(score).group for score in ordered(single["score"])):
-            columns = [(s, "") for s in ordered(single["score"]) if entry(s).group == group]
+        for name in dict.fromkeys(group(score) for score in ordered(single["score"])):
+            columns = [(s, "") for s in ordered(single["score"]) if group(s) == name]
             table = _score_table(single, columns, find_anchor)
-            table.title = f"{group}, {where}"
+            table.title = f"{name}, {where}"
             tables.append(table)
         detailed = part[part["detail"] != ""]
         for score in ordered(detailed["score"]):
             rows = detailed[detailed["score"] == score]
             table = _score_table(rows, [(score, d) for d in details_in_order(rows)], find_anchor)
-            table.title = f"{entry(score).label} by {_detail_word(score)}, {where}"
+            table.title = f"{label(score)} by {_detail_word(score)}, {where}"
             tables.append(table)
     return tables
 
@@ -135,10 +137,10 @@ def _score_table(
 
 
 def _head(score: str, detail: str) -> Head:
-    meaning = entry(score)
+    meaning = definition(score)
     unit = "" if meaning.unit == "1" else f" [{meaning.unit}]"
     return Head(
-        text=_shorter(detail) if detail else meaning.label + unit,
+        text=_shorter(detail) if detail else label(score) + unit,
         sign=BETTER_SIGNS[meaning.better],
         hint=f"{meaning.text} ({BETTER_WORDS[meaning.better]})",
     )
@@ -188,7 +190,7 @@ def comparison_table(comparisons: pd.DataFrame) -> Table:
         text, interval = with_interval(value, low, high)
         cells = [
             Cell(text=str(record["reference"])),
-            Cell(text=entry(score).label),
+            Cell(text=label(score)),
             Cell(text=str(record["reynolds"])),
             Cell(text=text, interval=interval, kind=_verdict(score, low, high)),
             Cell(text=amount(float(record.get("trajectories", math.nan)))),
@@ -199,9 +201,10 @@ def comparison_table(comparisons: pd.DataFrame) -> Table:
 
 def _verdict(score: str, low: float, high: float) -> str:
     """Whether a ratio's interval says better or worse; "" where it says neither."""
-    if entry(score).better not in ("lower", "higher"):
+    better = definition(score).better
+    if better not in ("lower", "higher"):
         return ""
-    below, above = ("best", "worse") if entry(score).better == "lower" else ("worse", "best")
+    below, above = ("best", "worse") if better == "lower" else ("worse", "best")
     return below if high < 1 else (above if low > 1 else "")
 
 
@@ -233,20 +236,19 @@ def cost_table(cost: pd.DataFrame) -> Table:
 
 def definition_table(present: Iterable[str]) -> Table:
     """What each score means; those that the run does not have are left out."""
-    table = Table(
-        corner="Score", heads=[Head(text=text) for text in ("unit", "better", "definition")]
-    )
+    heads = ("unit", "better", "averaging", "definition")
+    table = Table(corner="Score", heads=[Head(text=text) for text in heads])
     for score in ordered(present):
-        meaning = entry(score)
-        texts = (meaning.unit, BETTER_WORDS[meaning.better], meaning.text or "not described")
+        meaning = definition(score)
+        texts = (meaning.unit, BETTER_WORDS[meaning.better], meaning.averaging, meaning.text)
         cells = [Cell(text=text) for text in texts]
-        table.rows.append(Row(name=meaning.label, note=score, cells=cells))
+        table.rows.append(Row(name=label(score), note=score, cells=cells))
     return table
 
 
 def ordered(scores: Iterable[str]) -> list[str]:
     """Scores in the order of the definitions, unknown ones last; each once."""
-    place = {score: number for number, score in enumerate(SCORES)}
+    place = {score: number for number, score in enumerate(LABELS)}
     return sorted(set(scores), key=lambda score: (place.get(score, len(place)), score))
 
 

@@ -98,6 +98,7 @@ def _draw_spread_against_skill(axis: "Axes", scores: pd.DataFrame) -> None:
         spread = rows(scores, "spread", reynolds=reynolds)
         both = skill.merge(spread, on=["method", "reynolds"], suffixes=("_skill", "_spread"))
         both = both.dropna(subset=["value_skill", "value_spread"])
+        both["value_spread"] *= np.sqrt(1 + 1 / both["members_spread"])
         for method, points in both.groupby("method", sort=False):
             axis.scatter(
                 points["value_skill"],
@@ -115,7 +116,7 @@ def _draw_spread_against_skill(axis: "Axes", scores: pd.DataFrame) -> None:
     axis.set(xlim=(0, end), ylim=(0, end))
     axis.set_box_aspect(1)
     axis.set_xlabel("skill: RMS error of the mean [1/time unit]")
-    axis.set_ylabel("spread: RMS std of the members [1/time unit]")
+    axis.set_ylabel("spread × √(1 + 1/M): RMS std of the members [1/time unit]")
 
 
 def _draw_ratio_by_band(axis: "Axes", scores: pd.DataFrame) -> None:

@@ -18,7 +18,7 @@ _CLOCKS = {"step": "optimiser step", "seconds": "wall time [s]"}
 def draw_loss(logs: pd.DataFrame) -> "Figure":
     """Loss against steps and against seconds.
 
-    logs: columns method, training_seed, step, loss, seconds and, at some steps, validation.
+    logs: columns method, training_seed, step, loss, seconds and, at some steps, validation_loss.
     """
     if logs.empty or "loss" not in logs:
         return style.nothing_to_show("no method of this task is trained")
@@ -30,7 +30,7 @@ def draw_loss(logs: pd.DataFrame) -> "Figure":
         for _, run in runs:
             for axis, clock in zip(axes, clocks, strict=True):
                 _draw_run(axis, run, clock=clock)
-    losses = logs.filter(["loss", "validation"])
+    losses = logs.filter(["loss", "validation_loss"])
     for axis, clock in zip(axes, clocks, strict=True):
         axis.set_yscale("log" if (losses.min() > 0).all() else "linear")
         axis.set_xlim(left=0)
@@ -49,9 +49,9 @@ def _draw_run(axis: "Axes", run: pd.DataFrame, *, clock: str) -> None:
     training = run.dropna(subset=["loss"])
     smooth = training["loss"].ewm(span=max(1.0, _SMOOTHING * len(training))).mean()
     axis.plot(training[clock], smooth, **style.line(method, width=1.2))
-    if "validation" in run:
-        checks = run.dropna(subset=["validation"])
-        axis.plot(checks[clock], checks["validation"], **style.dots(method, size=5))
+    if "validation_loss" in run:
+        checks = run.dropna(subset=["validation_loss"])
+        axis.plot(checks[clock], checks["validation_loss"], **style.dots(method, size=5))
 
 
 def _connected(method: str) -> dict[str, Any]:

@@ -6,6 +6,7 @@ computed from them, so that what the report shows can be checked against what wa
 
 import hashlib
 import json
+import os
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -199,7 +200,7 @@ class Builder:
             loss = (0.2 + error) * (1 + 4 * np.exp(-step / 150)) * (1 + 0.08 * random.normal())
             record = {"step": step, "loss": loss, "lr": 1e-3, "seconds": 0.11 * step * len(method)}
             if step % 200 == 0:
-                record["validation"] = loss * 1.06
+                record["validation_loss"] = loss * 1.06
             lines.append(json.dumps(record))
         path.write_text("\n".join(lines) + "\n", encoding="utf-8")
 
@@ -307,7 +308,10 @@ class Builder:
         content = {
             "step": step,
             "outputs": {output.name: digest},
-            "inputs": {path.name: hashlib.sha256(path.read_bytes()).hexdigest() for path in inputs},
+            "inputs": {
+                os.path.relpath(path, output.parent): hashlib.sha256(path.read_bytes()).hexdigest()
+                for path in inputs
+            },
             "slice": {"tier": "smoke"},
             "slice_digest": digest[:16],
             "code_digest": digest[16:32],

@@ -11,11 +11,12 @@ from flexbench.errors import FlexbenchError
 from flexbench.report import FIGURES
 from flexbench.report.figures import draw_figure, save
 from flexbench.report.inputs import ReportInputs
-from flexbench.report.page import render_page, slug, write_report
+from flexbench.report.page import edges_of, render_page, slug, write_report
 
 from .conftest import World
 
 TASK = "superres_x4"
+NOTE = (TASK, "flex", "information", "pull ratio 1.3, outside 0.9 to 1.1")
 FLAG = (TASK, "unet", "worse_than_trivial", "0.31 of unet, 0.30 of interpolation")
 DRAWN = ("maps", "rank", "coverage")
 HOSTILE = "a<script>alert(1)</script>\"'&b"
@@ -56,7 +57,7 @@ def inputs(build: Callable[[World], ReportInputs]) -> ReportInputs:
         methods={"flex": (0.2, 0.2), "unet": (0.3, 0.1), "interpolation": (0.4, 0.0)},
         tasks={TASK: {"kind": "superres"}, "forecast": {"kind": "forecast"}},
         training_seeds=(0, 1),
-        flags=(FLAG,),
+        flags=(NOTE, FLAG),
     )
     inputs = build(world)
     for name in DRAWN:
@@ -96,6 +97,12 @@ def test_red_flags_come_before_the_summary_and_the_rest_in_order(page):
     text = page.text
     assert text.index(FLAG[3]) < text.index("RFNE, mean")
     assert "worse than trivial" in text
+    assert text.index(FLAG[3]) < text.index(NOTE[3]) < text.index("RFNE, mean")
+
+
+def test_information_is_not_counted_as_a_flag(html):
+    assert '<b class="count">1</b>' in html
+    assert len(re.findall(r'<ul class="flags">.*?</ul>', html, flags=re.S)[0].split("<li>")) == 2
 
 
 def test_every_link_leads_to_a_place(page):
@@ -201,6 +208,13 @@ def test_mixed_versions_are_pointed_out(inputs, build):
     receipt = other.layout.folder / "tables" / "scores.csv.receipt.json"
     receipt.write_text(receipt.read_text().replace('"flexbench": "0.1"', '"flexbench": "0.2"'))
     assert "0.1, 0.2 mixed" in Page(render_page(other)).text
+
+
+def test_without_a_graph_file_the_receipts_tell_what_was_made_from_what(build):
+    inputs = build(World(methods={"flex": (0.2, 0.2)}))
+    assert not inputs.graph()
+    assert sorted(edges_of(inputs.receipts())) == [("sample", "score"), ("simulate", "sample")]
+    assert "<svg" in render_page(inputs)
 
 
 def test_anchors_of_different_names_differ():
