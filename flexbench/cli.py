@@ -299,7 +299,9 @@ def check(files: Annotated[list[Path], typer.Argument(help="trajectory files (HD
 def import_checkpoint(
     source: Annotated[Path, typer.Argument(help="an official checkpoint: .safetensors or .pt")],
     output: Annotated[Path, typer.Argument(help="where to write the imported weights")],
-    heads: Annotated[int, typer.Option(help="attention heads (not stored in the file)")] = 8,
+    heads: Annotated[
+        int | None, typer.Option(help="attention heads, where the size is none of S, M, L")
+    ] = None,
     ema: Annotated[bool, typer.Option(help="take the averaged weights of a .pt file")] = True,
 ) -> None:
     """Import a FLEX checkpoint in its authors' layout; no code in it is ever executed."""

@@ -1,7 +1,6 @@
 """Step `score`: the scores of one file of samples, snapshot by snapshot."""
 
 from flexbench.atomic import write_text
-from flexbench.device import prepare_device
 from flexbench.graph import Graph
 from flexbench.metrics.score import score_samples
 from flexbench.provenance import Receipt
@@ -11,7 +10,6 @@ def score_step(graph: Graph, *, task: str, method: str, seed: int) -> None:
     """Write the tidy scores and, beside them, the spectra that the figures need."""
     graph.require(task, method)
     receipt = Receipt("score", slice_=graph.score_slice())
-    prepare_device(graph.config)
     samples = graph.layout.samples(task, method, seed)
     trajectories = {path.stem: path for path in graph.trajectories("test")}
     scored = score_samples(

@@ -17,6 +17,7 @@ from flexbench.seeding import stream_seed
 from flexbench.sizing import NetworkSummary, build_network
 from flexbench.steps.task import load_task
 from flexbench.tasks import Task
+from flexbench.training.distributed import is_main
 from flexbench.training.loop import train
 from flexbench.training.state import clear_state
 
@@ -65,6 +66,8 @@ def train_step(graph: Graph, *, task: str, method: str, seed: int) -> None:
         metadata=_metadata(graph, problem, built, task=task, method=method, seed=seed),
         progress=sys.stderr.isatty(),
     )
+    if not is_main():
+        return
     receipt.write(
         [weights, graph.layout.training_log(task, method, seed)],
         inputs=[graph.layout.statistics(task), *graph.trajectories("train", "validation")],

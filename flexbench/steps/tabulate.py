@@ -1,0 +1,42 @@
+"""Step `tabulate`: all scores in tables, with intervals, comparisons, red flags and costs."""
+
+from flexbench.atomic import write_text
+from flexbench.graph import Graph
+from flexbench.metrics.aggregate import aggregate, comparisons
+from flexbench.metrics.cells import read_scores
+from flexbench.metrics.cost import cost_row, cost_table
+from flexbench.metrics.flags import red_flags
+from flexbench.paths import TABLES
+from flexbench.provenance import Receipt, read_receipt
+
+
+def tabulate_step(graph: Graph) -> None:
+    """Write `tables/{scores,comparisons,red_flags,cost}.csv`."""
+    receipt = Receipt("tabulate", slice_=graph.tabulate_slice())
+    layout, settings = graph.layout, graph.config.score
+    paths = [layout.scores(job.task, job.method, job.seed) for job in graph.jobs]
+    frames = [read_scores(path) for path in paths]
+    how = {"bootstrap": settings.bootstrap, "confidence": settings.confidence}
+    scores = aggregate(frames, **how)
+    tables = {
+        "scores": scores,
+        "comparisons": comparisons(frames, **how),
+        "red_flags": red_flags(
+            scores,
+            frames,
+            tasks=graph.config.tasks,
+            planned=len(graph.stems("test")) * graph.config.sample.snapshots,
+        ),
+        "cost": cost_table(
+            cost_row(
+                frame,
+                train=read_receipt(layout.checkpoint(job.task, job.method, job.seed)),
+                sample=read_receipt(layout.samples(job.task, job.method, job.seed)),
+            )
+            for job, frame in zip(graph.jobs, frames, strict=True)
+        ),
+    }
+    outputs = [layout.table(name) for name in TABLES]
+    for name, output in zip(TABLES, outputs, strict=True):
+        write_text(output, tables[name].to_csv(index=False))
+    receipt.write(outputs, inputs=paths)
