@@ -23,7 +23,12 @@ def read_scores(path: Path) -> pd.DataFrame:
         raise FlexbenchError(f"{path}: no such score file; run `flexbench score` first")
     try:
         # Digits as labels ("3", "0.8824") must come back as they were written.
-        frame = pd.read_csv(path, dtype=dict.fromkeys(_TEXT, "object"), na_values=["nan"])
+        frame = pd.read_csv(
+            path,
+            dtype=dict.fromkeys(_TEXT, "object"),
+            na_values=["nan"],
+            float_precision="round_trip",
+        )
     except ValueError as error:
         raise FlexbenchError(f"{path}: not a readable CSV table ({error})") from error
     missing = [name for name in COLUMNS if name not in frame]

@@ -61,7 +61,8 @@ def score_samples(
     with _open(path) as file:
         labels = _labels(path, file, task_name)
         prediction = _prediction(path, file)
-        common = {"benchmark_version": BENCHMARK_VERSION, "tier": tier, "task": task_name, **labels}
+        version = str(BENCHMARK_VERSION)
+        common = {"benchmark_version": version, "tier": tier, "task": task_name, **labels}
         common["members"] = prediction.shape[1]
         for row, snapshot in enumerate(_snapshots(path, file, count=prediction.shape[0])):
             truth = _truth(path, snapshot, trajectory_paths)

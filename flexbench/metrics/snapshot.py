@@ -20,10 +20,12 @@ class Curves:
 
     members: mean over members of their spectra. error: of ensemble mean - truth. spread: of the
     members' variance, ddof = 1 (error is (1 + 1/M) spread if perfect); None for M = 1.
-    log_error: (K,) mean over members of `spectral.log_spectrum_error`.
+    log_error: (K,) mean over members of `spectral.log_spectrum_error`. finite: False where the
+    ensemble was not, so that only the truth's spectrum stands for anything.
     """
 
     grid: int
+    finite: bool
     truth: spectral.RadialSpectrum
     members: spectral.RadialSpectrum
     mean: spectral.RadialSpectrum
@@ -44,6 +46,8 @@ class Curves:
         for name, curve in curves.items():
             table[name] = shells.of(curve.energy)
         table["spread"] = np.nan if self.spread is None else shells.of(self.spread.energy)
+        if not self.finite:
+            table[["member_mean", "ensemble_mean", "error", "spread"]] = np.nan
         return table
 
 
@@ -61,7 +65,7 @@ def score_snapshot(
         ensemble = np.nan_to_num(ensemble, nan=0.0, posinf=0.0, neginf=0.0)
     points = measure_points(ensemble, exact)
     scores = _mean_scores(points, exact)
-    curves = _member_scores(scores, ensemble, points, exact)
+    curves = _member_scores(scores, ensemble, points, exact, finite=finite)
     if points.members > 1:
         _ensemble_scores(scores, points)
     _band_scores(scores, curves, spectral.wavenumber_bands(len(truth), bands))
@@ -91,6 +95,8 @@ def _member_scores(
     ensemble: NDArray[np.floating],
     points: EnsemblePoints,
     truth: pointwise.Field,
+    *,
+    finite: bool,
 ) -> Curves:
     """Add the scores that are means over members, and return the spectra."""
     truth_sorted = np.sort(truth, axis=None)
@@ -121,6 +127,7 @@ def _member_scores(
         spread = spectral.mean_spectrum(departures).scaled(unbiased)
     return Curves(
         grid=len(truth),
+        finite=finite,
         truth=reference,
         members=members,
         mean=spectral.radial_spectrum(mean_hat),

@@ -1,0 +1,342 @@
+"""Aggregated tables against averages that are taken by hand, in the stated order."""
+
+import numpy as np
+import pandas as pd
+import pytest
+
+from flexbench.errors import FlexbenchError
+from flexbench.metrics.aggregate import (
+    COMPARISON_COLUMNS,
+    SCORE_COLUMNS,
+    aggregate,
+    best_trivial,
+    compare,
+    comparisons,
+)
+from flexbench.metrics.calibration import sigma_ref
+from flexbench.metrics.cells import read_scores
+from flexbench.metrics.score import COLUMNS
+from flexbench.metrics.snapshot import score_snapshot
+
+FEW = {"bootstrap": 200, "confidence": 0.95}
+TASK = "superres_x4"
+
+
+def frame_of(method, snapshots, *, members=8, mode="denoiser", training_seed=0, task=TASK):
+    """A score file. snapshots: (Re, flow seed, index, {score or (score, detail): value})."""
+    rows = []
+    for reynolds, seed, index, values in snapshots:
+        for key, value in values.items():
+            score, detail = (key, "") if isinstance(key, str) else key
+            stem = f"re{reynolds:g}_seed{seed}"
+            run = ("1", "desk", task, method, mode, training_seed)
+            place = (stem, reynolds, seed, index, 0.1 * index)
+            rows.append((*run, *place, score, detail, value, members, 10, 100.0, 2))
+    return pd.DataFrame(rows, columns=list(COLUMNS))
+
+
+def runs(method="flex", *, scale=1.0, seeds=(0,), flows=4, noise=0.0, **labels):
+    """Score files of rfne_mean and crps: two Re, `flows` flow seeds, three snapshots of each."""
+    random = np.random.default_rng([len(method), int(1000 * scale)])
+    frames = []
+    for training_seed in seeds:
+        snapshots = []
+        for reynolds in (500.0, 1000.0):
+            for flow in range(flows):
+                for index in range(3):
+                    value = (1 + flow + index + reynolds / 500) * scale
+                    value *= np.exp(noise * random.normal())
+                    snapshots.append((reynolds, flow, index, {"rfne_mean": value, "crps": value}))
+        frames.append(frame_of(method, snapshots, training_seed=training_seed, **labels))
+    return frames
+
+
+def pick(table, score, *, reynolds="all", detail="", method="flex"):
+    rows = table[
+        (table["score"] == score)
+        & (table["reynolds"] == reynolds)
+        & (table["detail"] == detail)
+        & (table["method"] == method)
+    ]
+    assert len(rows) == 1
+    return rows.iloc[0]
+
+
+def test_order_of_averaging():
+    """Snapshots first, then trajectories: a trajectory with more snapshots counts no more."""
+    frame = frame_of(
+        "flex",
+        [
+            (500.0, 0, 0, {"crps": 1.0}),
+            (500.0, 0, 1, {"crps": 2.0}),
+            (500.0, 0, 2, {"crps": 3.0}),
+            (500.0, 1, 0, {"crps": 10.0}),
+        ],
+    )
+    row = pick(aggregate([frame], **FEW), "crps")
+    assert row["value"] == pytest.approx((2 + 10) / 2)
+    assert (row["snapshots"], row["trajectories"], row["training_seeds"]) == (4, 2, 1)
+
+
+def test_training_seeds_are_averaged_last():
+    frames = [
+        frame_of("flex", [(500.0, 0, 0, {"crps": 1.0}), (500.0, 1, 0, {"crps": 3.0})]),
+        frame_of(
+            "flex", [(500.0, 0, 0, {"crps": 5.0}), (500.0, 1, 0, {"crps": 7.0})], training_seed=1
+        ),
+    ]
+    row = pick(aggregate(frames, **FEW), "crps")
+    assert row["value"] == 4.0
+    assert row["training_seeds"] == 2
+
+
+def test_groups_and_columns():
+    table = aggregate(runs(), **FEW)
+    assert tuple(table.columns) == SCORE_COLUMNS
+    assert list(dict.fromkeys(table["reynolds"])) == ["all", "500", "1000"]
+    by_reynolds = [pick(table, "crps", reynolds=re)["value"] for re in ("500", "1000")]
+    assert by_reynolds == [pytest.approx(4.5), pytest.approx(5.5)]
+    row = pick(table, "crps")
+    assert row["value"] == pytest.approx(5.0)
+    assert row["receipt"] == "scores/superres_x4/flex/seed0.csv.receipt.json"
+    assert (row["members"], row["parameters"], row["flops"], row["evaluations"]) == (8, 10, 100, 2)
+    assert row["low"] < row["value"] < row["high"]
+
+
+def test_roots_and_ratios_are_formed_last():
+    values = [
+        {"spread": 1.0, "skill": 2.0, "spread_skill": 9.0, "truth_rms": 4.0, "rfne_batch": 9.0},
+        {"spread": 3.0, "skill": 1.0, "spread_skill": 9.0, "truth_rms": 5.0, "rfne_batch": 9.0},
+    ]
+    frame = frame_of("flex", [(500.0, flow, 0, value) for flow, value in enumerate(values)])
+    table = aggregate([frame], **FEW)
+    spread, skill = np.sqrt((1 + 9) / 2), np.sqrt((4 + 1) / 2)
+    assert pick(table, "spread")["value"] == pytest.approx(spread)
+    assert pick(table, "skill")["value"] == pytest.approx(skill)
+    ratio = np.sqrt(9 / 8) * spread / skill
+    assert pick(table, "spread_skill")["value"] == pytest.approx(ratio)
+    batch = skill / np.sqrt((16 + 25) / 2)
+    assert pick(table, "rfne_batch")["value"] == pytest.approx(batch)
+    # What only serves to form others is not shown.
+    assert "truth_rms" not in set(table["score"])
+
+
+def test_pooled_scores_are_those_of_the_pooled_points():
+    """Two snapshots of one ensemble size score like one field that holds both."""
+    random = np.random.default_rng(0)
+    truth = random.normal(size=(2, 32, 32))
+    members = truth[:, None] + np.array([0.5, 2.0])[:, None, None, None] * random.normal(
+        size=(2, 8, 32, 32)
+    )
+    frame = frame_of(
+        "flex",
+        [
+            (500.0, flow, 0, score_snapshot(members[flow], truth[flow], bands=2)[0])
+            for flow in (0, 1)
+        ],
+    )
+    table = aggregate([frame], **FEW)
+    error = members.mean(axis=1) - truth
+    std = members.std(axis=1, ddof=1)
+    pull = -error / std
+    assert pick(table, "pull_std")["value"] == pytest.approx(pull.std())
+    assert pick(table, "pull_ratio")["value"] == pytest.approx(pull.std() / sigma_ref(8))
+    assert pick(table, "pull_mean")["value"] == pytest.approx(pull.mean())
+    ratio = np.sqrt(9 / 8 * np.mean(std**2) / np.mean(error**2))
+    assert pick(table, "spread_skill")["value"] == pytest.approx(ratio)
+    batch = np.linalg.norm(error) / np.linalg.norm(truth)
+    assert pick(table, "rfne_batch")["value"] == pytest.approx(batch)
+
+
+def test_one_snapshot_aggregates_to_itself():
+    random = np.random.default_rng(1)
+    truth = random.normal(size=(32, 32))
+    scores, _ = score_snapshot(truth + random.normal(size=(8, 32, 32)), truth, bands=3)
+    table = aggregate([frame_of("flex", [(500.0, 0, 0, scores)])], **FEW)
+    for row in table[table["reynolds"] == "all"].itertuples():
+        assert row.value == pytest.approx(scores[row.score, row.detail], rel=1e-12, abs=1e-15)
+
+
+def test_no_interval_of_two_flows():
+    table = aggregate(runs(flows=2), **FEW)
+    # Four trajectories, but two initial fields.
+    assert pick(table, "crps")["trajectories"] == 4
+    assert table["low"].isna().all()
+    assert table["high"].isna().all()
+
+
+def test_flows_of_one_seed_are_drawn_together():
+    """Copies of the same flows at a second Re bring no new evidence: the interval stays."""
+    one = [(500.0, flow, 0, {"crps": 1.0 + flow}) for flow in range(5)]
+    both = one + [(1000.0, flow, 0, {"crps": 1.0 + flow}) for flow in range(5)]
+    single = pick(aggregate([frame_of("flex", one)], **FEW), "crps")
+    double = pick(aggregate([frame_of("flex", both)], **FEW), "crps")
+    assert double["low"] == pytest.approx(single["low"], rel=1e-12)
+    assert double["high"] == pytest.approx(single["high"], rel=1e-12)
+
+
+def test_training_seeds_widen_the_interval():
+    same = pick(aggregate(runs(seeds=(0, 1, 2)), **FEW), "crps")
+    frames = [
+        f.assign(value=f["value"] * (1 + 0.5 * i)) for i, f in enumerate(runs(seeds=(0, 1, 2)))
+    ]
+    differ = pick(aggregate(frames, **FEW), "crps")
+    one = pick(aggregate(runs(), **FEW), "crps")
+    # Seeds that agree bring nothing.
+    assert same["high"] / same["low"] == pytest.approx(one["high"] / one["low"], rel=1e-9)
+    assert differ["high"] / differ["low"] > 1.5 * one["high"] / one["low"]
+
+
+def test_rows_do_not_depend_on_the_rest_of_the_table():
+    alone = aggregate(runs("flex", noise=0.1), **FEW)
+    others = runs("unet", noise=0.1)
+    among = aggregate([*others, *runs("flex", noise=0.1)], **FEW)
+    among = among[among["method"] == "flex"].reset_index(drop=True)
+    pd.testing.assert_frame_equal(alone, among)
+    shuffled = [f.sample(frac=1, random_state=1) for f in runs("flex", noise=0.1)]
+    for score in ("crps", "rfne_mean"):
+        expected, found = pick(alone, score), pick(aggregate(shuffled, **FEW), score)
+        for name in ("value", "low", "high"):
+            assert found[name] == pytest.approx(expected[name], rel=1e-12)
+
+
+def test_another_seed_draws_others():
+    first, second = (pick(aggregate(runs(noise=0.1), **FEW, seed=s), "crps") for s in (0, 1))
+    assert first["value"] == second["value"]
+    assert first["low"] != second["low"]
+
+
+def test_a_nan_is_not_averaged_away():
+    frames = runs()
+    frames[0].loc[(frames[0]["score"] == "crps").idxmax(), "value"] = np.nan
+    table = aggregate(frames, **FEW)
+    assert np.isnan(pick(table, "crps")["value"])
+    assert np.isfinite(pick(table, "rfne_mean")["value"])
+
+
+def test_a_score_that_a_snapshot_lacks_is_averaged_over_the_others():
+    band = ("spectrum_error", "k=8-16")
+    frame = frame_of(
+        "flex",
+        [
+            (500.0, 0, 0, {"crps": 1.0, band: 4.0}),
+            (500.0, 0, 1, {"crps": 1.0}),
+            (500.0, 1, 0, {"crps": 1.0}),
+            (500.0, 2, 0, {"crps": 1.0, band: 8.0}),
+        ],
+    )
+    assert pick(aggregate([frame], **FEW), *band[:1], detail=band[1])["value"] == 6.0
+
+
+def test_an_unknown_score_is_averaged():
+    frame = frame_of("flex", [(500.0, flow, 0, {"own": -1.0 - flow}) for flow in range(3)])
+    row = pick(aggregate([frame], **FEW), "own")
+    assert row["value"] == -2.0
+    assert row["low"] < -2.0 < row["high"]
+
+
+def test_intervals_stay_inside_bounds():
+    values = [0.999, 0.9, 0.99]
+    frame = frame_of("flex", [(500.0, i, 0, {"pearson": v}) for i, v in enumerate(values)])
+    row = pick(aggregate([frame], **FEW), "pearson")
+    assert row["high"] == 1.0
+
+
+def test_bad_input_is_refused(tmp_path):
+    with pytest.raises(FlexbenchError, match="every score table is empty"):
+        aggregate([], **FEW)
+    other = runs()[0].assign(benchmark_version="2")
+    with pytest.raises(FlexbenchError, match="versions 1, 2 cannot be compared"):
+        aggregate([*runs(), other], **FEW)
+    lone = frame_of("flex", [(500.0, 0, 0, {"pull_std": 1.0})])
+    with pytest.raises(FlexbenchError, match=r"'pull_square' \(all scales\) is missing"):
+        aggregate([lone], **FEW)
+    with pytest.raises(FlexbenchError, match="no such score file"):
+        read_scores(tmp_path / "none.csv")
+    (tmp_path / "short.csv").write_text("task,method\na,b\n")
+    with pytest.raises(FlexbenchError, match="column 'benchmark_version' is missing"):
+        read_scores(tmp_path / "short.csv")
+
+
+def test_an_exact_ratio_has_no_width():
+    """Trajectories differ by a factor of three, the ratio does not: that is what pairing is for."""
+    frames = [*runs("flex", scale=0.5), *runs("unet")]
+    table = compare(frames, task=TASK, method="flex", reference="unet", score="crps", **FEW)
+    assert tuple(table.columns) == COMPARISON_COLUMNS
+    assert list(table["reynolds"]) == ["all", "500", "1000"]
+    np.testing.assert_allclose(table[["value", "low", "high"]], 0.5, rtol=1e-9)
+    assert list(table["trajectories"]) == [8, 4, 4]
+
+
+def test_turning_a_ratio_round():
+    frames = [*runs("flex", scale=0.5, noise=0.1, seeds=(0, 1, 2)), *runs("unet", noise=0.1)]
+    there = compare(frames, task=TASK, method="flex", reference="unet", score="crps", **FEW)
+    back = compare(frames, task=TASK, method="unet", reference="flex", score="crps", **FEW)
+    np.testing.assert_allclose(there["value"], 1 / back["value"])
+    np.testing.assert_allclose(there["low"], 1 / back["high"])
+    np.testing.assert_allclose(there["high"], 1 / back["low"])
+
+
+def test_a_ratio_is_taken_where_both_predict():
+    frames = [*runs("flex"), *runs("unet", scale=2.0, flows=3)]
+    # Flow 0 of the reference is far off, and the method does not predict it.
+    frames[0] = frames[0][frames[0]["seed"] != 0]
+    frames[1].loc[frames[1]["seed"] == 0, "value"] = 1e6
+    table = compare(frames, task=TASK, method="flex", reference="unet", score="crps", **FEW)
+    assert list(table["trajectories"]) == [4, 2, 2]
+    np.testing.assert_allclose(table["value"], 0.5)
+
+
+def test_derived_scores_can_be_compared():
+    random = np.random.default_rng(0)
+    truth = random.normal(size=(3, 16, 16))
+    frames = []
+    for method, spread in (("flex", 1.0), ("unet", 0.5)):
+        members = truth[:, None] + spread * random.normal(size=(3, 8, 16, 16))
+        frames.append(
+            frame_of(
+                method,
+                [(500.0, i, 0, score_snapshot(members[i], truth[i], bands=2)[0]) for i in range(3)],
+            )
+        )
+    table = aggregate(frames, **FEW)
+    found = compare(frames, task=TASK, method="unet", reference="flex", score="spread", **FEW)
+    expected = pick(table, "spread", method="unet")["value"] / pick(table, "spread")["value"]
+    assert found["value"].iloc[0] == pytest.approx(expected)
+
+
+def test_a_method_without_the_score_is_named():
+    with pytest.raises(FlexbenchError, match="method 'dit' has no score 'crps'; these have: flex"):
+        compare(runs(), task=TASK, method="dit", reference="flex", score="crps", **FEW)
+
+
+def test_all_comparisons():
+    frames = [
+        *runs("flex", scale=0.5),
+        *runs("unet", scale=0.8),
+        *runs("persistence", scale=3.0, mode="formula", members=1),
+        *runs("extrapolation", scale=2.0, mode="formula", members=1),
+    ]
+    table = comparisons(frames, **FEW)
+    overall = table[(table["reynolds"] == "all") & (table["score"] == "rfne_mean")]
+    found = {(r.method, r.reference): r.value for r in overall.itertuples()}
+    assert found == {
+        ("flex", "best trivial"): pytest.approx(0.25),
+        ("unet", "best trivial"): pytest.approx(0.4),
+        ("persistence", "best trivial"): pytest.approx(1.5),
+        ("unet", "flex"): pytest.approx(1.6),
+        ("persistence", "flex"): pytest.approx(6),
+        ("extrapolation", "flex"): pytest.approx(4),
+    }
+    assert set(table["score"]) == {"rfne_mean", "crps"}
+
+
+def test_named_references_and_no_central_method():
+    frames = [*runs("unet", scale=0.8), *runs("cubic"), *runs("linear", scale=3.0)]
+    table = comparisons(frames, references={TASK: ("linear",)}, **FEW)
+    assert set(table["reference"]) == {"best trivial"}
+    overall = table[(table["reynolds"] == "all") & (table["score"] == "crps")]
+    assert set(overall["method"]) == {"unet", "cubic"}
+    rows = pd.concat(frames)
+    assert best_trivial(rows, score="crps") is None
+    assert best_trivial(rows, score="crps", trivial=("linear", "cubic")) == "cubic"

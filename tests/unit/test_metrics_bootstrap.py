@@ -1,0 +1,106 @@
+"""Intervals: coverage where the truth is known, and the streams they are drawn from."""
+
+import numpy as np
+import pytest
+from scipy import stats
+
+from flexbench.metrics.bootstrap import Factor, draw_weights, estimate
+
+
+def interval_of_mean(values, *, positive=False, resamples=400, name="test"):
+    """Interval of the mean of the units of one factor."""
+    values = np.asarray(values, dtype=float)
+    factor = Factor(units=len(values), identity=(0, name))
+
+    def mean(weights):
+        drawn = weights["flows"]
+        return (drawn @ values / drawn.sum(axis=1))[None]
+
+    return estimate(
+        mean,
+        {"flows": factor},
+        main="flows",
+        resamples=resamples,
+        confidence=0.95,
+        positive=np.array([positive]),
+    )
+
+
+@pytest.mark.parametrize("units", [3, 9])
+def test_an_interval_of_few_units_covers_what_it_says(units):
+    random = np.random.default_rng(units)
+    covered = 0
+    for trial in range(600):
+        found = interval_of_mean(random.normal(1, 0.2, units), name=f"trial {trial}")
+        covered += found.low[0] <= 1 <= found.high[0]
+    # Three standard errors of the share.
+    assert covered / 600 == pytest.approx(0.95, abs=0.027)
+
+
+def test_it_is_students_interval():
+    values = np.random.default_rng(0).normal(5, 1, 6)
+    found = interval_of_mean(values, resamples=40_000)
+    low, high = stats.t.interval(0.95, 5, loc=values.mean(), scale=stats.sem(values))
+    assert found.value[0] == pytest.approx(values.mean())
+    assert found.low[0] == pytest.approx(low, rel=0.01)
+    assert found.high[0] == pytest.approx(high, rel=0.01)
+
+
+def test_positive_scores_have_positive_ends():
+    values = [0.1, 0.1, 1.5]
+    assert interval_of_mean(values).low[0] < 0
+    found = interval_of_mean(values, positive=True)
+    assert 0 < found.low[0] < np.mean(values) < found.high[0]
+    assert found.low[0] * found.high[0] == pytest.approx(np.mean(values) ** 2)
+
+
+def test_no_interval_of_two_units():
+    found = interval_of_mean([1.0, 2.0])
+    assert found.value[0] == 1.5
+    assert np.isnan(found.low[0])
+    assert np.isnan(found.high[0])
+
+
+def test_equal_units_have_no_width():
+    found = interval_of_mean([2.0, 2.0, 2.0])
+    assert (found.low[0], found.high[0]) == (2.0, 2.0)
+
+
+def test_a_nan_has_no_interval():
+    found = interval_of_mean([1.0, np.nan, 2.0], positive=True)
+    assert np.isnan([found.value[0], found.low[0], found.high[0]]).all()
+
+
+def test_draws_depend_on_the_identity_alone():
+    first = draw_weights(Factor(units=5, identity=(0, "a")), 100)
+    np.testing.assert_array_equal(first, draw_weights(Factor(units=5, identity=(0, "a")), 100))
+    assert (first != draw_weights(Factor(units=5, identity=(1, "a")), 100)).any()
+    assert (first.sum(axis=1) == 4).all()
+
+
+def test_two_factors_cover_what_they_say():
+    """A mean over three training seeds and eight flows, both of them random."""
+    random = np.random.default_rng(1)
+    covered = 0
+    for trial in range(400):
+        values = 1 + 0.2 * random.normal(size=(3, 1)) + 0.3 * random.normal(size=(1, 8))
+        factors = {
+            "flows": Factor(units=8, identity=(trial, "flows")),
+            "seeds": Factor(units=3, identity=(trial, "seeds")),
+        }
+
+        def mean(weights, values=values):
+            seeds = weights["seeds"] / weights["seeds"].sum(axis=1, keepdims=True)
+            flows = weights["flows"] / weights["flows"].sum(axis=1, keepdims=True)
+            return ((seeds @ values) * flows).sum(axis=1)[None]
+
+        found = estimate(
+            mean,
+            factors,
+            main="flows",
+            resamples=300,
+            confidence=0.95,
+            positive=np.array([False]),
+        )
+        covered += found.low[0] <= 1 <= found.high[0]
+    assert covered / 400 == pytest.approx(0.95, abs=0.04)

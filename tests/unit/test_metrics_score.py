@@ -1,0 +1,177 @@
+"""Scoring files: what is read, what is written, and what is refused."""
+
+import dataclasses
+
+import h5py
+import numpy as np
+import pandas as pd
+import pytest
+
+from flexbench import BENCHMARK_VERSION
+from flexbench.data.store import write_trajectory
+from flexbench.errors import FlexbenchError
+from flexbench.inference.samples import Labels, Snapshot, write_samples
+from flexbench.metrics.cells import read_scores
+from flexbench.metrics.score import COLUMNS, SPECTRA_COLUMNS, score_samples
+from flexbench.metrics.snapshot import score_snapshot
+
+GRID, MEMBERS = 16, 6
+LABELS = Labels(
+    task="superres_x4",
+    method="flex",
+    mode="denoiser",
+    training_seed=3,
+    sampler="ddim",
+    steps=2,
+    parameters=1234,
+    flops=5e6,
+    evaluations=2,
+)
+
+
+class Files:
+    """Two trajectories of three snapshots, and samples of two snapshots of each."""
+
+    def __init__(self, folder):
+        random = np.random.default_rng(0)
+        self.truth, self.trajectories, self.snapshots = {}, {}, []
+        for seed in (100, 101):
+            stem = f"re500_seed{seed}"
+            self.truth[stem] = random.normal(size=(3, GRID, GRID)).astype(np.float32)
+            self.trajectories[stem] = folder / f"{stem}.h5"
+            write_trajectory(
+                self.trajectories[stem],
+                self.truth[stem],
+                time=np.array([0.5, 0.6, 0.7]),
+                grid=GRID,
+                reynolds=500.0,
+                seed=seed,
+                attributes={},
+            )
+            self.snapshots += [
+                Snapshot(trajectory=stem, reynolds=500.0, seed=seed, index=i, time=0.5 + i / 10)
+                for i in (1, 2)
+            ]
+        self.ensembles = [
+            (self.truth[s.trajectory][s.index] + random.normal(size=(MEMBERS, GRID, GRID)))
+            .astype(np.float32)
+            .reshape(MEMBERS, 1, GRID, GRID)
+            for s in self.snapshots
+        ]
+        self.samples = folder / "samples.h5"
+
+    def write(self, ensembles=None, **labels):
+        ensembles = self.ensembles if ensembles is None else ensembles
+        write_samples(
+            self.samples,
+            ensembles,
+            snapshots=self.snapshots,
+            shape=ensembles[0].shape,
+            labels=dataclasses.replace(LABELS, **labels),
+        )
+        return self
+
+    def score(self, **changes):
+        arguments = {"task_name": "superres_x4", "tier": "smoke", "bands": 3} | changes
+        return score_samples(self.samples, self.trajectories, **arguments)
+
+
+@pytest.fixture
+def files(tmp_path):
+    return Files(tmp_path).write()
+
+
+def test_rows_are_the_scores_of_each_snapshot(files):
+    scored = files.score()
+    assert tuple(scored.scores.columns) == COLUMNS
+    for snapshot, ensemble in zip(files.snapshots, files.ensembles, strict=True):
+        truth = files.truth[snapshot.trajectory][snapshot.index]
+        expected, _ = score_snapshot(ensemble[:, 0], truth, bands=3)
+        rows = scored.scores[
+            (scored.scores["trajectory"] == snapshot.trajectory)
+            & (scored.scores["index"] == snapshot.index)
+        ]
+        found = dict(
+            zip(zip(rows["score"], rows["detail"], strict=True), rows["value"], strict=True)
+        )
+        assert found == expected
+        assert set(rows["time"]) == {snapshot.time}
+        assert set(rows["seed"]) == {snapshot.seed}
+    for name, value in {
+        "benchmark_version": str(BENCHMARK_VERSION),
+        "tier": "smoke",
+        "task": "superres_x4",
+        "method": "flex",
+        "mode": "denoiser",
+        "training_seed": 3,
+        "members": MEMBERS,
+        "parameters": 1234,
+        "flops": 5e6,
+        "evaluations": 2,
+    }.items():
+        assert set(scored.scores[name]) == {value}
+
+
+def test_spectra_have_a_row_per_snapshot_and_wavenumber(files):
+    spectra = files.score().spectra
+    assert tuple(spectra.columns) == SPECTRA_COLUMNS
+    assert len(spectra) == 4 * GRID // 2
+    assert not spectra.duplicated(["trajectory", "index", "k"]).any()
+    assert (spectra["spread"] > 0).all()
+
+
+def test_a_score_file_comes_back_as_it_was(files, tmp_path):
+    scores = files.score().scores
+    path = tmp_path / "scores.csv"
+    path.write_text(scores.to_csv(index=False))
+    pd.testing.assert_frame_equal(read_scores(path), scores, check_dtype=False, check_exact=True)
+
+
+def test_samples_of_a_single_member(files):
+    files.write([ensemble[:1] for ensemble in files.ensembles])
+    scored = files.score()
+    assert set(scored.scores["members"]) == {1}
+    assert scored.spectra["spread"].isna().all()
+
+
+@pytest.mark.parametrize(
+    ("spoil", "message"),
+    [
+        (lambda f: f.samples.unlink(), "no such samples file"),
+        (lambda f: f.samples.write_bytes(b"not HDF5"), "not a readable HDF5 file"),
+        (lambda f: f.write(task="forecast"), "task 'forecast', not of 'superres_x4'"),
+        (lambda f: f.trajectories.pop("re500_seed101"), "'re500_seed101'; known: re500_seed100"),
+        (
+            lambda f: f.write([np.concatenate([e, e], axis=1) for e in f.ensembles]),
+            r"has shape \(4, 6, 2, 16, 16\); allowed: \(S, M, 1, H, W\)",
+        ),
+        (lambda f: f.write([e[..., :8, :8] for e in f.ensembles]), r"are \(8, 8\) fields"),
+    ],
+)
+def test_files_that_do_not_fit_are_refused(files, spoil, message):
+    spoil(files)
+    with pytest.raises(FlexbenchError, match=message):
+        files.score()
+
+
+@pytest.mark.parametrize("change", [{"index": 7}, {"index": -1}, {"time": 0.65}])
+def test_a_snapshot_that_the_trajectory_does_not_hold(files, change):
+    files.snapshots[0] = dataclasses.replace(files.snapshots[0], **change)
+    files.write()
+    with pytest.raises(FlexbenchError, match="does not hold"):
+        files.score()
+
+
+@pytest.mark.parametrize("name", ["prediction", "index"])
+def test_a_missing_dataset_is_named(files, name):
+    with h5py.File(files.samples, "r+") as file:
+        del file[name]
+    with pytest.raises(FlexbenchError, match=f"'{name}' is missing"):
+        files.score()
+
+
+def test_a_missing_attribute_is_named(files):
+    with h5py.File(files.samples, "r+") as file:
+        del file.attrs["flops"]
+    with pytest.raises(FlexbenchError, match="attribute 'flops' is missing"):
+        files.score()
