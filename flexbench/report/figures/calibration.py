@@ -115,8 +115,8 @@ def _draw_spread_against_skill(axis: "Axes", scores: pd.DataFrame) -> None:
     axis.plot([0, end], [0, end], color=style.TRUTH, linewidth=1.0)
     axis.set(xlim=(0, end), ylim=(0, end))
     axis.set_box_aspect(1)
-    axis.set_xlabel("skill: RMS error of the mean [1/time unit]")
-    axis.set_ylabel("spread × √(1 + 1/M): RMS std of the members [1/time unit]")
+    axis.set_xlabel("skill (error of the mean) [1/time unit]")
+    axis.set_ylabel("spread × √(1 + 1/M) [1/time unit]")
 
 
 def _draw_ratio_by_band(axis: "Axes", scores: pd.DataFrame) -> None:

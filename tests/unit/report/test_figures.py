@@ -14,6 +14,9 @@ from PIL import Image
 from scipy import integrate
 
 from flexbench.errors import FlexbenchError
+from flexbench.metrics.aggregate import aggregate, comparisons
+from flexbench.metrics.flags import red_flags
+from flexbench.metrics.score import score_samples
 from flexbench.report import FIGURES, style
 from flexbench.report.figures import draw_figure, save
 from flexbench.report.figures.accuracy import draw_accuracy_cost, draw_rfne_by_re
@@ -21,6 +24,7 @@ from flexbench.report.figures.calibration import draw_coverage, draw_pull, draw_
 from flexbench.report.figures.spectra import draw_spectra
 from flexbench.report.figures.training import draw_loss
 from flexbench.report.inputs import ReportInputs
+from flexbench.report.page import render_page, slug
 
 from .conftest import World
 
@@ -96,6 +100,35 @@ def test_nan_scores_do_not_stop_a_figure(name, build):
     figure = draw_figure(name, inputs, task=TASK)
     assert is_drawn(figure)
     assert words(figure).strip()
+
+
+def test_what_the_metrics_write_is_what_the_report_reads(build):
+    """Scores, flags and comparisons of the real steps, not of the fixture."""
+    world = World(methods=LEARNED | {"interpolation": (0.4, 0.0)}, seeds=(100, 101, 102))
+    inputs = build(world)
+    layout = inputs.layout
+    stems = [f"re{re:g}_seed{seed}" for re in world.reynolds for seed in world.seeds]
+    paths = {stem: layout.trajectory(stem) for stem in stems}
+    frames = []
+    for method in world.methods:
+        scored = score_samples(
+            layout.samples(TASK, method, 0), paths, task_name=TASK, tier="smoke", bands=3
+        )
+        scored.spectra.to_csv(layout.spectra(TASK, method, 0), index=False)
+        frames.append(scored.scores)
+    how = {"bootstrap": 50, "confidence": 0.9}
+    scores = aggregate(frames, **how)
+    scores.to_csv(layout.table("scores"), index=False)
+    comparisons(frames, **how).to_csv(layout.table("comparisons"), index=False)
+    flags = red_flags(scores, frames, tasks=inputs.config.tasks, planned=len(stems) + 1)
+    flags.to_csv(layout.table("red_flags"), index=False)
+    for name in FIGURES:
+        figure = draw_figure(name, inputs, task=TASK)
+        assert is_drawn(figure)
+        assert "flex" in words(figure), name
+    html = render_page(inputs)
+    assert "missing snapshots" in html
+    assert f'href="#{slug("receipt", f"scores/{TASK}/flex/seed0.csv")}"' in html
 
 
 def test_no_spectra_and_no_logs_are_said_so():
