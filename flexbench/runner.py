@@ -14,17 +14,20 @@ import subprocess
 import sys
 import threading
 import time
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from pathlib import Path
+from types import FrameType
 from typing import Any
 
+from flexbench import registry
 from flexbench.config import Config
 from flexbench.errors import FlexbenchError
 from flexbench.paths import Layout, checkout
 
 HEARTBEAT_SECONDS = 10.0
 STALE_SECONDS = 120.0
+GRACE_SECONDS = 30.0  # what a job gets to save its state
 MARK = "FLEXBENCH_RUN_FOLDER"  # environment variable that marks every process of a run
 
 
@@ -37,31 +40,43 @@ def run_graph(
     profile: str | None = None,
     dry_run: bool = False,
 ) -> int:
-    """Run the graph and return Snakemake's exit code; the same call resumes after any kill."""
-    folder = Layout(Path(config.root), config.tier).folder
+    """Run the graph and return Snakemake's exit code; the same call resumes after any kill.
+
+    Snakemake runs in the checkout: that is where a relative root, and targets, start. A profile
+    and baseline folders are looked for in the working directory first.
+    Raises FlexbenchError where another run, or a plain Snakemake, works in the same place.
+    """
+    folder = checkout() / Layout(Path(config.root), config.tier).folder
+    if "baseline_folders" in overrides:
+        own = registry.folders(config.baseline_folders)[1:]
+        overrides = {**overrides, "baseline_folders": [str(path) for path in own]}
     command = snakemake_command(
         overrides, targets=targets, cores=cores, profile=profile, dry_run=dry_run
     )
-    environment = os.environ | {MARK: str((checkout() / folder).resolve())}
+    environment = _environment(folder)
     if dry_run:
         return subprocess.run(command, cwd=checkout(), env=environment, check=False).returncode
-    folder_absolute = checkout() / folder
-    folder_absolute.mkdir(parents=True, exist_ok=True)
-    with (
-        _owned(folder_absolute / ".run.lock"),
-        _owned(checkout() / ".snakemake" / "flexbench.lock"),
-    ):
-        _end_orphans(folder_absolute)
+    folder.mkdir(parents=True, exist_ok=True)
+    with _owned(folder / ".run.lock"), _owned(checkout() / ".snakemake" / "flexbench.lock"):
+        orphans = marked(folder)
+        if orphans:
+            print(
+                f"flexbench: ending {len(orphans)} orphaned jobs of a killed run", file=sys.stderr
+            )
+            _end(folder)
         if any((checkout() / ".snakemake" / "locks").glob("*")):
-            print("flexbench: unlocking after an interrupted run", file=sys.stderr)
-            subprocess.run(
-                [*command, "--unlock"],
+            _refuse_live_snakemake()
+            print("flexbench: unlocking after a killed run", file=sys.stderr)
+            unlocked = subprocess.run(
+                _with_option(command, "--unlock"),
                 cwd=checkout(),
                 env=environment,
-                check=True,
-                capture_output=True,
+                check=False,
+                stdout=subprocess.DEVNULL,
             )
-        return _wait(subprocess.Popen(command, cwd=checkout(), env=environment))
+            if unlocked.returncode:
+                return unlocked.returncode
+        return _run(command, folder, environment)
 
 
 def snakemake_command(
@@ -74,18 +89,36 @@ def snakemake_command(
 ) -> list[str]:
     """The Snakemake call that stands for a run; nested overrides travel as JSON (which is YAML)."""
     command = [sys.executable, "-m", "snakemake", "--rerun-incomplete"]
-    command += ["--profile", profile or str(checkout() / "workflow" / "profiles" / "local")]
+    folder = Path(profile or checkout() / "workflow" / "profiles" / "local")
+    command += ["--profile", str(folder.resolve()) if folder.is_dir() else str(profile)]
     if cores is not None:
         command += ["--cores", str(cores)]
     if dry_run:
-        command += ["--dry-run"]
+        command += ["--dry-run", "--quiet", "host"]  # every job, with the reason why it would run
     if overrides:
         command += ["--config", *(f"{key}={_as_word(value)}" for key, value in overrides.items())]
-    return [*command, "--", *targets] if targets else command
+    return [*command, "--", *targets]
 
 
 def _as_word(value: Any) -> str:
     return value if isinstance(value, str) else json.dumps(value)
+
+
+def _with_option(command: Sequence[str], option: str) -> list[str]:
+    """The command without its targets, and with one more option."""
+    return [*command[: command.index("--")], option]
+
+
+def _environment(folder: Path) -> dict[str, str]:
+    """Of every process of a run: the mark, and a PATH that finds this very installation."""
+    environment = os.environ | {MARK: str(folder.resolve())}
+    scripts = Path(sys.executable).parent
+    if (scripts / "flexbench").exists():
+        environment["PATH"] = f"{scripts}{os.pathsep}{os.environ.get('PATH', os.defpath)}"
+    return environment
+
+
+# --- one run at a time ----------------------------------------------------------------------
 
 
 @contextmanager
@@ -96,30 +129,27 @@ def _owned(path: Path) -> Iterator[None]:
     a network file system does not carry flock between hosts.
     """
     path.parent.mkdir(parents=True, exist_ok=True)
-    file = path.open("a+")
-    try:
-        fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
-    except OSError:
-        file.close()
-        raise FlexbenchError(_owner_message(path)) from None
-    owner = _read_owner(path)
-    recent = time.time() - path.stat().st_mtime < STALE_SECONDS
-    if owner and owner["host"] != socket.gethostname() and recent:
-        file.close()
-        raise FlexbenchError(_owner_message(path))
-    file.truncate(0)
-    file.write(json.dumps({"host": socket.gethostname(), "pid": os.getpid()}))
-    file.flush()
-    stop = threading.Event()
-    beat = threading.Thread(target=_beat, args=(path, stop), daemon=True)
-    beat.start()
-    try:
-        yield
-    finally:
-        stop.set()
-        beat.join()
+    with path.open("a+", encoding="utf-8") as file:
+        try:
+            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except OSError:
+            raise FlexbenchError(_owner_message(path)) from None
+        owner = _read_owner(path)
+        recent = time.time() - path.stat().st_mtime < STALE_SECONDS
+        if owner and owner["host"] != socket.gethostname() and recent:
+            raise FlexbenchError(_owner_message(path))
         file.truncate(0)
-        file.close()
+        file.write(json.dumps({"host": socket.gethostname(), "pid": os.getpid()}))
+        file.flush()
+        stop = threading.Event()
+        beat = threading.Thread(target=_beat, args=(path, stop), daemon=True)
+        beat.start()
+        try:
+            yield
+        finally:
+            stop.set()
+            beat.join()
+            file.truncate(0)
 
 
 def _beat(path: Path, stop: threading.Event) -> None:
@@ -128,8 +158,12 @@ def _beat(path: Path, stop: threading.Event) -> None:
 
 
 def _read_owner(path: Path) -> dict[str, Any]:
-    text = path.read_text(encoding="utf-8")
-    return json.loads(text) if text else {}
+    """Who holds a lock file; {} where nobody does, or was killed while writing it."""
+    try:
+        owner = json.loads(path.read_text(encoding="utf-8"))
+    except ValueError:
+        return {}
+    return owner if isinstance(owner, dict) and {"host", "pid"} <= set(owner) else {}
 
 
 def _owner_message(path: Path) -> str:
@@ -138,48 +172,76 @@ def _owner_message(path: Path) -> str:
     return f"{path.parent}: {who} is working here; wait for it, or end it, then run again"
 
 
-def _end_orphans(folder: Path) -> None:
-    """End what a killed run left behind: its processes carry the folder in their environment."""
-    orphans = _marked(folder)
-    if not orphans:
-        return
-    print(f"flexbench: ending {len(orphans)} orphaned jobs of an interrupted run", file=sys.stderr)
-    for pid in orphans:
-        _signal(pid, signal.SIGTERM)
-    deadline = time.monotonic() + 30
-    while _marked(folder) and time.monotonic() < deadline:
-        time.sleep(0.2)
-    for pid in _marked(folder):
-        _signal(pid, signal.SIGKILL)
+def _refuse_live_snakemake() -> None:
+    """Snakemake's own locks name no owner: look whether one that `run` did not start lives."""
+    for pid, arguments in _processes("cmdline"):
+        # `snakemake …`, `python …/snakemake …` or `python -m snakemake …`
+        if b"snakemake" not in (part.rpartition(b"/")[2] for part in arguments[:3]):
+            continue
+        with suppress(OSError):
+            if Path(f"/proc/{pid}/cwd").resolve() == checkout():
+                raise FlexbenchError(
+                    f"{checkout()}: Snakemake (process {pid}) is working here; "
+                    "wait for it, or end it, then run again"
+                )
 
 
-def _marked(folder: Path) -> list[int]:
+# --- the processes of a run -----------------------------------------------------------------
+
+
+def marked(folder: Path) -> list[int]:
     """Processes of this host that belong to a run of `folder` (Linux; elsewhere none are found)."""
     wanted = f"{MARK}={folder.resolve()}".encode()
-    found = []
+    return [pid for pid, variables in _processes("environ") if wanted in variables]
+
+
+def _processes(what: str) -> Iterator[tuple[int, list[bytes]]]:
+    """Every other process and its environment, or its arguments; none without /proc."""
     for entry in Path("/proc").glob("[0-9]*"):
-        try:
-            marked = wanted in (entry / "environ").read_bytes().split(b"\0")
-        except OSError:
+        if int(entry.name) == os.getpid():
             continue
-        if marked and int(entry.name) != os.getpid():
-            found.append(int(entry.name))
-    return found
+        with suppress(OSError):
+            yield int(entry.name), (entry / what).read_bytes().split(b"\0")
 
 
-def _signal(pid: int, number: int) -> None:
-    with suppress(ProcessLookupError):
-        os.kill(pid, number)
+def _end(folder: Path) -> None:
+    """End every process of a run: all are asked to, and killed where they do not in time."""
+    _signal(marked(folder), signal.SIGTERM)
+    deadline = time.monotonic() + GRACE_SECONDS
+    while marked(folder) and time.monotonic() < deadline:
+        time.sleep(0.1)
+    _signal(marked(folder), signal.SIGKILL)
 
 
-def _wait(process: "subprocess.Popen[bytes]") -> int:
-    """Wait for Snakemake; pass SIGTERM on (Ctrl-C reaches it by itself)."""
-    previous = signal.signal(signal.SIGTERM, lambda *_: process.terminate())
+def _signal(pids: Iterable[int], number: int) -> None:
+    for pid in pids:
+        with suppress(ProcessLookupError):
+            os.kill(pid, number)
+
+
+def _run(command: Sequence[str], folder: Path, environment: Mapping[str, str]) -> int:
+    """Run Snakemake to its end, and its jobs with it.
+
+    Snakemake answers SIGTERM by waiting for the jobs that run, for days if need be: here they are
+    asked, too, and save their state. Ctrl-C reaches everybody by itself.
+    """
+    terminated = threading.Event()
+
+    def terminate(number: int, frame: FrameType | None) -> None:
+        terminated.set()
+
+    previous = signal.signal(signal.SIGTERM, terminate)
     try:
+        process = subprocess.Popen(command, cwd=checkout(), env=dict(environment))
         while True:
-            try:
-                return process.wait()
-            except KeyboardInterrupt:
-                continue
+            with suppress(KeyboardInterrupt, subprocess.TimeoutExpired):
+                code = process.wait(timeout=0.2)
+                break
+            if terminated.is_set():
+                process.terminate()  # first, so that it starts no further job
+                _end(folder)
+                process.wait()
+                return 128 + signal.SIGTERM
+        return code
     finally:
         signal.signal(signal.SIGTERM, previous)

@@ -5,6 +5,7 @@ import shutil
 import signal
 import subprocess
 import sys
+import time
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -32,12 +33,6 @@ TINY = (
 )
 
 
-def tiny(root, *settings):
-    """Options of `flexbench run` (or a verb) for a tiny run below `root`."""
-    assignments = [*TINY, f"root={root}", *settings]
-    return ["--tier", "smoke", *(word for text in assignments for word in ("--set", text))]
-
-
 @dataclass(frozen=True)
 class Clone:
     """A copy of the checkout that commands run in, with locks and records of its own.
@@ -62,6 +57,21 @@ class Clone:
             "OMP_NUM_THREADS": "1",
         }
         object.__setattr__(self, "environment", environment)
+
+    @staticmethod
+    def tiny(root, *settings):
+        """Options of `flexbench run` (or of a verb) for a tiny run below `root`."""
+        assignments = [*TINY, f"root={root}", *settings]
+        return ["--tier", "smoke", *(word for text in assignments for word in ("--set", text))]
+
+    @staticmethod
+    def wait(condition, process, *, seconds=60):
+        """Until the condition holds; the process has to live on meanwhile."""
+        deadline = time.monotonic() + seconds
+        while not condition():
+            assert process.poll() is None, process.communicate()
+            assert time.monotonic() < deadline
+            time.sleep(0.02)
 
     def start(self, module, *arguments, cwd=None, **options):
         """A process of its own group: `python -m module arguments`."""

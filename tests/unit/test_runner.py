@@ -1,0 +1,194 @@
+"""`flexbench run` with real processes: one at a time, killed, terminated, resumed."""
+
+import json
+import os
+import signal
+import socket
+import time
+
+import pytest
+
+from flexbench.errors import FlexbenchError
+from flexbench.paths import checkout
+from flexbench.runner import MARK, STALE_SECONDS, _owned, marked, snakemake_command
+from flexbench.tiers import load_config
+
+# Hours of simulation, with a restart point every moment.
+LONG = ("solver.grid=64", "solver.t_end=5000.5", "solver.checkpoint_seconds=0.1")
+
+
+class Run:
+    """A results folder, and the one trajectory that is asked for."""
+
+    def __init__(self, root):
+        self.folder = root / "smoke"
+        self.root = root
+        self.target = self.folder / "data" / "re100_seed0.h5"
+        self.state = self.folder / "state" / "simulate" / "re100_seed0" / "state.npz"
+
+    def arguments(self, clone, *settings):
+        return ("run", self.target, "--cores", "1", *clone.tiny(self.root, *settings))
+
+    def start(self, clone):
+        """A run that is in the midst of its job."""
+        process = clone.start("flexbench", *self.arguments(clone, *LONG))
+        clone.wait(self.state.exists, process)
+        return process
+
+
+@pytest.fixture
+def run(tmp_path):
+    run = Run(tmp_path / "results")
+    yield run
+    for pid in marked(run.folder):
+        os.kill(pid, signal.SIGKILL)
+
+
+def error_lines(done):
+    return [line for line in done.stderr.splitlines() if "error" in line]
+
+
+def test_second_run_is_refused_and_sigterm_stops_the_first(clone, run):
+    first = run.start(clone)
+    here = f"process {first.pid} on {socket.gethostname()} is working here"
+    second = clone.flexbench(*run.arguments(clone))
+    assert second.returncode == 1
+    assert second.stderr.splitlines() == [
+        f"flexbench: error: {run.folder}: {here}; wait for it, or end it, then run again"
+    ]
+    # Another results folder shares Snakemake's records, which are the checkout's.
+    other = Run(run.root.with_name("other"))
+    third = clone.flexbench(*other.arguments(clone))
+    assert third.returncode == 1
+    assert f"flexbench: error: {clone.folder}/.snakemake: {here}" in third.stderr
+    assert first.poll() is None
+
+    assert len(marked(run.folder)) >= 2  # Snakemake and its job
+    first.send_signal(signal.SIGTERM)
+    first.communicate(timeout=30)
+    assert first.returncode == 128 + signal.SIGTERM
+    assert not marked(run.folder)
+    assert run.state.exists()
+    assert not run.target.exists()
+
+
+def test_orphans_of_a_killed_run_are_ended_and_it_resumes(clone, run):
+    first = run.start(clone)
+    first.kill()
+    first.wait()
+    orphans = marked(run.folder)
+    assert orphans, "Snakemake and its job outlive the run"
+    assert (clone.folder / ".snakemake" / "locks").is_dir()
+
+    done = clone.flexbench(*run.arguments(clone))
+    assert done.returncode == 0, done.stderr
+    assert f"flexbench: ending {len(orphans)} orphaned jobs of a killed run" in done.stderr
+    assert run.target.exists()
+    assert not run.state.exists()
+    assert not marked(run.folder)
+    first.stdout.close()
+    first.stderr.close()
+
+
+def test_a_stale_lock_of_snakemake_is_removed(clone, run):
+    first = run.start(clone)
+    os.killpg(first.pid, signal.SIGKILL)
+    first.communicate()
+    assert not marked(run.folder)
+    assert any((clone.folder / ".snakemake" / "locks").iterdir())
+
+    done = clone.flexbench(*run.arguments(clone))
+    assert done.returncode == 0, done.stderr
+    assert "flexbench: unlocking after a killed run" in done.stderr
+    assert "orphan" not in done.stderr
+    assert run.target.exists()
+
+
+def test_a_live_plain_snakemake_keeps_its_lock(clone, run):
+    settings = {"tier": "smoke", "root": str(run.root), "solver": {"t_end": 5000.5}}
+    words = [f"{key}={value}" for key, value in settings.items()]
+    plain = clone.start("snakemake", "--cores", "1", run.target, "--config", *words)
+    try:
+        clone.wait(lambda: run.folder.joinpath("logs").exists(), plain)
+        done = clone.flexbench(*run.arguments(clone))
+        assert done.returncode == 1
+        assert error_lines(done) == [
+            f"flexbench: error: {clone.folder}: Snakemake (process {plain.pid}) is working here; "
+            "wait for it, or end it, then run again"
+        ]
+        assert plain.poll() is None
+    finally:
+        os.killpg(plain.pid, signal.SIGKILL)
+        plain.communicate()
+
+
+def test_a_lock_cut_short_by_a_kill_is_taken_over(tmp_path):
+    path = tmp_path / "lock"
+    path.write_text('{"host": "som')
+    with _owned(path):
+        assert json.loads(path.read_text())["pid"] == os.getpid()
+    assert path.read_text() == ""
+
+
+def test_a_lock_of_another_host_counts_while_its_heart_beats(tmp_path):
+    path = tmp_path / "lock"
+    path.write_text(json.dumps({"host": "elsewhere.example", "pid": 12}))
+    with pytest.raises(FlexbenchError, match=r"process 12 on elsewhere\.example is working"):
+        _owned(path).__enter__()
+    past = time.time() - STALE_SECONDS - 1
+    os.utime(path, (past, past))
+    with _owned(path):
+        assert json.loads(path.read_text())["host"] == socket.gethostname()
+
+
+def test_processes_are_known_by_their_mark_alone(clone, tmp_path):
+    clone.environment[MARK] = str(tmp_path)
+    process = clone.start("http.server", "0", "--bind", "127.0.0.1")
+    try:
+        clone.wait(lambda: marked(tmp_path) == [process.pid], process)
+        assert not marked(tmp_path.parent)
+    finally:
+        process.kill()
+        process.communicate()
+
+
+def command(overrides=None, **options):
+    options = {"targets": [], "cores": None, "profile": None, "dry_run": False} | options
+    return snakemake_command(overrides or {}, **options)
+
+
+def test_overrides_travel_as_yaml(tmp_path):
+    words = command({"tier": "smoke", "train": {"clip_norm": None, "learning_rate": 1e-4}})
+    assert "tier=smoke" in words
+    assert 'train={"clip_norm": null, "learning_rate": 0.0001}' in words
+
+
+def test_profiles(tmp_path, monkeypatch):
+    def profile(words):
+        return words[words.index("--profile") + 1]
+
+    assert profile(command()) == str(checkout() / "workflow" / "profiles" / "local")
+    assert profile(command(profile="slurm-of-the-site")) == "slurm-of-the-site"
+    (tmp_path / "mine").mkdir()
+    monkeypatch.chdir(tmp_path)
+    assert profile(command(profile="mine")) == str(tmp_path / "mine")
+
+
+def test_own_baseline_folders_are_found_from_any_folder(clone, tmp_path):
+    """Snakemake runs in the checkout; a relative folder means one where the user stands."""
+    (tmp_path / "mine").mkdir()
+    text = (checkout() / "baselines" / "interpolation.py").read_text()
+    (tmp_path / "mine" / "nearest.py").write_text(text)
+    options = clone.tiny(tmp_path / "results", "methods=[nearest]", "baseline_folders=[mine]")
+    done = clone.flexbench("run", "--dry-run", *options, cwd=tmp_path)
+    assert done.returncode == 0, done.stderr
+    assert "method=nearest" in done.stdout
+    assert not (tmp_path / "results").exists()
+
+
+def test_a_run_finds_its_own_installation(clone, run):
+    """Rules call `flexbench`; the folder of this interpreter need not be on the PATH."""
+    clone.environment["PATH"] = "/usr/local/bin:/usr/bin:/bin"
+    done = clone.flexbench(*run.arguments(clone))
+    assert done.returncode == 0, done.stderr
+    assert load_config(file=run.folder / "config.yaml").solver.grid == 32
