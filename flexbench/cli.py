@@ -1,9 +1,9 @@
 """The command line: one short function per verb; everything heavy is imported inside a verb."""
 
-import os
+import io
 import sys
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any, TextIO
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
@@ -30,7 +30,7 @@ Set = Annotated[
 Log = Annotated[Path | None, typer.Option(help="also write what is printed to this file")]
 Task = Annotated[str, typer.Argument(help="a task of the configuration, such as superres_x4")]
 Method = Annotated[str, typer.Argument(help="a method of the configuration, such as flex")]
-Seed = Annotated[int, typer.Option(help="training seed")]
+Seed = Annotated[int, typer.Option(min=0, help="training seed")]
 
 
 def main() -> None:
@@ -72,23 +72,27 @@ def _overrides(tier: str | None, assignments: list[str] | None) -> dict[str, Any
 
 
 def _also_print_to(path: Path) -> None:
+    """Copy standard error to a rule's log, and say on the terminal which job each line is of."""
     path.parent.mkdir(parents=True, exist_ok=True)
     log = path.open("a", encoding="utf-8", buffering=1)
+    words = path.with_suffix("").parts
+    job = " ".join(words[words.index("logs") + 1 :]) if "logs" in words else path.stem
+    terminal = sys.stderr
 
-    class Tee:
-        """Standard error, copied to a rule's log."""
-
-        def __init__(self, stream: TextIO):
-            self.stream = stream
+    class Tee(io.TextIOBase):
+        """Writes whole lines; is no terminal, so no progress bar is drawn into it."""
 
         def write(self, text: str) -> int:
             log.write(text)
-            return self.stream.write(text)
+            for line in text.splitlines():
+                if line.strip():
+                    terminal.write(f"  {job}: {line}\n")
+            return len(text)
 
-        def __getattr__(self, name: str) -> Any:
-            return getattr(self.stream, name)
+        def flush(self) -> None:
+            terminal.flush()
 
-    sys.stderr = Tee(sys.stderr)
+    sys.stderr = Tee()
 
 
 @app.command()
@@ -100,7 +104,9 @@ def run(
     profile: Annotated[
         str | None, typer.Option(help="a Snakemake profile; default: workflow/profiles/local")
     ] = None,
-    cores: Annotated[int | None, typer.Option(help="jobs at once; default: the profile's")] = None,
+    cores: Annotated[
+        int | None, typer.Option(min=1, help="jobs at once; default: the profile's")
+    ] = None,
     dry_run: Annotated[
         bool, typer.Option("--dry-run", "-n", help="only show what is to do")
     ] = False,
@@ -287,7 +293,10 @@ def check(files: Annotated[list[Path], typer.Argument(help="trajectory files (HD
 
     wrong = 0
     for path in files:
-        problems = check_trajectory(path)
+        try:
+            problems = check_trajectory(path)
+        except FlexbenchError as error:
+            problems = [str(error).removeprefix(f"{path}: ")]
         wrong += bool(problems)
         for problem in problems or ["ok"]:
             print(f"{path}: {problem}")
@@ -308,8 +317,3 @@ def import_checkpoint(
     from flexbench.models.official_checkpoint import convert
 
     print(convert(source, output, heads=heads, use_ema=ema))
-
-
-def is_interactive() -> bool:
-    """Whether a person watches (a progress bar helps) or a log file does (it does not)."""
-    return sys.stderr.isatty() and "SNAKEMAKE" not in os.environ

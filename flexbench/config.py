@@ -4,20 +4,47 @@ A tier's YAML under `workflow/config/` holds only what differs from the defaults
 keys are errors that name the nearest key.
 """
 
-from typing import Annotated, Literal
+from typing import Annotated, Any, Literal
 
-from pydantic import BaseModel, ConfigDict, Field, PositiveFloat, PositiveInt, model_validator
+from pydantic import (
+    AfterValidator,
+    BaseModel,
+    ConfigDict,
+    Field,
+    PositiveFloat,
+    PositiveInt,
+    model_validator,
+)
 
 TIERS = ("smoke", "desk", "lab", "paper")
 
+
+def _unique(values: list[Any]) -> list[Any]:
+    """What stands twice would count twice."""
+    for value in values:
+        if values.count(value) > 1:
+            raise ValueError(f"{value} stands in the list more than once")
+    return values
+
+
+def _nameable(reynolds: float) -> float:
+    """Files are named by six digits of Re."""
+    if float(f"{reynolds:g}") != reynolds or reynolds < 1e-4:
+        raise ValueError("at most six digits, and at least 0.0001, are allowed")
+    return reynolds
+
+
 Probability = Annotated[float, Field(ge=0, lt=1)]
 NonNegative = Annotated[float, Field(ge=0)]
+Reynolds = Annotated[PositiveFloat, AfterValidator(_nameable)]
+Seed = Annotated[int, Field(ge=0)]
+Unique = AfterValidator(_unique)
 
 
 class Settings(BaseModel):
     """Base of every section: unknown keys are refused, values never change after validation."""
 
-    model_config = ConfigDict(extra="forbid", frozen=True)
+    model_config = ConfigDict(extra="forbid", frozen=True, allow_inf_nan=False)
 
 
 class SolverSettings(Settings):
@@ -49,8 +76,8 @@ class SolverSettings(Settings):
 class SplitSettings(Settings):
     """The trajectories of one split: every Re with every seed."""
 
-    reynolds: list[PositiveFloat] = Field(min_length=1)
-    seeds: list[Annotated[int, Field(ge=0)]] = Field(min_length=1)
+    reynolds: Annotated[list[Reynolds], Unique] = Field(min_length=1)
+    seeds: Annotated[list[Seed], Unique] = Field(min_length=1)
 
 
 class SplitsSettings(Settings):
@@ -197,8 +224,8 @@ class Config(Settings):
         1, description="CPU threads per job (changes bits, so it is set here)"
     )
     size: Literal["XXS", "XS", "S", "M", "L"] = "XS"
-    training_seeds: list[Annotated[int, Field(ge=0)]] = Field([0], min_length=1)
-    methods: list[str] = Field(min_length=1)
+    training_seeds: Annotated[list[Seed], Unique] = Field([0], min_length=1)
+    methods: Annotated[list[str], Unique] = Field(min_length=1)
     method_settings: dict[str, MethodSettings] = Field(default_factory=dict)
     solver: SolverSettings = SolverSettings()
     splits: SplitsSettings

@@ -58,6 +58,10 @@ class Graph:
             name: registry.facts(config.method(name).network or name, config.baseline_folders)
             for name in config.methods
         }
+        # So is one that stands anywhere else, even though it may not run this time.
+        others = [name for task in config.tasks.values() for name in task.methods or ()]
+        for name in dict.fromkeys([*config.method_settings, *others]):
+            registry.facts(config.method(name).network or name, config.baseline_folders)
 
     @classmethod
     def from_overrides(cls, overrides: Mapping[str, Any]) -> "Graph":

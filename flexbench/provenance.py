@@ -44,7 +44,7 @@ def code_digest(step: str, network_file: Path | None = None) -> str:
     if network_file is not None:
         modules |= _closure(network_file)
     digest = hashlib.sha256()
-    # By place in the package: names alone repeat (__init__.py), and sets have no order of their own.
+    # By place in the package: file names repeat, and a set has no order of its own.
     for name, path in sorted((_place(path), path) for path in modules):
         digest.update(name.encode())
         digest.update(_tree_without_docstrings(path).encode())

@@ -2,7 +2,7 @@
 
 import difflib
 import json
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -34,7 +34,7 @@ def load_config(overrides: Mapping[str, Any] | None = None, *, file: Path | None
     try:
         return Config.model_validate(values)
     except ValidationError as error:
-        lines = [_explain(item, source) for item in error.errors()]
+        lines = [_explain(item, overrides, source) for item in error.errors()]
         raise FlexbenchError("\n".join(dict.fromkeys(lines))) from None
 
 
@@ -96,21 +96,38 @@ def _restore_null(value: Any) -> Any:
     return None if value == "null" else value
 
 
-def _explain(item: Any, source: Path) -> str:
-    """One line for one pydantic error: file, key, what is wrong, what is allowed."""
+def _explain(item: Any, overrides: Mapping[str, Any], source: Path) -> str:
+    """One line for one pydantic error: where it comes from, key, what is wrong, what is allowed."""
     location = [str(part) for part in item["loc"]]
     if location[:1] == ["tasks"] and len(location) > 2:
         del location[2]  # the tag of the discriminated union, which users never wrote
-    key = ".".join(location)
+    origin = "command line" if _is_in(overrides, location) else source.name
     if item["type"] == "extra_forbidden":
         allowed = _keys_beside(location)
         near = difflib.get_close_matches(location[-1], allowed, n=1, cutoff=0.5)
         hint = f"; did you mean '{near[0]}'?" if near else ""
-        return f"{source.name}: {key}: unknown key{hint} (allowed: {', '.join(allowed)})"
-    message = item["msg"].removeprefix("Value error, ")
-    found = item.get("input")
+        message = f"unknown key{hint} (allowed: {', '.join(allowed)})"
+        return f"{origin}: {'.'.join(location)}: {message}"
+    message, found = item["msg"].removeprefix("Value error, "), item.get("input")
+    if item["type"] in ("model_type", "dict_type", "model_attributes_type"):
+        message = "a mapping of keys is needed"
+    elif item["type"].startswith("union_tag"):
+        location.append("kind")
+        message, found = "allowed: superres, forecast", item["ctx"].get("tag")
     shown = "" if isinstance(found, dict | list) else f", found {found!r}"
-    return f"{source.name}: {key + ': ' if key else ''}{message}{shown}"
+    return f"{origin}: {'.'.join(location)}{': ' if location else ''}{message}{shown}"
+
+
+def _is_in(overrides: Mapping[str, Any], location: Sequence[str]) -> bool:
+    """Whether the overrides hold the value at this place of the configuration."""
+    value: Any = overrides
+    for part in location:
+        if not isinstance(value, Mapping):
+            return True  # the place lies inside a list, or another value, that they do hold
+        if part not in value:
+            return False
+        value = value[part]
+    return bool(location)
 
 
 def _keys_beside(location: list[str]) -> list[str]:

@@ -249,7 +249,7 @@ def _read_pickled(path: Path) -> Mapping[str, Any]:
     try:
         content = torch.load(path, map_location="cpu", weights_only=True)
     except (pickle.UnpicklingError, RuntimeError, OSError, EOFError, ValueError) as error:
-        reason = str(error).strip().splitlines()[0]
+        reason = (str(error).strip() or type(error).__name__).splitlines()[0]
         raise FlexbenchError(
             f"{path}: refused; cut off, or more than tensors and plain values in it ({reason})"
         ) from None
