@@ -27,7 +27,6 @@ def read_scores(path: Path) -> pd.DataFrame:
             path,
             dtype=dict.fromkeys(_TEXT, "object"),
             na_values=["nan"],
-            float_precision="round_trip",
         )
     except ValueError as error:
         raise FlexbenchError(f"{path}: not a readable CSV table ({error})") from error

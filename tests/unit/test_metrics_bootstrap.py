@@ -5,6 +5,7 @@ import pytest
 from scipy import stats
 
 from flexbench.metrics.bootstrap import Factor, draw_weights, estimate
+from flexbench.metrics.forming import Resampling
 
 
 def interval_of_mean(values, *, positive=False, resamples=400, name="test"):
@@ -76,6 +77,20 @@ def test_draws_depend_on_the_identity_alone():
     np.testing.assert_array_equal(first, draw_weights(Factor(units=5, identity=(0, "a")), 100))
     assert (first != draw_weights(Factor(units=5, identity=(1, "a")), 100)).any()
     assert (first.sum(axis=1) == 4).all()
+
+
+def test_methods_share_their_flows_but_not_their_training_seeds():
+    how = Resampling(resamples=10, confidence=0.95, seed=0)
+    names = [
+        how.flows(4, task="x4", reynolds="all"),
+        how.flows(4, task="x8", reynolds="all"),
+        how.flows(4, task="x4", reynolds="500"),
+        how.training(4, task="x4", method="flex", reynolds="all"),
+        how.training(4, task="x4", method="unet", reynolds="all"),
+        how.training(4, task="x4", method="flex", reynolds="500"),
+    ]
+    draws = {draw_weights(factor, 50).tobytes() for factor in names}
+    assert len(draws) == len(names)
 
 
 def test_two_factors_cover_what_they_say():

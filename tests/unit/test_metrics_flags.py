@@ -60,6 +60,12 @@ def test_worse_than_the_best_formula():
     assert flag["message"] == expected
 
 
+def test_worse_than_one_formula_of_two():
+    poor = frame_of("x4", "nearest", mode="formula", rfne_mean=0.9, members=1)
+    flag = the_flag(flags_of(*sound(), poor, frame_of("x4", "unet", rfne_mean=0.31)))
+    assert (flag["method"], flag["flag"]) == ("unet", "worse than trivial")
+
+
 def test_a_worse_crps_is_told_too():
     flag = the_flag(flags_of(*sound(), frame_of("x4", "unet", crps=0.2)))
     assert flag["message"].startswith("crps: all Re 0.2 > 0.15")
