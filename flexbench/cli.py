@@ -36,7 +36,7 @@ Seed = Annotated[int, typer.Option(min=0, help="training seed")]
 def main() -> None:
     """Entry point: bad input ends in one line and exit code 1, never in a traceback."""
     try:
-        app()
+        app(prog_name="flexbench")
     except FlexbenchError as error:
         _complain(str(error))
         sys.exit(1)

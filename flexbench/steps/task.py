@@ -14,5 +14,8 @@ def load_task(graph: Graph, task: str) -> Task:
     settings = graph.task_settings(task)
     if not path.is_file():
         raise FlexbenchError(f"{path}: missing; run `flexbench statistics {task}` first")
-    normaliser = Normaliser.of(json.loads(path.read_text(encoding="utf-8")))
+    try:
+        normaliser = Normaliser.of(json.loads(path.read_text(encoding="utf-8")))
+    except (FlexbenchError, ValueError, TypeError) as error:
+        raise FlexbenchError(f"{path}: {error}; run `flexbench statistics {task}` again") from None
     return make_task(settings, normaliser=normaliser, interval=graph.config.solver.interval)
