@@ -10,11 +10,12 @@ rule simulate:
         layout.benchmark("simulate", "re{reynolds}_seed{seed}")
     threads: graph.config.threads
     params:
+        config=str(layout.config),
         slice=lambda wildcards: graph.simulate_slice(wildcards.reynolds, wildcards.seed),
         code=graph.code("simulate"),
     shell:
         "flexbench simulate --re {wildcards.reynolds} --seed {wildcards.seed}"
-        " --config {layout.config:q} --log {log:q}"
+        " --config {params.config:q} --log {log:q}"
 
 
 rule splits:
@@ -27,10 +28,11 @@ rule splits:
     benchmark:
         layout.benchmark("splits")
     params:
+        config=str(layout.config),
         slice=graph.splits_slice(),
         code=graph.code("splits"),
     shell:
-        "flexbench splits --config {layout.config:q} --log {log:q}"
+        "flexbench splits --config {params.config:q} --log {log:q}"
 
 
 rule statistics:
@@ -44,7 +46,8 @@ rule statistics:
         layout.benchmark("statistics", "{task}")
     threads: graph.config.threads
     params:
+        config=str(layout.config),
         slice=lambda wildcards: graph.statistics_slice(wildcards.task),
         code=graph.code("statistics"),
     shell:
-        "flexbench statistics {wildcards.task} --config {layout.config:q} --log {log:q}"
+        "flexbench statistics {wildcards.task} --config {params.config:q} --log {log:q}"

@@ -14,12 +14,13 @@ rule train:
         layout.benchmark("train", "{task}", "{method}", "seed{seed}")
     threads: graph.config.threads
     params:
+        config=str(layout.config),
         slice=lambda wildcards: graph.train_slice(wildcards.task, wildcards.method, wildcards.seed),
         code=lambda wildcards: graph.code("train", wildcards.method),
         launch=lambda wildcards: graph.launcher(wildcards.method),
     shell:
         "{params.launch} train {wildcards.task} {wildcards.method} --seed {wildcards.seed}"
-        " --config {layout.config:q} --log {log:q}"
+        " --config {params.config:q} --log {log:q}"
 
 
 rule sample:
@@ -36,8 +37,9 @@ rule sample:
         layout.benchmark("sample", "{task}", "{method}", "seed{seed}")
     threads: graph.config.threads
     params:
+        config=str(layout.config),
         slice=lambda wildcards: graph.sample_slice(wildcards.task, wildcards.method, wildcards.seed),
         code=lambda wildcards: graph.code("sample", wildcards.method),
     shell:
         "flexbench sample {wildcards.task} {wildcards.method} --seed {wildcards.seed}"
-        " --config {layout.config:q} --log {log:q}"
+        " --config {params.config:q} --log {log:q}"
