@@ -14,7 +14,7 @@ from flexbench import registry
 from flexbench.config import Config, SplitSettings, TaskSettings
 from flexbench.errors import FlexbenchError
 from flexbench.paths import Layout
-from flexbench.provenance import code_digest
+from flexbench.provenance import PACKAGE, code_digest, digest_of, file_digest
 from flexbench.tiers import load_config, to_yaml
 
 SPLITS = ("train", "validation", "test")
@@ -175,6 +175,12 @@ class Graph:
     def code(self, step: str, method: str | None = None) -> str:
         """Digest of the code of a step (with the method's own file, where one is used)."""
         return code_digest(f"steps.{step}", self.network_file(method) if method else None)
+
+    @property
+    def report_code(self) -> str:
+        """Digest of the code of the report, and of the templates that it fills."""
+        templates = sorted((PACKAGE / "report" / "templates").iterdir())
+        return digest_of([self.code("report"), *(file_digest(path) for path in templates)])
 
     def simulate_slice(self, reynolds: float, seed: int) -> dict[str, Any]:
         return self._common() | {

@@ -83,10 +83,6 @@ class Layout:
     def report(self) -> Path:
         return self.folder / "report.html"
 
-    @property
-    def graph(self) -> Path:
-        return self.folder / "tables" / "graph.dot"
-
     def state(self, *parts: str) -> Path:
         return self.folder.joinpath("state", *parts)
 

@@ -2,8 +2,9 @@
 
 Averages go over the snapshots of a trajectory, then over trajectories, then over training seeds;
 scores that are roots or ratios are formed from averaged moments (see `definitions`). Intervals
-are bootstrapped over clusters of trajectories and over training seeds (see `bootstrap`). Each
-group's random streams are named after the group, so no row depends on what else is in a table.
+are bootstrapped over trajectories (within each Reynolds number) and over training seeds (see
+`bootstrap`). Each group's random streams are named after the group, so no row depends on what
+else is in a table.
 """
 
 from collections.abc import Iterable, Iterator, Mapping
@@ -50,7 +51,8 @@ def aggregate(
     """The table of scores, by task, method and Reynolds number ("all" first): SCORE_COLUMNS.
 
     frames: score files (see `cells.read_scores`). bootstrap: resamples. low and high are NaN for
-    fewer than three independent flows. Raises FlexbenchError where there are no rows.
+    fewer than two degrees of freedom (trajectories less Reynolds numbers). Raises FlexbenchError
+    where there are no rows.
     """
     rows = gather(frames)
     how = Resampling(resamples=bootstrap, confidence=confidence, seed=seed)
@@ -177,7 +179,10 @@ def best_trivial(
 def _mean(group: pd.DataFrame, score: str) -> float:
     """The score of a group of rows of one method."""
     cells = make_cells(group)
-    weights = {"flows": np.ones((1, cells.flows)), "seeds": np.ones((1, len(cells.seeds)))}
+    weights = {
+        "trajectories": np.ones((1, len(cells.trajectories))),
+        "seeds": np.ones((1, len(cells.seeds))),
+    }
     members = int(group["members"].iloc[0])
     return float(form(cells, [(score, "")], weights, members=members)[0, 0])
 

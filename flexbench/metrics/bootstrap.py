@@ -1,10 +1,12 @@
 """Intervals from few, clustered units: bootstrap standard error times Student's t.
 
-Units (flow seeds, training seeds) are factors that are drawn independently. n - 1 of n units are
-drawn with replacement, which makes the variance of a mean unbiased (Rao & Wu 1988). With three
-test seeds, as benchmarks have, the usual percentile interval covers a mean in 76 % of cases
-where it says 95 %; the t interval about the same bootstrap error does in 95 % (for skewed units
-too, nearly, on the logarithmic scale). Degrees of freedom of several factors: Satterthwaite (1946).
+Units (trajectories, training seeds) are factors that are drawn independently; trajectories within
+strata, one for each Reynolds number, because which numbers are tested is a choice and no accident.
+n - 1 of a stratum's n units are drawn with replacement and weighted by n / (n - 1), which makes
+the variance of a mean unbiased (Rao & Wu 1988). With three units, as benchmarks have, the usual
+percentile interval covers a mean in 76 % of cases where it says 95 %; the t interval about the
+same bootstrap error does in 95 % (for skewed units too, nearly, on the logarithmic scale). Degrees
+of freedom of several factors: Satterthwaite (1946).
 """
 
 from collections.abc import Callable, Mapping
@@ -21,16 +23,28 @@ Array = NDArray[np.float64]
 # Weights (R, n) of the n units of each factor -> replicates (keys, R).
 Statistic = Callable[[Mapping[str, Array]], Array]
 
-# With fewer independent units there is no interval.
-FEWEST_UNITS = 3
+# With fewer degrees of freedom (three units in one stratum) there is no interval.
+LEAST_FREEDOM = 2
 
 
 @dataclass(frozen=True, kw_only=True)
 class Factor:
-    """Units that are drawn together. identity: names the stream of its draws."""
+    """Units that are drawn independently of other factors' units.
 
-    units: int
+    strata: number of units in each stratum, in the units' order. identity: names the stream.
+    """
+
+    strata: tuple[int, ...]
     identity: tuple[Name, ...]
+
+    @property
+    def units(self) -> int:
+        return sum(self.strata)
+
+    @property
+    def freedom(self) -> int:
+        """Degrees of freedom: a stratum of one unit tells nothing of its spread."""
+        return sum(size - 1 for size in self.strata)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -43,10 +57,17 @@ class Estimates:
 
 
 def draw_weights(factor: Factor, resamples: int) -> Array:
-    """How often each unit is drawn, (R, n); the stream is the factor's own."""
+    """The weight of each unit in each resample, (R, n); the stream is the factor's own."""
     random = numpy_generator(*factor.identity)
-    chances = np.full(factor.units, 1 / factor.units)
-    return random.multinomial(factor.units - 1, chances, size=resamples).astype(np.float64)
+    drawn: Array = np.hstack([_draw_stratum(random, size, resamples) for size in factor.strata])
+    return drawn
+
+
+def _draw_stratum(random: np.random.Generator, size: int, resamples: int) -> Array:
+    if size == 1:
+        return np.ones((resamples, 1))
+    drawn = random.multinomial(size - 1, np.full(size, 1 / size), size=resamples)
+    return np.asarray(drawn, dtype=np.float64) * (size / (size - 1))
 
 
 def estimate(
@@ -60,19 +81,19 @@ def estimate(
 ) -> Estimates:
     """The statistic at equal weights, with intervals.
 
-    main: the factor that must have FEWEST_UNITS for an interval; another one with a single unit
+    main: the factor that must have LEAST_FREEDOM for an interval; another one with a single unit
     is held fixed. positive: keys whose interval is formed on the logarithmic scale, where all
     replicates allow that. Low and high are NaN where there is no interval.
     """
     still = {name: np.ones((1, factor.units)) for name, factor in factors.items()}
     value = statistic(still)[:, 0]
     none = np.full(value.shape, np.nan)
-    if factors[main].units < FEWEST_UNITS:
+    if factors[main].freedom < LEAST_FREEDOM:
         return Estimates(value=value, low=none, high=none.copy())
     drawn = {
         name: draw_weights(factor, resamples)
         for name, factor in factors.items()
-        if factor.units > 1
+        if factor.freedom > 0
     }
     everything = statistic(still | drawn)
     alone = everything if len(drawn) == 1 else None
@@ -87,7 +108,7 @@ def estimate(
             )
             for name, weights in drawn.items()
         }
-        freedom = _freedom(parts, {name: factors[name].units for name in drawn})
+        freedom = _freedom(parts, {name: factors[name].freedom for name in drawn})
         half = stats.t.ppf(0.5 + confidence / 2, freedom) * error
         low, high = centre - half, centre + half
         return Estimates(
@@ -101,10 +122,10 @@ def _scaler(logarithmic: NDArray[np.bool_]) -> Callable[[Array], Array]:
     return lambda values: np.where(logarithmic[:, None], np.log(values), values)
 
 
-def _freedom(variances: Mapping[str, Array], units: Mapping[str, int]) -> Array:
+def _freedom(variances: Mapping[str, Array], freedom: Mapping[str, int]) -> Array:
     """Degrees of freedom of a sum of independent variance estimates; their sum where all are 0."""
     total = np.sum(list(variances.values()), axis=0)
-    parts = [variances[name] ** 2 / (units[name] - 1) for name in variances]
-    most = float(sum(units[name] - 1 for name in variances))
+    parts = [variances[name] ** 2 / freedom[name] for name in variances]
+    most = float(sum(freedom[name] for name in variances))
     below = np.sum(parts, axis=0)
     return np.where(below > 0, total**2 / np.where(below > 0, below, 1.0), most)

@@ -1,5 +1,6 @@
 """Score rows of one method on one task as arrays, ready to be averaged and resampled."""
 
+from collections import Counter
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -57,7 +58,7 @@ class Cells:
 
     mean, square: of the value and of its square, (keys, S, T), 0 where absent. present: same
     shape, 1 where there is a value. S training seeds, T trajectories (both in order);
-    flow_seeds (T,) names the initial field of each trajectory.
+    reynolds (T,): of each trajectory, ascending.
     """
 
     keys: dict[Key, int]
@@ -66,39 +67,30 @@ class Cells:
     present: Array
     seeds: list[int]
     trajectories: list[str]
-    flow_seeds: list[int]
+    reynolds: list[float]
     snapshots: int
 
     def average(self, weights: Mapping[str, Array], *, power: int) -> Array:
         """Weighted means (keys, R) over trajectories and training seeds.
 
-        weights: "flows" (R, clusters) and "seeds" (R, S); either may have R = 1. NaN where all
+        weights: "trajectories" (R, T) and "seeds" (R, S); either may have R = 1. NaN where all
         weight lies on absent cells.
         """
         values = self.mean if power == 1 else self.square
         with np.errstate(divide="ignore", invalid="ignore"):
-            above = _contract(values, weights, self.clusters)
-            return above / _contract(self.present, weights, self.clusters)
+            above = _contract(values, weights)
+            return above / _contract(self.present, weights)
 
     @property
-    def flows(self) -> int:
-        """Number of independent initial fields."""
-        return len(set(self.flow_seeds))
-
-    @property
-    def clusters(self) -> NDArray[np.intp]:
-        """(T,) the cluster of each trajectory.
-
-        Flows of one seed start from the same field at every Reynolds number, and their scores
-        are correlated (0.6 to 0.95 measured between neighbouring Re): they are drawn together.
-        """
-        order = sorted(set(self.flow_seeds))
-        return np.array([order.index(seed) for seed in self.flow_seeds], dtype=np.intp)
+    def strata(self) -> tuple[int, ...]:
+        """How many trajectories each Reynolds number has, in the order of `trajectories`."""
+        return tuple(Counter(self.reynolds).values())
 
 
 def make_cells(rows: pd.DataFrame) -> Cells:
     """Of the score rows of one task and method."""
-    places = rows[["trajectory", "seed"]].drop_duplicates().sort_values(["seed", "trajectory"])
+    places = rows[["reynolds", "trajectory"]].drop_duplicates()
+    places = places.sort_values(["reynolds", "trajectory"])
     seeds, names = sorted(set(rows["training_seed"])), list(places["trajectory"])
     keys = {key: place for place, key in enumerate(dict.fromkeys(_keys(rows)))}
     place = (
@@ -120,7 +112,7 @@ def make_cells(rows: pd.DataFrame) -> Cells:
         present=np.minimum(count, 1),
         seeds=seeds,
         trajectories=names,
-        flow_seeds=list(places["seed"]),
+        reynolds=list(places["reynolds"]),
         snapshots=len(rows[["trajectory", "index"]].drop_duplicates()),
     )
 
@@ -129,10 +121,10 @@ def _keys(rows: pd.DataFrame) -> list[Key]:
     return list(zip(rows["score"], rows["detail"], strict=True))
 
 
-def _contract(values: Array, weights: Mapping[str, Array], clusters: NDArray[np.intp]) -> Array:
+def _contract(values: Array, weights: Mapping[str, Array]) -> Array:
     """Sums (keys, R) of (keys, S, T) with weights of seeds and of trajectories."""
     by_seed = np.einsum("kst,rs->ktr", values, weights["seeds"])
-    flows = weights["flows"][:, clusters].T
+    trajectories = weights["trajectories"].T
     if by_seed.shape[2] == 1:
-        return by_seed[:, :, 0] @ flows
-    return np.asarray((by_seed * flows).sum(axis=1))
+        return by_seed[:, :, 0] @ trajectories
+    return np.asarray((by_seed * trajectories).sum(axis=1))

@@ -25,14 +25,15 @@ class Resampling:
     confidence: float
     seed: int
 
-    def flows(self, units: int, *, task: str, reynolds: str) -> Factor:
-        """Draws of flows: the same for every method, so that comparisons are paired."""
-        return Factor(units=units, identity=(self.seed, "bootstrap", "flows", task, reynolds))
+    def trajectories(self, strata: tuple[int, ...], *, task: str, reynolds: str) -> Factor:
+        """Draws of trajectories: the same for every method, so that comparisons are paired."""
+        identity = (self.seed, "bootstrap", "trajectories", task, reynolds)
+        return Factor(strata=strata, identity=identity)
 
     def training(self, units: int, *, task: str, method: str, reynolds: str) -> Factor:
         """Draws of training seeds: of each method alone."""
         identity = (self.seed, "bootstrap", "training", task, method, reynolds)
-        return Factor(units=units, identity=identity)
+        return Factor(strata=(units,), identity=identity)
 
 
 def definition_of(score: str) -> Definition:
@@ -48,7 +49,7 @@ def table_keys(cells: Cells) -> list[Key]:
 
 
 def form(cells: Cells, keys: list[Key], weights: Mapping[str, Array], *, members: int) -> Array:
-    """Scores (keys, R) at weights "flows" (R, clusters) and "seeds" (R, S)."""
+    """Scores (keys, R) at weights "trajectories" (R, T) and "seeds" (R, S)."""
     averages = {power: cells.average(weights, power=power) for power in (1, 2)}
 
     def moments(detail: str) -> Moment:
@@ -87,10 +88,10 @@ def estimate_scores(
     found = estimate(
         lambda weights: form(cells, keys, weights, members=members),
         {
-            "flows": how.flows(cells.flows, task=task, reynolds=reynolds),
+            "trajectories": how.trajectories(cells.strata, task=task, reynolds=reynolds),
             "seeds": how.training(len(cells.seeds), task=task, method=method, reynolds=reynolds),
         },
-        main="flows",
+        main="trajectories",
         resamples=how.resamples,
         confidence=how.confidence,
         positive=(lowest == 0) & np.isinf(highest),
@@ -116,8 +117,8 @@ def estimate_ratio(
     """Ratio of one score of two methods on the same trajectories; interval of its logarithm."""
 
     def ratio(weights: Mapping[str, Array]) -> Array:
-        own = {"flows": weights["flows"], "seeds": weights["method"]}
-        other = {"flows": weights["flows"], "seeds": weights["reference"]}
+        own = {"trajectories": weights["trajectories"], "seeds": weights["method"]}
+        other = {"trajectories": weights["trajectories"], "seeds": weights["reference"]}
         with np.errstate(divide="ignore", invalid="ignore"):
             above = form(method, [key], own, members=members[0])
             return above / form(reference, [key], other, members=members[1])
@@ -129,11 +130,11 @@ def estimate_ratio(
     return estimate(
         ratio,
         {
-            "flows": how.flows(method.flows, task=task, reynolds=reynolds),
+            "trajectories": how.trajectories(method.strata, task=task, reynolds=reynolds),
             "method": own,
             "reference": other,
         },
-        main="flows",
+        main="trajectories",
         resamples=how.resamples,
         confidence=how.confidence,
         positive=np.array([True]),

@@ -5,14 +5,19 @@ from dataclasses import dataclass
 
 @dataclass(frozen=True, kw_only=True)
 class FigureEntry:
-    """One figure: a title, and a caption that says how to read it and what better looks like."""
+    """One figure: its module, a title, and a caption that says what better looks like.
 
+    module: the file below `report/figures/` that draws it; its code decides when to redraw.
+    """
+
+    module: str
     title: str
     caption: str
 
 
 FIGURES: dict[str, FigureEntry] = {
     "maps": FigureEntry(
+        module="maps",
         title="One test snapshot",
         caption=(
             "Vorticity of one test snapshot: the truth, what the methods are given, and the field "
@@ -24,6 +29,7 @@ FIGURES: dict[str, FigureEntry] = {
         ),
     ),
     "spectra": FigureEntry(
+        module="spectra",
         title="Energy spectra",
         caption=(
             "Above: energy per wavenumber of the truth and of the members (mean over members and "
@@ -34,6 +40,7 @@ FIGURES: dict[str, FigureEntry] = {
         ),
     ),
     "rfne_by_re": FigureEntry(
+        module="accuracy",
         title="Accuracy by Reynolds number",
         caption=(
             "Relative Frobenius norm error of the ensemble mean, by Reynolds number (dots, with "
@@ -42,6 +49,7 @@ FIGURES: dict[str, FigureEntry] = {
         ),
     ),
     "accuracy_cost": FigureEntry(
+        module="accuracy",
         title="Accuracy against cost",
         caption=(
             "Error of the ensemble mean against what one member costs: counted floating-point "
@@ -51,6 +59,7 @@ FIGURES: dict[str, FigureEntry] = {
         ),
     ),
     "loss": FigureEntry(
+        module="training",
         title="Training",
         caption=(
             "Training loss (line, exponentially smoothed; one line per training seed) and "
@@ -60,6 +69,7 @@ FIGURES: dict[str, FigureEntry] = {
         ),
     ),
     "pull": FigureEntry(
+        module="calibration",
         title="Pull",
         caption=(
             "Distribution of (truth − ensemble mean) / ensemble standard deviation over all "
@@ -70,6 +80,7 @@ FIGURES: dict[str, FigureEntry] = {
         ),
     ),
     "spread_skill": FigureEntry(
+        module="calibration",
         title="Spread and skill",
         caption=(
             "Left: spread of the ensemble against the error of its mean, per Reynolds number "
@@ -79,6 +90,7 @@ FIGURES: dict[str, FigureEntry] = {
         ),
     ),
     "rank": FigureEntry(
+        module="calibration",
         title="Rank histogram",
         caption=(
             "How often the truth has each rank among the members, relative to how often it should "
@@ -87,6 +99,7 @@ FIGURES: dict[str, FigureEntry] = {
         ),
     ),
     "coverage": FigureEntry(
+        module="calibration",
         title="Coverage",
         caption=(
             "How often the truth falls between two order statistics of the ensemble, against how "

@@ -1,10 +1,9 @@
-"""The workflow's graph as an inline drawing (SVG), from DOT text, without graphviz.
+"""The workflow's graph as an inline drawing (SVG), without graphviz.
 
 Layers by longest path, a few barycentre sweeps against crossings (Sugiyama, Tagawa and Toda 1981);
 edges that pass over a layer bend through a free place in it.
 """
 
-import re
 from dataclasses import dataclass
 from itertools import pairwise
 
@@ -14,23 +13,8 @@ from flexbench.errors import FlexbenchError
 
 Edge = tuple[str, str]
 
-_NODE = re.compile(r'^\s*("[^"]*"|[\w.]+)\s*\[[^\]]*?label\s*=\s*"((?:[^"\\]|\\.)*)"', re.M)
-_EDGE = re.compile(r'("[^"]*"|[\w.]+)\s*->\s*("[^"]*"|[\w.]+)')
-_MOST_NODES = 40  # above that, nodes with the same first word of their label become one
-
 _HEIGHT, _ROW, _GAP, _LETTER, _MARGIN = 30.0, 44.0, 46.0, 7.4, 10.0  # pixels
 _SWEEPS = 8
-
-
-def read_dot(text: str) -> list[Edge]:
-    """Edges (source, target) by label, from the DOT that Snakemake prints, or plain `a -> b`."""
-    labels = {name.strip('"'): label for name, label in _NODE.findall(text)}
-    labels = {name: label.split("\\n")[0] for name, label in labels.items()}
-    pairs = [(source.strip('"'), target.strip('"')) for source, target in _EDGE.findall(text)]
-    if len({name for pair in pairs for name in pair}) > _MOST_NODES:
-        labels = {name: re.split(r"[\s:]", label)[0] for name, label in labels.items()}
-    named = [(labels.get(source, source), labels.get(target, target)) for source, target in pairs]
-    return [edge for edge in dict.fromkeys(named) if edge[0] != edge[1]]
 
 
 @dataclass(frozen=True)

@@ -105,11 +105,6 @@ class ReportInputs:
             found.append(Receipt(output=output, content=content))
         return found
 
-    def graph(self) -> str:
-        """The workflow's graph as DOT text; empty where none was written."""
-        path = self.layout.graph
-        return path.read_text(encoding="utf-8") if path.is_file() else ""
-
 
 def read_table(path: Path, *, required: tuple[str, ...] = ()) -> pd.DataFrame:
     """A CSV with text columns kept as text ("" where empty) and everything else as numbers."""

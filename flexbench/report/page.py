@@ -1,6 +1,5 @@
 """The report: one HTML page that needs nothing else, neither a network nor the results folder."""
 
-import posixpath
 import re
 from collections.abc import Iterable
 from dataclasses import dataclass
@@ -11,9 +10,10 @@ from jinja2 import Environment, FileSystemLoader, StrictUndefined
 
 from flexbench import BENCHMARK_VERSION, __version__
 from flexbench.atomic import write_text
+from flexbench.graph import EDGES
 from flexbench.report import style
 from flexbench.report.catalogue import FIGURES, FigureEntry
-from flexbench.report.dag import Edge, draw_graph, read_dot
+from flexbench.report.dag import draw_graph
 from flexbench.report.embed import EmbeddedImage, embed_png
 from flexbench.report.inputs import Receipt, ReportInputs
 from flexbench.report.tables import (
@@ -97,7 +97,7 @@ def render_page(inputs: ReportInputs) -> str:
         receipts=[receipt_view(receipt) for receipt in receipts],
         versions=version_rows(receipts),
         code=code_rows(receipts),
-        graph=draw_graph(read_dot(inputs.graph()) or edges_of(receipts)),
+        graph=draw_graph(list(EDGES)),
     )
 
 
@@ -189,20 +189,3 @@ def code_rows(receipts: Iterable[Receipt]) -> list[tuple[str, list[str]]]:
         if step and code:
             found.setdefault(str(step), set()).add(str(code))
     return [(step, sorted(codes)) for step, codes in sorted(found.items())]
-
-
-def edges_of(receipts: Iterable[Receipt]) -> list[Edge]:
-    """Which step's files went into which step, as the receipts tell it."""
-    receipts = list(receipts)
-    maker = {}
-    for receipt in receipts:
-        folder = posixpath.dirname(receipt.output)
-        for name in receipt.content.get("outputs") or {}:
-            maker[posixpath.join(folder, name)] = str(receipt.content.get("step", ""))
-    edges: dict[Edge, None] = {}
-    for receipt in receipts:
-        folder = posixpath.dirname(receipt.output)
-        for name in receipt.content.get("inputs") or {}:
-            source = maker.get(posixpath.normpath(posixpath.join(folder, name)), "")
-            edges[source, str(receipt.content.get("step", ""))] = None
-    return [edge for edge in edges if all(edge) and edge[0] != edge[1]]

@@ -16,11 +16,11 @@ def tabulate_step(graph: Graph) -> None:
     layout, settings = graph.layout, graph.config.score
     paths = [layout.scores(job.task, job.method, job.seed) for job in graph.jobs]
     frames = [read_scores(path) for path in paths]
-    how = {"bootstrap": settings.bootstrap, "confidence": settings.confidence}
-    scores = aggregate(frames, **how)
+    resamples, confidence = settings.bootstrap, settings.confidence
+    scores = aggregate(frames, bootstrap=resamples, confidence=confidence)
     tables = {
         "scores": scores,
-        "comparisons": comparisons(frames, **how),
+        "comparisons": comparisons(frames, bootstrap=resamples, confidence=confidence),
         "red_flags": red_flags(
             scores,
             frames,

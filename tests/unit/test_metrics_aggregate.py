@@ -157,22 +157,27 @@ def test_one_snapshot_aggregates_to_itself():
         assert row.value == pytest.approx(scores[row.score, row.detail], rel=1e-12, abs=1e-15)
 
 
-def test_no_interval_of_two_flows():
+def test_no_interval_without_two_degrees_of_freedom():
     table = aggregate(runs(flows=2), **FEW)
-    # Four trajectories, but two initial fields.
+    # Two trajectories of each of two Reynolds numbers: enough together, not one by one.
     assert pick(table, "crps")["trajectories"] == 4
-    assert table["low"].isna().all()
-    assert table["high"].isna().all()
+    assert np.isfinite(pick(table, "crps")["low"])
+    assert np.isnan(pick(table, "crps", reynolds="500")["low"])
+    alone = aggregate(runs(flows=1), **FEW)
+    assert alone["low"].isna().all()
+    assert alone["high"].isna().all()
 
 
-def test_flows_of_one_seed_are_drawn_together():
-    """Copies of the same flows at a second Re bring no new evidence: the interval stays."""
-    one = [(500.0, flow, 0, {"crps": 1.0 + flow}) for flow in range(5)]
-    both = one + [(1000.0, flow, 0, {"crps": 1.0 + flow}) for flow in range(5)]
-    single = pick(aggregate([frame_of("flex", one)], **FEW), "crps")
-    double = pick(aggregate([frame_of("flex", both)], **FEW), "crps")
-    assert double["low"] == pytest.approx(single["low"], rel=1e-12)
-    assert double["high"] == pytest.approx(single["high"], rel=1e-12)
+def test_the_choice_of_reynolds_numbers_is_no_accident():
+    """Scores that differ between Reynolds numbers but not within have no width."""
+    snapshots = [
+        (reynolds, flow, 0, {"crps": reynolds / 100})
+        for reynolds in (500.0, 1000.0)
+        for flow in range(4)
+    ]
+    row = pick(aggregate([frame_of("flex", snapshots)], **FEW), "crps")
+    assert row["low"] == pytest.approx(row["value"])
+    assert row["high"] == pytest.approx(row["value"])
 
 
 def test_training_seeds_widen_the_interval():

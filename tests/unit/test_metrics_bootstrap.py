@@ -11,16 +11,16 @@ from flexbench.metrics.forming import Resampling
 def interval_of_mean(values, *, positive=False, resamples=400, name="test"):
     """Interval of the mean of the units of one factor."""
     values = np.asarray(values, dtype=float)
-    factor = Factor(units=len(values), identity=(0, name))
+    factor = Factor(strata=(len(values),), identity=(0, name))
 
     def mean(weights):
-        drawn = weights["flows"]
+        drawn = weights["trajectories"]
         return (drawn @ values / drawn.sum(axis=1))[None]
 
     return estimate(
         mean,
-        {"flows": factor},
-        main="flows",
+        {"trajectories": factor},
+        main="trajectories",
         resamples=resamples,
         confidence=0.95,
         positive=np.array([positive]),
@@ -73,18 +73,18 @@ def test_a_nan_has_no_interval():
 
 
 def test_draws_depend_on_the_identity_alone():
-    first = draw_weights(Factor(units=5, identity=(0, "a")), 100)
-    np.testing.assert_array_equal(first, draw_weights(Factor(units=5, identity=(0, "a")), 100))
-    assert (first != draw_weights(Factor(units=5, identity=(1, "a")), 100)).any()
-    assert (first.sum(axis=1) == 4).all()
+    first = draw_weights(Factor(strata=(5,), identity=(0, "a")), 100)
+    np.testing.assert_array_equal(first, draw_weights(Factor(strata=(5,), identity=(0, "a")), 100))
+    assert (first != draw_weights(Factor(strata=(5,), identity=(1, "a")), 100)).any()
+    np.testing.assert_allclose(first.sum(axis=1), 5)
 
 
 def test_methods_share_their_flows_but_not_their_training_seeds():
     how = Resampling(resamples=10, confidence=0.95, seed=0)
     names = [
-        how.flows(4, task="x4", reynolds="all"),
-        how.flows(4, task="x8", reynolds="all"),
-        how.flows(4, task="x4", reynolds="500"),
+        how.trajectories((4,), task="x4", reynolds="all"),
+        how.trajectories((4,), task="x8", reynolds="all"),
+        how.trajectories((4,), task="x4", reynolds="500"),
         how.training(4, task="x4", method="flex", reynolds="all"),
         how.training(4, task="x4", method="unet", reynolds="all"),
         how.training(4, task="x4", method="flex", reynolds="500"),
@@ -100,22 +100,40 @@ def test_two_factors_cover_what_they_say():
     for trial in range(400):
         values = 1 + 0.2 * random.normal(size=(3, 1)) + 0.3 * random.normal(size=(1, 8))
         factors = {
-            "flows": Factor(units=8, identity=(trial, "flows")),
-            "seeds": Factor(units=3, identity=(trial, "seeds")),
+            "trajectories": Factor(strata=(8,), identity=(trial, "trajectories")),
+            "seeds": Factor(strata=(3,), identity=(trial, "seeds")),
         }
 
         def mean(weights, values=values):
             seeds = weights["seeds"] / weights["seeds"].sum(axis=1, keepdims=True)
-            flows = weights["flows"] / weights["flows"].sum(axis=1, keepdims=True)
+            flows = weights["trajectories"] / weights["trajectories"].sum(axis=1, keepdims=True)
             return ((seeds @ values) * flows).sum(axis=1)[None]
 
         found = estimate(
             mean,
             factors,
-            main="flows",
+            main="trajectories",
             resamples=300,
             confidence=0.95,
             positive=np.array([False]),
         )
         covered += found.low[0] <= 1 <= found.high[0]
     assert covered / 400 == pytest.approx(0.95, abs=0.04)
+
+
+def test_strata_are_drawn_apart_and_keep_their_weight():
+    weights = draw_weights(Factor(strata=(3, 1, 5), identity=(0, "strata")), 400)
+    assert weights.shape == (400, 9)
+    np.testing.assert_allclose(weights[:, :3].sum(axis=1), 3)
+    np.testing.assert_array_equal(weights[:, 3], 1)
+    np.testing.assert_allclose(weights[:, 4:].sum(axis=1), 5)
+
+
+def test_the_error_of_a_stratified_mean_is_the_textbook_one():
+    random = np.random.default_rng(5)
+    strata = [random.normal(loc, scale, 4) for loc, scale in ((0, 1), (10, 2), (-5, 0.5))]
+    values = np.concatenate(strata)
+    weights = draw_weights(Factor(strata=(4, 4, 4), identity=(0, "textbook")), 40_000)
+    replicates = weights @ values / weights.sum(axis=1)
+    expected = np.sqrt(sum(stratum.var(ddof=1) / 4 for stratum in strata)) / 3
+    assert replicates.std() == pytest.approx(expected, rel=0.02)

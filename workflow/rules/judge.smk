@@ -14,11 +14,12 @@ rule score:
         layout.benchmark("score", "{task}", "{method}", "seed{seed}")
     threads: graph.config.threads
     params:
+        config=str(layout.config),
         slice=graph.score_slice(),
         code=graph.code("score"),
     shell:
         "flexbench score {wildcards.task} {wildcards.method} --seed {wildcards.seed}"
-        " --config {layout.config:q} --log {log:q}"
+        " --config {params.config:q} --log {log:q}"
 
 
 rule tabulate:
@@ -31,10 +32,11 @@ rule tabulate:
     benchmark:
         layout.benchmark("tabulate")
     params:
+        config=str(layout.config),
         slice=graph.tabulate_slice(),
         code=graph.code("tabulate"),
     shell:
-        "flexbench tabulate --config {layout.config:q} --log {log:q}"
+        "flexbench tabulate --config {params.config:q} --log {log:q}"
 
 
 rule figure:
@@ -56,10 +58,11 @@ rule figure:
     benchmark:
         layout.benchmark("figure", "{task}", "{name}")
     params:
+        config=str(layout.config),
         slice=lambda wildcards: graph.figure_slice(wildcards.task, wildcards.name),
-        code=graph.code("figure"),
+        code=lambda wildcards: code_digest(f"report.figures.{FIGURES[wildcards.name].module}"),
     shell:
-        "flexbench figure {wildcards.task} {wildcards.name} --config {layout.config:q} --log {log:q}"
+        "flexbench figure {wildcards.task} {wildcards.name} --config {params.config:q} --log {log:q}"
 
 
 rule report:
@@ -73,6 +76,7 @@ rule report:
     benchmark:
         layout.benchmark("report")
     params:
-        code=graph.code("report"),
+        config=str(layout.config),
+        code=graph.report_code,
     shell:
-        "flexbench report --config {layout.config:q} --log {log:q}"
+        "flexbench report --config {params.config:q} --log {log:q}"

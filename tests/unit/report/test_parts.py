@@ -15,7 +15,7 @@ from PIL import Image
 from flexbench.errors import FlexbenchError
 from flexbench.metrics.definitions import DEFINITIONS
 from flexbench.report import FIGURES
-from flexbench.report.dag import draw_graph, read_dot, reduce_edges
+from flexbench.report.dag import draw_graph, reduce_edges
 from flexbench.report.definitions import LABELS, SUMMARY, loss_of
 from flexbench.report.embed import embed_png
 from flexbench.report.inputs import in_method_order, read_log, read_table
@@ -95,31 +95,9 @@ def test_rows_are_ordered_by_number_not_by_letter():
     assert in_method_order(frame, ["a", "b"])["value"].to_list() == [3, 1, 4, 2]
 
 
-SNAKEMAKE_DOT = """digraph snakemake_dag {
-    graph[bgcolor=white, margin=0];
-    node[shape=box, style=rounded, fontname=sans, fontsize=10, penwidth=2];
-    edge[penwidth=2, color=grey];
-        0[label = "all", color = "0.00 0.6 0.85", style="rounded"];
-        1[label = "score\\nmethod: flex", color = "0.33 0.6 0.85", style="rounded,dashed"];
-        2[label = "train", color = "0.50 0.6 0.85", style="rounded"];
-    1 -> 0
-    2 -> 1
-    2 -> 0
-}"""
-
-
-def test_the_graph_is_read_by_label():
-    edges = read_dot(SNAKEMAKE_DOT)
-    assert edges == [("score", "all"), ("train", "score"), ("train", "all")]
+def test_edges_that_a_longer_path_implies_are_left_out():
+    edges = [("score", "all"), ("train", "score"), ("train", "all")]
     assert reduce_edges(edges) == [("score", "all"), ("train", "score")]
-    assert read_dot("a -> b\nb -> c") == [("a", "b"), ("b", "c")]
-    assert read_dot("") == []
-
-
-def test_a_graph_of_jobs_becomes_one_of_rules():
-    nodes = "\n".join(f'{i}[label = "train seed: {i}"]' for i in range(60))
-    edges = "\n".join(f"{i} -> 60" for i in range(60))
-    assert read_dot(f'{nodes}\n60[label = "score"]\n{edges}') == [("train", "score")]
 
 
 def test_the_drawing_is_xml_without_overlaps():
