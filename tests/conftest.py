@@ -73,22 +73,21 @@ class Clone:
             assert time.monotonic() < deadline
             time.sleep(0.02)
 
-    def start(self, module, *arguments, cwd=None, **options):
-        """A process of its own group: `python -m module arguments`."""
+    def start(self, module, *arguments, cwd=None, environment=None):
+        """A process that leads a group of its own: `python -m module arguments`."""
         return subprocess.Popen(
             [sys.executable, "-m", module, *map(str, arguments)],
             cwd=cwd or self.folder,
-            env=self.environment,
+            env=self.environment | (environment or {}),
             stdout=subprocess.PIPE,
             stderr=subprocess.PIPE,
             text=True,
             start_new_session=True,
-            **options,
         )
 
-    def call(self, module, *arguments, cwd=None, timeout=120):
+    def call(self, module, *arguments, timeout=120, **options):
         """The same, waited for: an object with returncode, stdout and stderr."""
-        process = self.start(module, *arguments, cwd=cwd)
+        process = self.start(module, *arguments, **options)
         try:
             stdout, stderr = process.communicate(timeout=timeout)
         except BaseException:
@@ -103,13 +102,19 @@ class Clone:
         return self.call("snakemake", *arguments, **options)
 
 
+@pytest.fixture(scope="session")
+def make_clone(tmp_path_factory):
+    """Makes clones, for fixtures that live longer than one test."""
+    return lambda: Clone(tmp_path_factory.mktemp("clone"))
+
+
 @pytest.fixture
-def clone(tmp_path_factory):
+def clone(make_clone):
     """A clone that the test may change."""
-    return Clone(tmp_path_factory.mktemp("clone"))
+    return make_clone()
 
 
 @pytest.fixture(scope="session")
-def shared_clone(tmp_path_factory):
+def shared_clone(make_clone):
     """A clone that tests only look at."""
-    return Clone(tmp_path_factory.mktemp("shared-clone"))
+    return make_clone()
