@@ -131,7 +131,8 @@ class Narrator:
         self._last_line = time.monotonic()
         checked = row.get("validation_loss")
         tail = "" if checked is None else f", validation loss {checked:.4g}"
+        left = row["seconds"] * (self._steps / row["step"] - 1)
         self.say(
             f"step {row['step']}/{self._steps}: loss {row['loss']:.4g}{tail}, "
-            f"{rate:.1f} examples/s, {row['seconds']:.0f} s"
+            f"{rate:.1f} examples/s, {row['seconds']:.0f} s, {left:.0f} s left"
         )
