@@ -1,0 +1,186 @@
+"""The jobs of a configuration, and what each of them depends on."""
+
+import os
+import subprocess
+import sys
+
+import pytest
+
+from flexbench.errors import FlexbenchError
+from flexbench.graph import EDGES, PACE, Graph, Job, trajectory_stem
+from flexbench.provenance import digest_of
+from flexbench.tiers import load_config
+
+
+def graph(**overrides):
+    return Graph.from_overrides({"tier": "smoke"} | overrides)
+
+
+@pytest.fixture(scope="module")
+def smoke():
+    return graph()
+
+
+def test_jobs_are_what_methods_can_do():
+    methods = ["flex", "interpolation", "persistence"]
+    jobs = graph(methods=methods, training_seeds=[3, 5]).jobs
+    assert jobs == [
+        Job("superres_x4", "flex", 3),
+        Job("superres_x4", "flex", 5),
+        Job("superres_x4", "interpolation", 3),  # a formula has nothing to learn: once
+        Job("forecast", "flex", 3),
+        Job("forecast", "flex", 5),
+        Job("forecast", "persistence", 3),
+    ]
+
+
+def test_a_task_may_choose_its_methods():
+    chosen = graph(tasks={"superres_x4": {"methods": ["fno", "flex"]}})
+    assert [job.method for job in chosen.jobs_of("superres_x4")] == ["flex", "fno"]
+    assert {"unet", "persistence"} <= {job.method for job in chosen.jobs_of("forecast")}
+
+
+def test_a_task_without_methods_is_left_out():
+    alone = graph(methods=["persistence"])
+    assert alone.tasks == ["forecast"]
+    assert alone.trained_jobs("forecast") == []
+
+
+def test_nothing_to_run_is_an_error():
+    with pytest.raises(FlexbenchError, match="none of persistence runs any of the tasks"):
+        _ = graph(methods=["persistence"], tasks={"forecast": {"methods": []}}).jobs
+
+
+@pytest.mark.parametrize(
+    ("overrides", "words"),
+    [
+        ({"methods": ["flecks"]}, "'flecks'; did you mean flex"),
+        ({"tasks": {"forecast": {"methods": ["flecks"]}}}, "'flecks'; did you mean flex"),
+        ({"method_settings": {"flecks": {"size": "S"}}}, "'flecks'; did you mean flex"),
+        ({"method_settings": {"mine": {"network": "unett"}}}, "'unett'; did you mean unet"),
+    ],
+)
+def test_every_method_that_is_named_exists(overrides, words):
+    with pytest.raises(FlexbenchError, match=words):
+        graph(**overrides)
+
+
+def test_unknown_names_tell_the_known(smoke):
+    with pytest.raises(FlexbenchError, match=r"'x8' is not in the .* superres_x4, forecast"):
+        smoke.task_settings("x8")
+    with pytest.raises(FlexbenchError, match=r"'mine' is not in the .* flex, unet"):
+        smoke.facts("mine")
+    with pytest.raises(FlexbenchError, match=r"'persistence' .* \(superres\); it does: forecast"):
+        smoke.require("superres_x4", "persistence")
+
+
+def test_trajectories_are_named_by_re_and_seed(smoke):
+    assert smoke.stems("train") == ["re100_seed0", "re100_seed1", "re200_seed0", "re200_seed1"]
+    assert len(smoke.stems()) == len(set(smoke.stems())) == 10
+    assert trajectory_stem(2.5e6, 7) == "re2.5e+06_seed7"
+
+
+def test_only_networks_have_weights(smoke):
+    assert smoke.weights("forecast", "persistence", 0) == []
+    (path,) = smoke.weights("forecast", "flex", 0)
+    assert path == smoke.layout.checkpoint("forecast", "flex", 0)
+
+
+def test_several_processes_start_under_torchrun():
+    several = graph(method_settings={"flex": {"train": {"processes": 2}}})
+    assert several.launcher("unet") == "flexbench"
+    words = several.launcher("flex").split()
+    assert words[0] == "torchrun"
+    assert words[words.index("--nproc-per-node") + 1] == "2"
+    assert words[-2:] == ["-m", "flexbench"]
+
+
+# --- slices ---------------------------------------------------------------------------------
+
+FLEX = ("superres_x4", "flex", 0)
+
+
+def slices(graph):
+    """The digest of every kind of slice, as one configuration gives them."""
+    found = {
+        "simulate": graph.simulate_slice(100, 0),
+        "splits": graph.splits_slice(),
+        "statistics": graph.statistics_slice("superres_x4"),
+        "train": graph.train_slice(*FLEX),
+        "train unet": graph.train_slice("superres_x4", "unet", 0),
+        "sample": graph.sample_slice(*FLEX),
+        "score": graph.score_slice(),
+        "tabulate": graph.tabulate_slice(),
+        "figure": graph.figure_slice("superres_x4", "maps"),
+    }
+    return {name: digest_of(slice_) for name, slice_ in found.items()}
+
+
+@pytest.mark.parametrize(
+    ("overrides", "changed"),
+    [
+        ({"train": {"learning_rate": 0.5}}, {"train", "train unet"}),
+        ({"method_settings": {"flex": {"train": {"learning_rate": 0.5}}}}, {"train"}),
+        ({"method_settings": {"unet": {"width": 32}}}, {"train unet"}),
+        ({"method_settings": {"flex": {"size": "S"}}}, {"train", "sample"}),
+        ({"diffusion": {"shift": 2.0}}, {"train", "train unet"}),
+        ({"sample": {"steps": 4}}, {"sample"}),
+        ({"score": {"bands": 3}}, {"score", "tabulate"}),
+        ({"score": {"bootstrap": 7}}, {"tabulate"}),
+        ({"solver": {"cfl": 0.5}}, {"simulate"}),
+        ({"threads": 2}, {"simulate", "train", "train unet", "sample"}),
+        ({"tasks": {"forecast": {"patch": 64}}}, set()),
+        ({"training_seeds": [0, 1]}, {"tabulate", "figure"}),
+        ({"root": "elsewhere"}, set()),
+        *(({section: {key: 7}}, set()) for section, keys in PACE.items() for key in keys),
+    ],
+)
+def test_a_slice_holds_what_decides_a_step(smoke, overrides, changed):
+    before, after = slices(smoke), slices(graph(**overrides))
+    assert {name for name in before if before[name] != after[name]} == changed
+
+
+def test_slices_do_not_depend_on_how_numbers_arrive(smoke):
+    """Snakemake hands wildcards over as text."""
+    assert smoke.simulate_slice("1e+06", "7") == smoke.simulate_slice(1_000_000, 7)
+    assert smoke.train_slice("forecast", "flex", "3") == smoke.train_slice("forecast", "flex", 3)
+
+
+def test_the_text_is_the_configuration(smoke, tmp_path):
+    (tmp_path / "config.yaml").write_text(smoke.text)
+    assert load_config(file=tmp_path / "config.yaml") == smoke.config
+
+
+def test_digests_are_the_same_in_every_process():
+    """Sets of strings come in another order in each: digests must not."""
+    code = (
+        "from flexbench.graph import Graph\n"
+        "graph = Graph.from_overrides({'tier': 'smoke'})\n"
+        "print(graph.code('train', 'flex'), graph.code('report'), graph.report_code)"
+    )
+    told = {
+        subprocess.run(
+            [sys.executable, "-c", code],
+            env=os.environ | {"PYTHONHASHSEED": seed},
+            capture_output=True,
+            text=True,
+            check=True,
+        ).stdout
+        for seed in ("1", "2", "3")
+    }
+    assert len(told) == 1
+    assert len(set(told.pop().split())) == 3
+
+
+def test_code_digests_are_of_the_method_too(smoke):
+    assert smoke.code("train", "flex") != smoke.code("train", "unet")
+    assert smoke.code("train", "unet") == smoke.code("train", "unet-regressor")
+
+
+def test_edges_have_no_cycle_and_end_in_everything():
+    rules = {name for edge in EDGES for name in edge}
+    done = set()
+    while ready := {rule for rule in rules - done if {a for a, b in EDGES if b == rule} <= done}:
+        done |= ready
+    assert done == rules
+    assert {rule for rule in rules if all(rule != a for a, _ in EDGES)} == {"all"}
