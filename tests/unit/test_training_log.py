@@ -69,7 +69,7 @@ def test_sparse_lines_where_nobody_watches(capsys, monkeypatch):
     assert [line.split(":")[0] for line in lines[:-1]] == [
         f"step {step}/100" for step in (1, 31, 61, 91, 100)
     ]
-    assert lines[0] == "step 1/100: loss 1, 8.0 examples/s, 2 s, 198 s left"
+    assert lines[0] == "step 1/100: loss 1, 8.0 examples/s, 2 s, 148 s left"
     assert lines[-1] == "[bold]a path[/bold]"
 
 
