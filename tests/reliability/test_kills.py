@@ -121,6 +121,30 @@ def test_a_run_killed_at_random_moments_ends_with_the_same_bytes(clone, tmp_path
     assert not list(clone.folder.glob(".snakemake/locks/*"))
 
 
+@pytest.mark.slow
+@pytest.mark.parametrize("stop", ["SIGTERM to the run", "Ctrl-C"])
+def test_a_stopped_run_saves_what_was_learnt(clone, tmp_path, stop):
+    """The restart point is written because of the signal: none is due before."""
+    folder = tmp_path / "smoke"
+    target = folder / "checkpoints" / "superres_x4" / "flex" / "seed0.safetensors"
+    settings = ("train.steps=100000", "train.warmup_steps=1", "train.checkpoint_seconds=1000")
+    run = clone.start("flexbench", "run", target, *clone.tiny(tmp_path, *settings))
+    clone.wait(lambda: list(folder.glob("state/train/*/*/*/*/log.jsonl")), run)
+    time.sleep(0.5)
+    if stop == "Ctrl-C":
+        os.killpg(run.pid, signal.SIGINT)
+    else:
+        run.send_signal(signal.SIGTERM)
+    told = run.communicate(timeout=60)[1]
+    assert run.returncode != 0
+    assert not marked(folder)
+    assert not target.exists()
+    assert list(folder.glob("state/train/*/*/*/*/step-*.pt"))
+    log = (folder / "logs" / "train" / "superres_x4" / "flex" / "seed0.log").read_text()
+    assert "stopped after step" in log
+    assert "Traceback" not in told
+
+
 def is_left_over(path, folder):
     """Restart points and temporary files; of the run's own lock the empty file stays."""
     if path.is_dir() or path == folder / ".run.lock":

@@ -264,6 +264,9 @@ def spoil(path):
         ("data/re100_seed50.h5", ["train", "superres_x4", "fno"], ["no such trajectory file"]),
         ("checkpoints/superres_x4/flex/seed0.safetensors", ["sample", "superres_x4", "flex"], []),
         ("samples/superres_x4/flex/seed0.h5", ["score", "superres_x4", "flex"], ["no such"]),
+        ("scores/superres_x4/flex/seed0.csv", ["tabulate"], []),
+        ("tables/scores.csv", ["figure", "superres_x4", "spectra"], ["flexbench tabulate"]),
+        ("tables/scores.csv", ["report"], ["flexbench tabulate"]),
     ],
 )
 def test_missing_file(here, root, missing, verb, parts):
