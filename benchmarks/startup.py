@@ -1,6 +1,6 @@
 """How long a person waits before anything happens: `flexbench --help`, and a plan of `paper`.
 
-    python benchmarks/startup.py
+python benchmarks/startup.py
 """
 
 import statistics

@@ -41,9 +41,11 @@ def main() -> None:
         _complain(str(error))
         sys.exit(1)
     except OSError as error:
-        if error.filename is None:
+        full = "No space left" in str(error)  # HDF5 tells neither the file nor the number
+        if error.filename is None and not full:
             raise
-        _complain(f"{error.filename}: {error.strerror}")
+        place = f"{error.filename}: " if error.filename else ""
+        _complain(f"{place}{'no space left on the device' if full else error.strerror}")
         sys.exit(1)
 
 

@@ -13,6 +13,9 @@ import pytest
 
 from flexbench.paths import checkout
 
+# Tests run on both cores at once: one thread each, here and in every process they start.
+os.environ.setdefault("OMP_NUM_THREADS", "1")
+
 # All that a run needs of the checkout.
 PARTS = ("Snakefile", "baselines", "flexbench", "workflow")
 
