@@ -12,9 +12,9 @@ rule train:
         layout.log("train", "{task}", "{method}", "seed{seed}"),
     benchmark:
         layout.benchmark("train", "{task}", "{method}", "seed{seed}")
-    threads: graph.config.threads
     # The longest jobs first, so that no core waits for the last of them.
     priority: 1
+    threads: graph.config.threads
     params:
         config=str(layout.config),
         slice=lambda wildcards: graph.train_slice(wildcards.task, wildcards.method, wildcards.seed),
