@@ -1,7 +1,7 @@
 """Template of a network: a small convolutional net with FiLM. Copy it under a name of your own.
 
-The file's name is the network's name: `cp baselines/_template.py baselines/mynet.py`, then put
-`mynet` among the `methods` of a configuration. Say here what the method is and where it is from.
+The file's name is the network's name: `cp baselines/_template.py baselines/mine.py`, then put
+`mine` among the `methods` of a configuration. Say here what the method is and where it is from.
 
 Letters: B batch, C channels of the field, Cc of the condition, P patch, w width.
 """
@@ -67,6 +67,6 @@ def build(problem: ProblemSpec, *, width: int, layers: int = 4, dropout: float =
     """The network for one task; `width` is solved so that its size matches FLEX's.
 
     Further keyword arguments are options that a configuration can set
-    (`method_settings.mynet.options`); `dropout` comes from the training settings.
+    (`method_settings.mine.options`); `dropout` comes from the training settings.
     """
     return ConvNet(problem, width=width, layers=layers, dropout=dropout)

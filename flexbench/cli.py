@@ -256,13 +256,15 @@ def report(tier: Tier = None, config: ConfigFile = None, set_: Set = None, log: 
 
 @app.command()
 def methods(tier: Tier = None, set_: Set = None) -> None:
-    """List the network files that are found, and the methods of a tier."""
+    """List a tier's tasks, the network files that are found, and the tier's methods."""
     from flexbench import registry
 
     graph = _graph(tier, None, set_)
     used: dict[str, list[str]] = {}
     for method in graph.config.methods:
         used.setdefault(graph.facts(method).name, []).append(method)
+    kinds = ", ".join(f"{task} ({it.kind})" for task, it in graph.config.tasks.items())
+    print(f"tasks of {graph.config.tier}: {kinds}")
     for name in registry.names(graph.config.baseline_folders):
         facts = registry.facts(name, graph.config.baseline_folders)
         kind = "formula" if facts.formula else "network"

@@ -13,7 +13,7 @@ from typing import Any
 from flexbench import registry
 from flexbench.config import Config, SplitSettings, TaskSettings
 from flexbench.errors import FlexbenchError
-from flexbench.paths import Layout
+from flexbench.paths import Layout, checkout
 from flexbench.provenance import PACKAGE, code_digest, digest_of, file_digest
 from flexbench.tiers import load_config, to_yaml
 
@@ -52,7 +52,12 @@ class Graph:
 
     def __init__(self, config: Config):
         self.config = config
-        self.layout = Layout(Path(config.root), config.tier)
+        root = Path(config.root)
+        # A relative root starts at the checkout, wherever a verb is called. Snakemake works there
+        # already, and its targets are named from there.
+        if not root.is_absolute() and Path.cwd() != checkout():
+            root = checkout() / root
+        self.layout = Layout(root, config.tier)
         # Read every method's file now: one that is missing or broken is an error before any work.
         self._facts = {
             name: registry.facts(config.method(name).network or name, config.baseline_folders)

@@ -226,6 +226,7 @@ def _run(command: Sequence[str], folder: Path, environment: Mapping[str, str]) -
     asked, too, and save their state. Ctrl-C reaches everybody by itself.
     """
     terminated = threading.Event()
+    interrupted = False
 
     def terminate(number: int, frame: FrameType | None) -> None:
         terminated.set()
@@ -234,14 +235,21 @@ def _run(command: Sequence[str], folder: Path, environment: Mapping[str, str]) -
     try:
         process = subprocess.Popen(command, cwd=checkout(), env=dict(environment))
         while True:
-            with suppress(KeyboardInterrupt, subprocess.TimeoutExpired):
+            try:
                 code = process.wait(timeout=0.2)
                 break
+            except KeyboardInterrupt:
+                interrupted = True
+            except subprocess.TimeoutExpired:
+                pass
             if terminated.is_set():
                 process.terminate()  # first, so that it starts no further job
                 _end(folder)
                 process.wait()
-                return 128 + signal.SIGTERM
+                break
+        if terminated.is_set() or interrupted:
+            print("flexbench: stopped; the same command goes on from here", file=sys.stderr)
+            return 128 + (signal.SIGTERM if terminated.is_set() else signal.SIGINT)
         return code
     finally:
         signal.signal(signal.SIGTERM, previous)

@@ -1,6 +1,7 @@
 """Step `score`: the scores of one file of samples, snapshot by snapshot."""
 
 from flexbench.atomic import write_text
+from flexbench.errors import FlexbenchError
 from flexbench.graph import Graph
 from flexbench.metrics.score import score_samples
 from flexbench.provenance import Receipt
@@ -11,6 +12,9 @@ def score_step(graph: Graph, *, task: str, method: str, seed: int) -> None:
     graph.require(task, method)
     receipt = Receipt("score", slice_=graph.score_slice())
     samples = graph.layout.samples(task, method, seed)
+    if not samples.is_file():
+        command = f"flexbench sample {task} {method} --seed {seed}"
+        raise FlexbenchError(f"{samples}: missing; run `{command}` first")
     trajectories = {path.stem: path for path in graph.trajectories("test")}
     scored = score_samples(
         samples,

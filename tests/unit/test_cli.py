@@ -179,7 +179,7 @@ def test_several_wrong_keys_are_one_line_each(here, tmp_path):
     ("text", "parts"),
     [
         ("TASKS = ('superres',)\nWIDTH_STEP = 4\n", ["build (a network)", "predict (a formula)"]),
-        ("def build(:\n", ["mine.py:1", "not valid Python"]),
+        ("def build(:\n", ["a_users_network.py:1", "not valid Python"]),
         ("WIDTH_STEP = 4\ndef build(problem, *, width): ...\n", ["TASKS", "missing"]),
         ("TASKS = ('dream',)\ndef predict(example, task): ...\n", ["TASKS", "forecast", "dream"]),
         ("TASKS = ('forecast',)\ndef build(problem, *, width): ...\n", ["WIDTH_STEP", "missing"]),
@@ -189,10 +189,12 @@ def test_several_wrong_keys_are_one_line_each(here, tmp_path):
 def test_wrong_baseline_file(here, tmp_path, verb, text, parts):
     folder = tmp_path / "own"
     folder.mkdir()
-    (folder / "mine.py").write_text(text)
-    settings = ("methods=[flex,mine]", f"baseline_folders=[{folder}]")
+    (folder / "a_users_network.py").write_text(text)
+    settings = ("methods=[flex,a_users_network]", f"baseline_folders=[{folder}]")
     before = listing(tmp_path)
-    here(*verb, *options(tmp_path / "root", *settings)).fails_with(folder / "mine.py", *parts)
+    here(*verb, *options(tmp_path / "root", *settings)).fails_with(
+        folder / "a_users_network.py", *parts
+    )
     assert listing(tmp_path) == before
 
 
@@ -263,7 +265,7 @@ def spoil(path):
         ("data/statistics_superres_x4.json", ["train", "superres_x4", "fno"], ["missing", "run"]),
         ("data/re100_seed50.h5", ["train", "superres_x4", "fno"], ["no such trajectory file"]),
         ("checkpoints/superres_x4/flex/seed0.safetensors", ["sample", "superres_x4", "flex"], []),
-        ("samples/superres_x4/flex/seed0.h5", ["score", "superres_x4", "flex"], ["no such"]),
+        ("samples/superres_x4/flex/seed0.h5", ["score", "superres_x4", "flex"], ["missing"]),
         ("scores/superres_x4/flex/seed0.csv", ["tabulate"], []),
         ("tables/scores.csv", ["figure", "superres_x4", "spectra"], ["flexbench tabulate"]),
         ("tables/scores.csv", ["report"], ["flexbench tabulate"]),
