@@ -242,7 +242,7 @@ def test_an_edited_baseline_reruns_itself_alone(finished):
             Counter(ALWAYS, simulate=3, splits=1, statistics=1, train=1, sample=2, score=2)
             + ALL_FIGURES,
         ),
-        ("cli.py", {}),
+        ("cli/run.py", {}),
     ],
 )
 def test_edited_code_reruns_what_it_computes(finished, source, jobs):

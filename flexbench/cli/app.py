@@ -1,0 +1,74 @@
+"""What all verbs share: the application, their common options, the graph that these ask for."""
+
+import io
+import sys
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+if TYPE_CHECKING:
+    from flexbench.graph import Graph
+
+app = typer.Typer(
+    name="flexbench",
+    help="An open benchmark of diffusion models for turbulent flow.",
+    no_args_is_help=True,
+    pretty_exceptions_enable=False,
+    add_completion=False,
+    context_settings={"help_option_names": ["-h", "--help"]},
+)
+
+Tier = Annotated[str | None, typer.Option(help="smoke, desk (default), lab or paper")]
+ConfigFile = Annotated[Path | None, typer.Option("--config", help="a resolved configuration")]
+Set = Annotated[
+    list[str] | None,
+    typer.Option("--set", help="key=value over the tier, such as train.steps=100", metavar="K=V"),
+]
+Log = Annotated[Path | None, typer.Option(help="also write what is printed to this file")]
+Task = Annotated[str, typer.Argument(help="a task of the configuration, such as superres_x4")]
+Method = Annotated[str, typer.Argument(help="a method of the configuration, such as flex")]
+Seed = Annotated[int, typer.Option(min=0, help="training seed")]
+
+
+def graph_of(
+    tier: str | None, config: Path | None, assignments: list[str] | None, log: Path | None = None
+) -> "Graph":
+    """The graph of the configuration that the options of a verb ask for."""
+    from flexbench.graph import Graph
+    from flexbench.tiers import load_config
+
+    if log is not None:
+        _also_print_to(log)
+    return Graph(load_config(overrides_of(tier, assignments), file=config))
+
+
+def overrides_of(tier: str | None, assignments: list[str] | None) -> dict[str, Any]:
+    from flexbench.tiers import parse_assignments
+
+    overrides = parse_assignments(assignments or [])
+    return {"tier": tier} | overrides if tier else overrides
+
+
+def _also_print_to(path: Path) -> None:
+    """Copy standard error to a rule's log, and say on the terminal which job each line is of."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    log = path.open("a", encoding="utf-8", buffering=1)
+    words = path.with_suffix("").parts
+    job = " ".join(words[words.index("logs") + 1 :]) if "logs" in words else path.stem
+    terminal = sys.stderr
+
+    class Tee(io.TextIOBase):
+        """Writes whole lines; is no terminal, so no progress bar is drawn into it."""
+
+        def write(self, text: str) -> int:
+            log.write(text)
+            for line in text.splitlines():
+                if line.strip():
+                    terminal.write(f"  {job}: {line}\n")
+            return len(text)
+
+        def flush(self) -> None:
+            terminal.flush()
+
+    sys.stderr = Tee()

@@ -1,0 +1,130 @@
+"""The verbs of the graph's steps: one rule calls one of them."""
+
+from typing import Annotated
+
+import typer
+
+from flexbench.cli.app import ConfigFile, Log, Method, Seed, Set, Task, Tier, app, graph_of
+
+
+@app.command()
+def simulate(
+    reynolds: Annotated[float, typer.Option("--re", help="Reynolds number")],
+    seed: Annotated[int, typer.Option(help="seed of the initial condition")],
+    tier: Tier = None,
+    config: ConfigFile = None,
+    set_: Set = None,
+    log: Log = None,
+) -> None:
+    """Simulate one trajectory of decaying turbulence."""
+    graph = graph_of(tier, config, set_, log)
+    from flexbench.steps.simulate import simulate_step
+
+    simulate_step(graph, reynolds=reynolds, seed=seed)
+
+
+@app.command()
+def splits(tier: Tier = None, config: ConfigFile = None, set_: Set = None, log: Log = None) -> None:
+    """Check that no run stands in two splits."""
+    graph = graph_of(tier, config, set_, log)
+    from flexbench.steps.splits import splits_step
+
+    splits_step(graph)
+
+
+@app.command()
+def statistics(
+    task: Task, tier: Tier = None, config: ConfigFile = None, set_: Set = None, log: Log = None
+) -> None:
+    """Measure the scales of a task's fields and residuals on the training split."""
+    graph = graph_of(tier, config, set_, log)
+    from flexbench.steps.statistics import statistics_step
+
+    statistics_step(graph, task=task)
+
+
+@app.command()
+def train(
+    task: Task,
+    method: Method,
+    seed: Seed = 0,
+    tier: Tier = None,
+    config: ConfigFile = None,
+    set_: Set = None,
+    log: Log = None,
+) -> None:
+    """Train a method on a task; the same command resumes."""
+    graph = graph_of(tier, config, set_, log)
+    from flexbench.steps.train import train_step
+
+    train_step(graph, task=task, method=method, seed=seed)
+
+
+@app.command()
+def sample(
+    task: Task,
+    method: Method,
+    seed: Seed = 0,
+    tier: Tier = None,
+    config: ConfigFile = None,
+    set_: Set = None,
+    log: Log = None,
+) -> None:
+    """Draw a method's ensembles on the test split; the same command resumes."""
+    graph = graph_of(tier, config, set_, log)
+    from flexbench.steps.sample import sample_step
+
+    sample_step(graph, task=task, method=method, seed=seed)
+
+
+@app.command()
+def score(
+    task: Task,
+    method: Method,
+    seed: Seed = 0,
+    tier: Tier = None,
+    config: ConfigFile = None,
+    set_: Set = None,
+    log: Log = None,
+) -> None:
+    """Score a file of samples against the test trajectories."""
+    graph = graph_of(tier, config, set_, log)
+    from flexbench.steps.score import score_step
+
+    score_step(graph, task=task, method=method, seed=seed)
+
+
+@app.command()
+def tabulate(
+    tier: Tier = None, config: ConfigFile = None, set_: Set = None, log: Log = None
+) -> None:
+    """Gather all scores into tables, with intervals, comparisons and red flags."""
+    graph = graph_of(tier, config, set_, log)
+    from flexbench.steps.tabulate import tabulate_step
+
+    tabulate_step(graph)
+
+
+@app.command()
+def figure(
+    task: Task,
+    name: Annotated[str, typer.Argument(help="a figure of the report, such as spectra")],
+    tier: Tier = None,
+    config: ConfigFile = None,
+    set_: Set = None,
+    log: Log = None,
+) -> None:
+    """Draw one figure of one task."""
+    graph = graph_of(tier, config, set_, log)
+    from flexbench.steps.figure import figure_step
+
+    figure_step(graph, task=task, name=name)
+
+
+@app.command()
+def report(tier: Tier = None, config: ConfigFile = None, set_: Set = None, log: Log = None) -> None:
+    """Write the report: one HTML page that needs nothing else."""
+    graph = graph_of(tier, config, set_, log)
+    from flexbench.steps.report import report_step
+
+    report_step(graph)

@@ -1,0 +1,78 @@
+"""Verbs beside the graph: what there is to run, and files from elsewhere."""
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from flexbench.cli.app import Set, Tier, app, graph_of
+from flexbench.errors import FlexbenchError
+
+
+@app.command()
+def methods(tier: Tier = None, set_: Set = None) -> None:
+    """List a tier's tasks, the network files that are found, and the tier's methods."""
+    from flexbench import registry
+
+    graph = graph_of(tier, None, set_)
+    used: dict[str, list[str]] = {}
+    for method in graph.config.methods:
+        used.setdefault(graph.facts(method).name, []).append(method)
+    kinds = ", ".join(f"{task} ({it.kind})" for task, it in graph.config.tasks.items())
+    print(f"tasks of {graph.config.tier}: {kinds}")
+    for name in registry.names(graph.config.baseline_folders):
+        facts = registry.facts(name, graph.config.baseline_folders)
+        kind = "formula" if facts.formula else "network"
+        as_methods = ", ".join(used.get(name, ["-"]))
+        print(f"{name:15} {kind:8} {', '.join(facts.tasks):20} {graph.config.tier}: {as_methods}")
+
+
+@app.command()
+def config(
+    tier: Tier = None,
+    set_: Set = None,
+    schema: Annotated[bool, typer.Option("--schema", help="print the JSON schema instead")] = False,
+    output: Annotated[Path | None, typer.Option(help="write to this file instead")] = None,
+) -> None:
+    """Print a tier's configuration, whole and checked, as YAML."""
+    from flexbench.atomic import write_text
+    from flexbench.tiers import json_schema, to_yaml
+
+    text = json_schema() if schema else to_yaml(graph_of(tier, None, set_).config)
+    if output is None:
+        print(text, end="")
+    else:
+        write_text(output, text)
+
+
+@app.command()
+def check(files: Annotated[list[Path], typer.Argument(help="trajectory files (HDF5)")]) -> None:
+    """Check trajectory files against the written format."""
+    from flexbench.data.check import check_trajectory
+
+    wrong = 0
+    for path in files:
+        try:
+            problems = check_trajectory(path)
+        except FlexbenchError as error:
+            problems = [str(error).removeprefix(f"{path}: ")]
+        wrong += bool(problems)
+        for problem in problems or ["ok"]:
+            print(f"{path}: {problem}")
+    if wrong:
+        raise FlexbenchError(f"{wrong} of {len(files)} files do not follow the format")
+
+
+@app.command("import-checkpoint")
+def import_checkpoint(
+    source: Annotated[Path, typer.Argument(help="an official checkpoint: .safetensors or .pt")],
+    output: Annotated[Path, typer.Argument(help="where to write the imported weights")],
+    heads: Annotated[
+        int | None, typer.Option(help="attention heads, where the size is none of S, M, L")
+    ] = None,
+    ema: Annotated[bool, typer.Option(help="take the averaged weights of a .pt file")] = True,
+) -> None:
+    """Import a FLEX checkpoint in its authors' layout; no code in it is ever executed."""
+    from flexbench.models.official_checkpoint import convert
+
+    print(convert(source, output, heads=heads, use_ema=ema))
