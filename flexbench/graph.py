@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from flexbench import registry
-from flexbench.config import Config, SplitSettings, TaskSettings
+from flexbench.config import Config, Needs, SplitSettings, TaskSettings
 from flexbench.errors import FlexbenchError
 from flexbench.paths import Layout, checkout
 from flexbench.provenance import PACKAGE, code_digest, digest_of, file_digest
@@ -169,6 +169,53 @@ class Graph:
         if processes == 1:
             return "flexbench"
         return f"torchrun --standalone --nproc-per-node {processes} -m flexbench"
+
+    def cores(self, rule: str, method: str | None = None) -> int:
+        """CPUs of one job: the configuration's threads, for each process of a training."""
+        return self.config.threads * self._processes(rule, method)
+
+    def resources(self, rule: str, method: str | None = None) -> dict[str, int | str]:
+        """What one job asks the cluster for, in the words of Snakemake's Slurm plugin.
+
+        runtime [minutes], mem_mb, and those of slurm_account, slurm_partition, constraint, qos,
+        slurm_extra, gpu, gpu_model, tasks that are needed: what is not here is left to the
+        user's profile and --default-resources. method: of `train` and `sample`.
+
+        Resources lie in no slice: another partition makes nothing stale.
+        """
+        cluster = self.config.cluster
+        needs: Needs = getattr(cluster, rule)
+        partition = (cluster.gpu_partition if needs.gpu else None) or cluster.partition
+        # TERM, to every process of the job but the batch shell: who can, saves its state. Where
+        # the limit is short, half of it is for work.
+        warning = min(cluster.save_seconds, needs.minutes * 30)
+        extra = f"--signal=TERM@{warning} {cluster.extra or ''}".strip()
+        wanted: dict[str, int | str | None] = {
+            "runtime": needs.minutes,
+            "mem_mb": needs.memory_mb,
+            "slurm_account": cluster.account,
+            "slurm_partition": partition,
+            "constraint": cluster.constraint,
+            "qos": cluster.qos,
+            "slurm_extra": extra,
+        }
+        if needs.gpu:
+            wanted |= {"gpu": self._processes(rule, method), "gpu_model": cluster.gpu_model}
+            # One task per job, which may be torchrun; never one per GPU.
+            wanted["tasks"] = 0
+        return {name: value for name, value in wanted.items() if value is not None}
+
+    def rule_resources(self, rule: str) -> dict[str, Any]:
+        """The same for a whole rule: a function of the wildcards, where methods may differ."""
+        resources: dict[str, Any] = dict(self.resources(rule))
+        if rule == "train" and "gpu" in resources:
+            resources["gpu"] = lambda wildcards: self.resources(rule, wildcards.method)["gpu"]
+        return resources
+
+    def _processes(self, rule: str, method: str | None) -> int:
+        if rule != "train" or method is None:
+            return 1
+        return self.config.train_settings(method).processes
 
     @property
     def text(self) -> str:

@@ -9,6 +9,8 @@ rule simulate:
     benchmark:
         layout.benchmark("simulate", "re{reynolds}_seed{seed}")
     threads: graph.config.threads
+    resources:
+        **graph.rule_resources("simulate"),
     params:
         config=str(layout.config),
         slice=lambda wildcards: graph.simulate_slice(wildcards.reynolds, wildcards.seed),
@@ -27,6 +29,8 @@ rule splits:
         layout.log("splits"),
     benchmark:
         layout.benchmark("splits")
+    resources:
+        **graph.rule_resources("splits"),
     params:
         config=str(layout.config),
         slice=graph.splits_slice(),
@@ -45,6 +49,8 @@ rule statistics:
     benchmark:
         layout.benchmark("statistics", "{task}")
     threads: graph.config.threads
+    resources:
+        **graph.rule_resources("statistics"),
     params:
         config=str(layout.config),
         slice=lambda wildcards: graph.statistics_slice(wildcards.task),

@@ -13,6 +13,8 @@ rule score:
     benchmark:
         layout.benchmark("score", "{task}", "{method}", "seed{seed}")
     threads: graph.config.threads
+    resources:
+        **graph.rule_resources("score"),
     params:
         config=str(layout.config),
         slice=graph.score_slice(),
@@ -31,6 +33,8 @@ rule tabulate:
         layout.log("tabulate"),
     benchmark:
         layout.benchmark("tabulate")
+    resources:
+        **graph.rule_resources("tabulate"),
     params:
         config=str(layout.config),
         slice=graph.tabulate_slice(),
@@ -57,6 +61,8 @@ rule figure:
         layout.log("figure", "{task}", "{name}"),
     benchmark:
         layout.benchmark("figure", "{task}", "{name}")
+    resources:
+        **graph.rule_resources("figure"),
     params:
         config=str(layout.config),
         slice=lambda wildcards: graph.figure_slice(wildcards.task, wildcards.name),
@@ -75,6 +81,8 @@ rule report:
         layout.log("report"),
     benchmark:
         layout.benchmark("report")
+    resources:
+        **graph.rule_resources("report"),
     params:
         config=str(layout.config),
         code=graph.report_code,

@@ -14,7 +14,9 @@ rule train:
         layout.benchmark("train", "{task}", "{method}", "seed{seed}")
     # The longest jobs first, so that no core waits for the last of them.
     priority: 1
-    threads: graph.config.threads
+    threads: lambda wildcards: graph.cores("train", wildcards.method)
+    resources:
+        **graph.rule_resources("train"),
     params:
         config=str(layout.config),
         slice=lambda wildcards: graph.train_slice(wildcards.task, wildcards.method, wildcards.seed),
@@ -38,6 +40,8 @@ rule sample:
     benchmark:
         layout.benchmark("sample", "{task}", "{method}", "seed{seed}")
     threads: graph.config.threads
+    resources:
+        **graph.rule_resources("sample"),
     params:
         config=str(layout.config),
         slice=lambda wildcards: graph.sample_slice(wildcards.task, wildcards.method, wildcards.seed),
