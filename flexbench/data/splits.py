@@ -1,31 +1,11 @@
-"""Which files a split consists of, and the check that none leaks into another."""
+"""The check that no split leaks into another."""
 
 import hashlib
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
-from flexbench.config import SplitsSettings
 from flexbench.data.store import Trajectory
 from flexbench.errors import FlexbenchError
-
-SPLITS = ("train", "validation", "test")
-
-
-def trajectory_name(reynolds: float, seed: int) -> str:
-    """The stem of a trajectory's file, such as "re500_seed7"."""
-    return f"re{reynolds:g}_seed{seed}"
-
-
-def split_names(splits: SplitsSettings) -> dict[str, list[str]]:
-    """The file stems of every split: every Re with every seed, in the order of the settings."""
-    return {
-        name: [
-            trajectory_name(reynolds, seed)
-            for reynolds in getattr(splits, name).reynolds
-            for seed in getattr(splits, name).seeds
-        ]
-        for name in SPLITS
-    }
 
 
 def check_leaks(paths_by_split: Mapping[str, Sequence[Path]]) -> None:

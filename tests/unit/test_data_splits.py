@@ -1,4 +1,4 @@
-"""Names of a split's files, and leaks between splits."""
+"""Leaks between splits."""
 
 import shutil
 
@@ -6,32 +6,14 @@ import h5py
 import numpy as np
 import pytest
 
-from flexbench.config import SplitsSettings
 from flexbench.data.dummy import write_dummy
-from flexbench.data.splits import check_leaks, split_names, trajectory_name
+from flexbench.data.splits import check_leaks
 from flexbench.errors import FlexbenchError
 
 
 def make(path, *, seed, start=0.5, reynolds=500):
     write_dummy(path, grid=16, times=start + np.arange(3) * 0.1, reynolds=reynolds, seed=seed)
     return path
-
-
-def test_names():
-    assert trajectory_name(500, 7) == "re500_seed7"
-    assert trajectory_name(40000.0, 0) == "re40000_seed0"
-    splits = SplitsSettings.model_validate(
-        {
-            "train": {"reynolds": [500, 1000], "seeds": [0, 1]},
-            "validation": {"reynolds": [500], "seeds": [2]},
-            "test": {"reynolds": [750.5], "seeds": [0]},
-        }
-    )
-    assert split_names(splits) == {
-        "train": ["re500_seed0", "re500_seed1", "re1000_seed0", "re1000_seed1"],
-        "validation": ["re500_seed2"],
-        "test": ["re750.5_seed0"],
-    }
 
 
 def test_separate_runs_pass(tmp_path):

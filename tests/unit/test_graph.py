@@ -78,6 +78,8 @@ def test_trajectories_are_named_by_re_and_seed(smoke):
     assert smoke.stems("train") == ["re100_seed0", "re100_seed1", "re200_seed0", "re200_seed1"]
     assert len(smoke.stems()) == len(set(smoke.stems())) == 10
     assert trajectory_stem(2.5e6, 7) == "re2.5e+06_seed7"
+    assert trajectory_stem(750.5, 0) == "re750.5_seed0"
+    assert trajectory_stem(40000.0, 0) == "re40000_seed0"
 
 
 def test_only_networks_have_weights(smoke):
