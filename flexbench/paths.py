@@ -8,7 +8,7 @@
     checkpoints/<task>/<method>/seed<k>.safetensors
     samples/<task>/<method>/seed<k>.h5
     scores/<task>/<method>/seed<k>.csv
-    tables/*.csv   figures/*.png   report.html
+    tables/*.csv   tables/headline.json   figures/*.png   report.html
     state/         restart points of unfinished work (never an output of a rule)
     logs/  benchmarks/                           what rules print and need
 """
@@ -75,6 +75,10 @@ class Layout:
 
     def table(self, name: str) -> Path:
         return self.folder / "tables" / f"{name}.csv"
+
+    @property
+    def headline(self) -> Path:
+        return self.folder / "tables" / "headline.json"
 
     def figure(self, task: str, name: str) -> Path:
         return self.folder / "figures" / task / f"{name}.png"

@@ -6,12 +6,13 @@ from flexbench.metrics.aggregate import aggregate, comparisons
 from flexbench.metrics.cells import read_scores
 from flexbench.metrics.cost import cost_row, cost_table
 from flexbench.metrics.flags import red_flags
+from flexbench.metrics.headline import headline_json
 from flexbench.paths import TABLES
 from flexbench.provenance import Receipt, read_receipt
 
 
 def tabulate_step(graph: Graph) -> None:
-    """Write `tables/{scores,comparisons,red_flags,cost}.csv`."""
+    """Write `tables/{scores,comparisons,red_flags,cost}.csv` and `tables/headline.json`."""
     receipt = Receipt("tabulate", slice_=graph.tabulate_slice())
     layout, settings = graph.layout, graph.config.score
     paths = [layout.scores(job.task, job.method, job.seed) for job in graph.jobs]
@@ -39,4 +40,5 @@ def tabulate_step(graph: Graph) -> None:
     outputs = [layout.table(name) for name in TABLES]
     for name, output in zip(TABLES, outputs, strict=True):
         write_text(output, tables[name].to_csv(index=False))
-    receipt.write(outputs, inputs=paths)
+    write_text(layout.headline, headline_json(scores))
+    receipt.write([*outputs, layout.headline], inputs=paths)

@@ -1,6 +1,18 @@
 # The trajectories and their statistics.
 
 
+localrules:
+    all_data,
+
+
+# A milestone: every trajectory, checked and measured.
+rule all_data:
+    input:
+        graph.trajectories(*SPLITS),
+        layout.splits,
+        [layout.statistics(task) for task in graph.tasks],
+
+
 rule simulate:
     output:
         layout.trajectory("re{reynolds}_seed{seed}"),

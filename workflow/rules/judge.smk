@@ -29,6 +29,7 @@ rule tabulate:
         scores=[layout.scores(job.task, job.method, job.seed) for job in graph.jobs],
     output:
         [layout.table(name) for name in TABLES],
+        layout.headline,
     log:
         layout.log("tabulate"),
     benchmark:

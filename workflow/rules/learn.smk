@@ -1,6 +1,20 @@
 # Training, and the ensembles of what was trained (or of a formula, which needs no training).
 
 
+localrules:
+    all_weights,
+
+
+# A milestone: every network, trained.
+rule all_weights:
+    input:
+        [
+            layout.checkpoint(job.task, job.method, job.seed)
+            for task in graph.tasks
+            for job in graph.trained_jobs(task)
+        ],
+
+
 rule train:
     input:
         statistics=layout.statistics("{task}"),
