@@ -14,7 +14,7 @@ from flexbench import registry
 from flexbench.config import Config, Needs, SplitSettings, TaskSettings
 from flexbench.errors import FlexbenchError
 from flexbench.paths import Layout, checkout
-from flexbench.provenance import PACKAGE, code_digest, digest_of, file_digest
+from flexbench.provenance import PACKAGE, code_digest, digest_of, file_digest, source_digest
 from flexbench.tiers import load_config, to_yaml
 
 SPLITS = ("train", "validation", "test")
@@ -31,7 +31,7 @@ _NEEDS = {
     "sample": ("statistics", "splits", "simulate", "train"),
     "score": ("sample", "simulate"),
     "tabulate": ("score",),
-    "figure": ("tabulate", "statistics", "sample", "train"),
+    "figure": ("tabulate", "simulate", "train", "sample", "score"),
     "report": ("tabulate", "figure"),
     "all": ("report",),
 }
@@ -227,6 +227,13 @@ class Graph:
     def code(self, step: str, method: str | None = None) -> str:
         """Digest of the code of a step (with the method's own file, where one is used)."""
         return code_digest(f"steps.{step}", self.network_file(method) if method else None)
+
+    def figure_code(self, module: str) -> str:
+        """Digest of the code that draws one figure: its own module, and what reads its inputs."""
+        figures = PACKAGE / "report" / "figures"
+        shared = (figures / "__init__.py", PACKAGE / "steps" / "figure.py")
+        drawn = (code_digest(f"report.figures.{module}"), code_digest("report.inputs"))
+        return digest_of([*drawn, *(source_digest(path) for path in shared)])
 
     @property
     def report_code(self) -> str:

@@ -12,13 +12,15 @@ import os
 import platform
 import resource
 import time
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
+from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
 from typing import Any
 
 from flexbench import BENCHMARK_VERSION, __version__
 from flexbench.atomic import write_text
+from flexbench.errors import FlexbenchError
 from flexbench.paths import receipt_of
 
 PACKAGE = Path(__file__).resolve().parent
@@ -29,7 +31,7 @@ PLUMBING = frozenset(
     f"flexbench.{name}"
     for name in (
         *("atomic", "cli", "config", "errors", "graph", "paths", "provenance"),
-        *("registry", "tiers", "models.flex"),
+        *("planned", "registry", "tiers", "models.flex"),
     )
 )
 
@@ -51,9 +53,19 @@ def code_digest(step: str, network_file: Path | None = None) -> str:
     return digest.hexdigest()[:16]
 
 
+def source_digest(path: Path) -> str:
+    """Digest of one source file alone, without what it imports."""
+    return hashlib.sha256(_tree_without_docstrings(path).encode()).hexdigest()[:16]
+
+
 def digest_of(values: Any) -> str:
     """Digest of JSON-like values, such as a configuration slice."""
     return hashlib.sha256(json.dumps(values, sort_keys=True).encode()).hexdigest()[:16]
+
+
+def plain(values: Any) -> Any:
+    """The values as JSON gives them back: lists for tuples."""
+    return json.loads(json.dumps(values))
 
 
 def file_digest(path: Path) -> str:
@@ -62,49 +74,89 @@ def file_digest(path: Path) -> str:
         return hashlib.file_digest(file, "sha256").hexdigest()
 
 
-class Receipt:
-    """Collects what made an output; `write` puts it beside the output, atomically.
+@dataclass(frozen=True, kw_only=True)
+class Step:
+    """One run of one step of the graph: what it makes, from what, and what decides the result.
 
-    Create it before the work starts: it measures the wall time until it is written.
+    name: the rule's. outputs: the receipt stands beside the first. slice: the part of the
+    configuration that counts, JSON-like. code: digest of the code behind it.
     """
 
-    def __init__(self, step: str, *, slice_: Mapping[str, Any], network_file: Path | None = None):
+    name: str
+    outputs: tuple[Path, ...]
+    inputs: tuple[Path, ...]
+    slice: Mapping[str, Any]
+    code: str
+
+    @property
+    def receipt(self) -> Path:
+        return receipt_of(self.outputs[0])
+
+
+class Receipt:
+    """Collects what made the outputs of a step; `write` puts it beside them, atomically.
+
+    Create it before the work starts: it measures the wall time until it is written. It is written
+    last, so that a kill leaves outputs without a receipt, or beside one that they do not fit.
+    """
+
+    def __init__(self, step: Step):
         self.start = time.perf_counter()
         self.step = step
-        self.slice = dict(slice_)
-        self.code = code_digest(f"steps.{step}", network_file)
 
-    def write(
-        self, outputs: Iterable[Path], *, inputs: Iterable[Path] = (), **facts: Any
-    ) -> dict[str, Any]:
-        """Write the receipt beside the first output and return it.
+    def write(self, *, hashes: Mapping[Path, str] | None = None, **facts: Any) -> dict[str, Any]:
+        """Write the receipt and return it.
 
-        facts: whatever else is worth keeping (device, seed, steps, ...).
+        hashes: of inputs that the step has read through already. facts: whatever else is worth
+        keeping (seed, device, steps, ...). An input that is not there is not named.
         """
-        outputs = list(outputs)
+        known, step = dict(hashes or {}), self.step
+        inputs = {name_in(step, path): path for path in step.inputs if path.is_file()}
+        outputs = {path.name: path for path in step.outputs}
         usage = resource.getrusage(resource.RUSAGE_SELF)
         receipt = {
-            "step": self.step,
-            "outputs": {path.name: file_digest(path) for path in outputs},
-            "inputs": {_relative(path, outputs[0]): file_digest(path) for path in inputs},
-            "slice": self.slice,
-            "slice_digest": digest_of(self.slice),
-            "code_digest": self.code,
+            "step": step.name,
+            "outputs": {name: file_digest(path) for name, path in outputs.items()},
+            "inputs": {name: known.get(path) or file_digest(path) for name, path in inputs.items()},
+            "bytes": {name: path.stat().st_size for name, path in (outputs | inputs).items()},
+            "slice": dict(step.slice),
+            "slice_digest": digest_of(step.slice),
+            "code_digest": step.code,
             "facts": facts,
             "versions": versions(),
             "benchmark_version": BENCHMARK_VERSION,
+            "processor": processor(),
             "seconds": round(time.perf_counter() - self.start, 3),
             "cpu_seconds": round(usage.ru_utime + usage.ru_stime, 3),
             "peak_memory_mib": round(usage.ru_maxrss / 1024, 1),
         }
-        write_text(receipt_of(outputs[0]), json.dumps(receipt, indent=1) + "\n")
+        write_text(step.receipt, json.dumps(receipt, indent=1) + "\n")
         return receipt
 
 
+def name_in(step: Step, path: Path) -> str:
+    """An input's name in a receipt: its path from there, so that a receipt survives a move."""
+    return os.path.relpath(path, step.outputs[0].parent)
+
+
 def read_receipt(output: Path) -> dict[str, Any]:
-    """The receipt of an output, or {} where it has none."""
+    """The receipt of an output, or {} where it has none.
+
+    Raises FlexbenchError for a file that is no receipt.
+    """
     path = receipt_of(output)
-    return json.loads(path.read_text(encoding="utf-8")) if path.is_file() else {}
+    if not path.is_file():
+        return {}
+    try:
+        receipt = json.loads(path.read_text(encoding="utf-8"))
+    except (OSError, ValueError) as error:
+        raise FlexbenchError(f"{path}: not a readable receipt ({error})") from None
+    sections = ("outputs", "inputs", "slice", "facts", "versions")
+    if not isinstance(receipt, dict) or not all(
+        isinstance(receipt.get(key), dict) for key in sections
+    ):
+        raise FlexbenchError(f"{path}: not a receipt (it needs {', '.join(sections)})")
+    return receipt
 
 
 def versions() -> dict[str, str]:
@@ -120,9 +172,14 @@ def versions() -> dict[str, str]:
     return found
 
 
-def _relative(path: Path, output: Path) -> str:
-    """An input's path as seen from the output, so that a receipt survives a move of the root."""
-    return os.path.relpath(path, output.parent)
+def processor() -> str:
+    """The kind of processor: bits and times are its own. No name of a host."""
+    try:
+        lines = Path("/proc/cpuinfo").read_text(encoding="utf-8").splitlines()
+    except OSError:
+        return platform.machine()
+    models = (line.partition(":")[2].strip() for line in lines if line.startswith("model name"))
+    return next(models, platform.machine())
 
 
 def _source_of(module: str) -> Path:

@@ -121,3 +121,41 @@ def clone(make_clone):
 def shared_clone(make_clone):
     """A clone that tests only look at."""
     return make_clone()
+
+
+@pytest.fixture(scope="session")
+def tiny():
+    """The settings of a tiny run."""
+    return TINY
+
+
+@pytest.fixture(scope="session")
+def made(tmp_path_factory):
+    """The root of a tiny run, made step by step by the real verbs in this process; copy it."""
+    from typer.testing import CliRunner
+
+    from flexbench import cli
+    from flexbench.graph import Graph
+    from flexbench.planned import planned_steps
+    from flexbench.tiers import load_config, parse_assignments
+
+    root = tmp_path_factory.mktemp("made")
+    options = Clone.tiny(root)
+    graph = Graph(load_config({"tier": "smoke"} | parse_assignments(options[3::2])))
+    for step in planned_steps(graph):
+        done = CliRunner().invoke(cli.app, [step.name, *_verb_arguments(step), *options])
+        assert done.exit_code == 0, (step, done.output, done.exception)
+    return root
+
+
+def _verb_arguments(step):
+    """The arguments of the verb that makes a step, as its rule calls it."""
+    made = step.outputs[0]
+    if step.name == "simulate":
+        return ["--re", str(step.slice["reynolds"]), "--seed", str(step.slice["seed"])]
+    if step.name == "statistics":
+        return [made.stem.removeprefix("statistics_")]
+    if step.name in ("train", "sample", "score"):
+        seed = made.name.partition(".")[0].removeprefix("seed")
+        return [made.parent.parent.name, made.parent.name, "--seed", seed]
+    return [step.slice["task"], step.slice["figure"]] if step.name == "figure" else []

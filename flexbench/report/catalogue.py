@@ -8,16 +8,20 @@ class FigureEntry:
     """One figure: its module, a title, and a caption that says what better looks like.
 
     module: the file below `report/figures/` that draws it; its code decides when to redraw.
+    source: what it is drawn from beside the tables: "snapshot" (samples and data), "spectra",
+    "logs", or "" (nothing).
     """
 
     module: str
     title: str
     caption: str
+    source: str = ""
 
 
 FIGURES: dict[str, FigureEntry] = {
     "maps": FigureEntry(
         module="maps",
+        source="snapshot",
         title="One test snapshot",
         caption=(
             "Vorticity of one test snapshot: the truth, what the methods are given, and the field "
@@ -30,6 +34,7 @@ FIGURES: dict[str, FigureEntry] = {
     ),
     "spectra": FigureEntry(
         module="spectra",
+        source="spectra",
         title="Energy spectra",
         caption=(
             "Above: energy per wavenumber of the truth and of the members (mean over members and "
@@ -60,6 +65,7 @@ FIGURES: dict[str, FigureEntry] = {
     ),
     "loss": FigureEntry(
         module="training",
+        source="logs",
         title="Training",
         caption=(
             "Training loss (line, exponentially smoothed; one line per training seed) and "

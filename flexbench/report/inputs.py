@@ -9,7 +9,7 @@ import pandas as pd
 
 from flexbench.config import Config
 from flexbench.errors import FlexbenchError
-from flexbench.paths import Layout
+from flexbench.paths import Layout, receipt_of
 
 if TYPE_CHECKING:
     from flexbench.report.snapshot import ShownSnapshot
@@ -93,10 +93,12 @@ class ReportInputs:
         return read_snapshot(paths, self.layout, self.config.tasks[task], interval=interval)
 
     def receipts(self) -> list[Receipt]:
-        """Every receipt below the results folder, by path."""
+        """Every receipt below the results folder, by path, but for an older report's own."""
         folder = self.layout.folder
         found = []
         for path in sorted(folder.rglob("*.receipt.json")):
+            if path == receipt_of(self.layout.report):
+                continue
             output = path.relative_to(folder).as_posix().removesuffix(".receipt.json")
             try:
                 content = json.loads(path.read_text(encoding="utf-8"))

@@ -5,7 +5,7 @@ from typing import Any
 
 import torch
 
-from flexbench import registry
+from flexbench import planned, registry
 from flexbench.config import DiffusionSettings
 from flexbench.data.stats import Normaliser
 from flexbench.device import prepare_device
@@ -29,11 +29,8 @@ from flexbench.training.checkpoint import load_checkpoint, load_weights
 def sample_step(graph: Graph, *, task: str, method: str, seed: int) -> None:
     """Write the file of samples; the same call resumes after any kill."""
     graph.require(task, method)
-    receipt = Receipt(
-        "sample",
-        slice_=graph.sample_slice(task, method, seed),
-        network_file=graph.network_file(method),
-    )
+    step = planned.sample(graph, task, method, seed)
+    receipt = Receipt(step)
     device = prepare_device(graph.config)
     problem = load_task(graph, task)
     if graph.is_formula(method):
@@ -43,25 +40,22 @@ def sample_step(graph: Graph, *, task: str, method: str, seed: int) -> None:
         predictor, size = _network(
             graph, problem, task=task, method=method, seed=seed, device=device
         )
-    output = graph.layout.samples(task, method, seed)
     draw_samples(
         predictor,
         task=problem,
         trajectories=graph.trajectories("test"),
         snapshots=graph.config.sample.snapshots,
-        path=output,
+        path=step.outputs[0],
         state_dir=graph.layout.state("sample", task, method, f"seed{seed}"),
-        identity=receipt.code,
+        identity=step.code,
         task_name=task,
         method_name=method,
         training_seed=seed,
         progress=sys.stderr.isatty(),
         **size,
     )
-    inputs = [graph.layout.statistics(task), *graph.trajectories("test")]
     receipt.write(
-        [output],
-        inputs=[*graph.weights(task, method, seed), *inputs],
+        seed=seed,
         device=str(device),
         evaluations=predictor.evaluations,
         members=predictor.members,

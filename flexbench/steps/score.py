@@ -1,5 +1,6 @@
 """Step `score`: the scores of one file of samples, snapshot by snapshot."""
 
+from flexbench import planned
 from flexbench.atomic import write_text
 from flexbench.errors import FlexbenchError
 from flexbench.graph import Graph
@@ -10,7 +11,8 @@ from flexbench.provenance import Receipt
 def score_step(graph: Graph, *, task: str, method: str, seed: int) -> None:
     """Write the tidy scores and, beside them, the spectra that the figures need."""
     graph.require(task, method)
-    receipt = Receipt("score", slice_=graph.score_slice())
+    step = planned.score(graph, task, method, seed)
+    receipt = Receipt(step)
     samples = graph.layout.samples(task, method, seed)
     if not samples.is_file():
         command = f"flexbench sample {task} {method} --seed {seed}"
@@ -23,7 +25,6 @@ def score_step(graph: Graph, *, task: str, method: str, seed: int) -> None:
         tier=graph.config.tier,
         bands=graph.config.score.bands,
     )
-    outputs = [graph.layout.scores(task, method, seed), graph.layout.spectra(task, method, seed)]
-    write_text(outputs[0], scored.scores.to_csv(index=False))
-    write_text(outputs[1], scored.spectra.to_csv(index=False))
-    receipt.write(outputs, inputs=[samples, *trajectories.values()])
+    write_text(step.outputs[0], scored.scores.to_csv(index=False))
+    write_text(step.outputs[1], scored.spectra.to_csv(index=False))
+    receipt.write(device="cpu")

@@ -2,6 +2,7 @@
 
 import json
 
+from flexbench import planned
 from flexbench.atomic import write_text
 from flexbench.data.splits import check_leaks
 from flexbench.graph import SPLITS, Graph
@@ -10,11 +11,10 @@ from flexbench.provenance import Receipt, file_digest
 
 def splits_step(graph: Graph) -> None:
     """Write `data/splits.json`: the files of each split with their hashes."""
-    receipt = Receipt("splits", slice_=graph.splits_slice())
+    receipt = Receipt(planned.splits(graph))
     paths = {split: graph.trajectories(split) for split in SPLITS}
     check_leaks(paths)
-    content = {
-        split: {path.name: file_digest(path) for path in files} for split, files in paths.items()
-    }
+    hashes = {path: file_digest(path) for files in paths.values() for path in files}
+    content = {split: {path.name: hashes[path] for path in files} for split, files in paths.items()}
     write_text(graph.layout.splits, json.dumps(content, indent=1) + "\n")
-    receipt.write([graph.layout.splits])
+    receipt.write(hashes=hashes)

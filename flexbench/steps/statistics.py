@@ -2,6 +2,7 @@
 
 import json
 
+from flexbench import planned
 from flexbench.atomic import write_text
 from flexbench.data.stats import compute_statistics
 from flexbench.device import prepare_device
@@ -12,10 +13,9 @@ from flexbench.provenance import Receipt
 def statistics_step(graph: Graph, *, task: str) -> None:
     """Write `data/statistics_<task>.json`."""
     settings = graph.task_settings(task)
-    receipt = Receipt("statistics", slice_=graph.statistics_slice(task))
+    receipt = Receipt(planned.statistics(graph, task))
     prepare_device(graph.config)
-    paths = graph.trajectories("train")
-    found = compute_statistics(settings, paths)
+    found = compute_statistics(settings, graph.trajectories("train"))
     output = graph.layout.statistics(task)
     write_text(output, json.dumps(found, indent=1) + "\n")
-    receipt.write([output], inputs=paths)
+    receipt.write(device="cpu")

@@ -1,5 +1,6 @@
 """Step `tabulate`: all scores in tables, with intervals, comparisons, red flags and costs."""
 
+from flexbench import planned
 from flexbench.atomic import write_text
 from flexbench.graph import Graph
 from flexbench.metrics.aggregate import aggregate, comparisons
@@ -13,7 +14,7 @@ from flexbench.provenance import Receipt, read_receipt
 
 def tabulate_step(graph: Graph) -> None:
     """Write `tables/{scores,comparisons,red_flags,cost}.csv` and `tables/headline.json`."""
-    receipt = Receipt("tabulate", slice_=graph.tabulate_slice())
+    receipt = Receipt(planned.tabulate(graph))
     layout, settings = graph.layout, graph.config.score
     paths = [layout.scores(job.task, job.method, job.seed) for job in graph.jobs]
     frames = [read_scores(path) for path in paths]
@@ -37,8 +38,7 @@ def tabulate_step(graph: Graph) -> None:
             for job, frame in zip(graph.jobs, frames, strict=True)
         ),
     }
-    outputs = [layout.table(name) for name in TABLES]
-    for name, output in zip(TABLES, outputs, strict=True):
-        write_text(output, tables[name].to_csv(index=False))
+    for name in TABLES:
+        write_text(layout.table(name), tables[name].to_csv(index=False))
     write_text(layout.headline, headline_json(scores))
-    receipt.write([*outputs, layout.headline], inputs=paths)
+    receipt.write(device="cpu")

@@ -6,7 +6,7 @@ from typing import Any
 
 import torch
 
-from flexbench import BENCHMARK_VERSION
+from flexbench import BENCHMARK_VERSION, planned
 from flexbench.data.patches import PatchSampler
 from flexbench.device import prepare_device
 from flexbench.errors import FlexbenchError
@@ -28,11 +28,7 @@ def train_step(graph: Graph, *, task: str, method: str, seed: int) -> None:
     if graph.is_formula(method):
         raise FlexbenchError(f"method '{method}' is a formula: it has nothing to train")
     config = graph.config
-    receipt = Receipt(
-        "train",
-        slice_=graph.train_slice(task, method, seed),
-        network_file=graph.network_file(method),
-    )
+    receipt = Receipt(planned.train(graph, task, method, seed))
     device = prepare_device(config)
     problem = load_task(graph, task)
     chosen = config.method(method)
@@ -68,12 +64,7 @@ def train_step(graph: Graph, *, task: str, method: str, seed: int) -> None:
     )
     if not is_main():
         return
-    receipt.write(
-        [weights, graph.layout.training_log(task, method, seed)],
-        inputs=[graph.layout.statistics(task), *graph.trajectories("train", "validation")],
-        device=str(device),
-        **dataclasses.asdict(summary),
-    )
+    receipt.write(seed=seed, device=str(device), **dataclasses.asdict(summary))
     clear_state(state_dir)
 
 

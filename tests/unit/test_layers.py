@@ -24,7 +24,9 @@ LAYERS = [
     "inference",
     "metrics",
     "report",
+    "planned",
     "steps",
+    "verify",
     "cli",
 ]
 PLUMBING = {"errors", "spec", "config", "paths", "seeding", "provenance", "registry", "tiers"}

@@ -1,11 +1,21 @@
 """Code digests follow the code and nothing else; receipts say what made a file."""
 
 import json
+import socket
 
 import pytest
 
 from flexbench import provenance
-from flexbench.provenance import Receipt, code_digest, digest_of, file_digest, read_receipt
+from flexbench.errors import FlexbenchError
+from flexbench.provenance import (
+    Receipt,
+    Step,
+    code_digest,
+    digest_of,
+    file_digest,
+    plain,
+    read_receipt,
+)
 
 
 def digest(path):
@@ -49,19 +59,51 @@ def test_scoring_does_not_depend_on_networks():
     assert any("/metrics/" in name for name in names)
 
 
-def test_a_receipt_names_bytes_slice_and_code(tmp_path):
+@pytest.fixture
+def step(tmp_path):
+    """A step that was run: one output from one input, and one input that is not there."""
     output, source = tmp_path / "out" / "a.txt", tmp_path / "in.txt"
     output.parent.mkdir()
     output.write_text("result")
     source.write_text("cause")
-    Receipt("score", slice_={"bands": 4}).write([output], inputs=[source], seed=7)
+    inputs = (source, tmp_path / "gone.txt")
+    return Step(name="score", outputs=(output,), inputs=inputs, slice={"k": (4,)}, code="c0de")
+
+
+def test_a_receipt_names_bytes_slice_and_code(step):
+    Receipt(step).write(seed=7)
+    output, (source, _) = step.outputs[0], step.inputs
     receipt = read_receipt(output)
+    assert receipt["step"] == "score"
     assert receipt["outputs"] == {"a.txt": file_digest(output)}
     assert receipt["inputs"] == {"../in.txt": file_digest(source)}
-    assert receipt["slice_digest"] == digest_of({"bands": 4})
+    assert receipt["bytes"] == {"a.txt": 6, "../in.txt": 5}
+    assert receipt["slice"] == {"k": [4]} == plain(step.slice)
+    assert receipt["slice_digest"] == digest_of({"k": [4]})
+    assert receipt["code_digest"] == "c0de"
     assert receipt["facts"] == {"seed": 7}
     assert receipt["seconds"] >= 0
+    assert receipt["peak_memory_mib"] > 1
+    assert receipt["processor"]
     assert json.loads(json.dumps(receipt)) == receipt
+
+
+def test_a_receipt_tells_nothing_of_the_host(step):
+    Receipt(step).write()
+    text = step.receipt.read_text()
+    assert socket.gethostname() not in text
+    assert str(step.outputs[0].parent.parent) not in text
+
+
+def test_a_hash_that_is_known_is_taken(step):
+    assert Receipt(step).write(hashes={step.inputs[0]: "known"})["inputs"] == {"../in.txt": "known"}
+
+
+@pytest.mark.parametrize("text", ["", "{", "[]", "{}", '{"outputs": 3}'])
+def test_a_spoilt_receipt_is_an_error(step, text):
+    step.receipt.write_text(text)
+    with pytest.raises(FlexbenchError, match="receipt"):
+        read_receipt(step.outputs[0])
 
 
 def test_no_receipt_is_an_empty_one(tmp_path):

@@ -47,14 +47,7 @@ rule tabulate:
 rule figure:
     input:
         tables=[layout.table(name) for name in TABLES],
-        statistics=layout.statistics("{task}"),
-        samples=lambda wildcards: [
-            layout.samples(job.task, job.method, job.seed) for job in graph.jobs_of(wildcards.task)
-        ],
-        curves=lambda wildcards: [
-            layout.training_log(job.task, job.method, job.seed)
-            for job in graph.trained_jobs(wildcards.task)
-        ],
+        sources=lambda wildcards: figure_sources(graph, wildcards.task, wildcards.name),
     output:
         layout.figure("{task}", "{name}"),
         layout.figure("{task}", "{name}").with_suffix(".pdf"),
@@ -67,7 +60,7 @@ rule figure:
     params:
         config=str(layout.config),
         slice=lambda wildcards: graph.figure_slice(wildcards.task, wildcards.name),
-        code=lambda wildcards: code_digest(f"report.figures.{FIGURES[wildcards.name].module}"),
+        code=lambda wildcards: graph.figure_code(FIGURES[wildcards.name].module),
     shell:
         "flexbench figure {wildcards.task} {wildcards.name} --config {params.config:q} --log {log:q}"
 

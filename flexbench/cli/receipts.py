@@ -1,0 +1,69 @@
+"""Verbs about what was made: is it whole, and who may have it."""
+
+from collections import defaultdict
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from flexbench.cli.app import ConfigFile, Set, Tier, app, graph_of
+from flexbench.errors import FlexbenchError
+
+if TYPE_CHECKING:
+    from flexbench.verify import Finding, Verification
+
+_SHOWN = 3  # of a kind and step, unless all are asked for
+
+
+@app.command()
+def verify(
+    tier: Tier = None,
+    config: ConfigFile = None,
+    set_: Set = None,
+    quick: Annotated[
+        bool, typer.Option("--quick", help="compare sizes, not bytes (for terabytes)")
+    ] = False,
+    partial: Annotated[
+        bool, typer.Option("--partial", help="what was not made, or left out, is no fault")
+    ] = False,
+    all_: Annotated[bool, typer.Option("--all", help="list every single finding")] = False,
+) -> None:
+    """Check every output against its receipt, the configuration and today's code."""
+    graph = graph_of(tier, config, set_)
+    from flexbench.tiers import read_yaml
+    from flexbench.verify import verify as check
+
+    found = check(graph, quick=quick, partial=partial)
+    folder = graph.layout.folder
+    for line in _lines(found, shown=None if all_ else _SHOWN):
+        print(line)
+    if found.clean:
+        return
+    own = graph.layout.config
+    asked = graph.config.model_dump(mode="json")
+    if own.is_file() and read_yaml(own) != asked:
+        print(f"its last run had other settings: --config {own} checks against those")
+    wrong = len(found.findings) + sum(map(len, found.not_made.values()))
+    raise FlexbenchError(f"{folder}: {wrong} {'problem' if wrong == 1 else 'problems'}")
+
+
+def _lines(found: "Verification", *, shown: int | None) -> list[str]:
+    """What was found, in lines: alike findings of one step together, after the first few."""
+    alike: dict[tuple[str, str], list[Finding]] = defaultdict(list)
+    for finding in found.findings:
+        alike[finding.step, finding.kind].append(finding)
+    lines = []
+    for (step, kind), findings in alike.items():
+        lines += [str(finding) for finding in findings[:shown]]
+        if more := len(findings) - len(findings[:shown]):
+            lines.append(f"... and {more} more of step {step}: {kind} (--all lists them)")
+    for step, paths in found.not_made.items():
+        some = f"{len(paths)} of {found.planned[step]}"
+        lines.append(f"{step}: not made: {some}, such as {paths[0]}")
+    if found.leftovers:
+        some = ", ".join(found.leftovers[:_SHOWN]) + (", ..." if found.leftovers[_SHOWN:] else "")
+        lines.append(f"for information: {len(found.leftovers)} files that nobody planned: {some}")
+    how = "sizes" if found.quick else "bytes"
+    lines.append(
+        f"{found.files} files, {found.bytes / 1e9:.3g} GB, {how} checked in {found.seconds:.1f} s"
+    )
+    return lines

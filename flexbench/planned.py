@@ -1,0 +1,156 @@
+"""What each step of the graph takes and makes: for its receipt, and for whoever checks receipts.
+
+The rules say the same to Snakemake (a test holds them together); nothing heavy is imported.
+"""
+
+from pathlib import Path
+
+from flexbench.graph import SPLITS, Graph, trajectory_stem
+from flexbench.paths import TABLES
+from flexbench.provenance import Step
+from flexbench.report.catalogue import FIGURES
+
+
+def planned_steps(graph: Graph) -> list[Step]:
+    """Every step that a configuration asks for, in an order in which they can run."""
+    runs = {
+        (reynolds, seed)
+        for split in SPLITS
+        for reynolds in graph.split(split).reynolds
+        for seed in graph.split(split).seeds
+    }
+    trained = [job for task in graph.tasks for job in graph.trained_jobs(task)]
+    jobs = [(job.task, job.method, job.seed) for job in graph.jobs]
+    return [
+        *(simulate(graph, reynolds, seed) for reynolds, seed in sorted(runs)),
+        splits(graph),
+        *(statistics(graph, task) for task in graph.tasks),
+        *(train(graph, job.task, job.method, job.seed) for job in trained),
+        *(sample(graph, *job) for job in jobs),
+        *(score(graph, *job) for job in jobs),
+        tabulate(graph),
+        *(figure(graph, task, name) for task in graph.tasks for name in FIGURES),
+        report(graph),
+    ]
+
+
+def simulate(graph: Graph, reynolds: float, seed: int) -> Step:
+    return Step(
+        name="simulate",
+        outputs=(graph.layout.trajectory(trajectory_stem(reynolds, seed)),),
+        inputs=(),
+        slice=graph.simulate_slice(reynolds, seed),
+        code=graph.code("simulate"),
+    )
+
+
+def splits(graph: Graph) -> Step:
+    return Step(
+        name="splits",
+        outputs=(graph.layout.splits,),
+        inputs=tuple(graph.trajectories(*SPLITS)),
+        slice=graph.splits_slice(),
+        code=graph.code("splits"),
+    )
+
+
+def statistics(graph: Graph, task: str) -> Step:
+    return Step(
+        name="statistics",
+        outputs=(graph.layout.statistics(task),),
+        inputs=tuple(graph.trajectories("train")),
+        slice=graph.statistics_slice(task),
+        code=graph.code("statistics"),
+    )
+
+
+def train(graph: Graph, task: str, method: str, seed: int) -> Step:
+    layout = graph.layout
+    return Step(
+        name="train",
+        outputs=(layout.checkpoint(task, method, seed), layout.training_log(task, method, seed)),
+        inputs=(layout.statistics(task), *graph.trajectories("train", "validation")),
+        slice=graph.train_slice(task, method, seed),
+        code=graph.code("train", method),
+    )
+
+
+def sample(graph: Graph, task: str, method: str, seed: int) -> Step:
+    layout = graph.layout
+    return Step(
+        name="sample",
+        outputs=(layout.samples(task, method, seed),),
+        inputs=(
+            *graph.weights(task, method, seed),
+            layout.statistics(task),
+            layout.splits,
+            *graph.trajectories("test"),
+        ),
+        slice=graph.sample_slice(task, method, seed),
+        code=graph.code("sample", method),
+    )
+
+
+def score(graph: Graph, task: str, method: str, seed: int) -> Step:
+    layout = graph.layout
+    return Step(
+        name="score",
+        outputs=(layout.scores(task, method, seed), layout.spectra(task, method, seed)),
+        inputs=(layout.samples(task, method, seed), *graph.trajectories("test")),
+        slice=graph.score_slice(),
+        code=graph.code("score"),
+    )
+
+
+def tabulate(graph: Graph) -> Step:
+    layout = graph.layout
+    return Step(
+        name="tabulate",
+        outputs=(*_tables(graph), layout.headline),
+        inputs=tuple(layout.scores(job.task, job.method, job.seed) for job in graph.jobs),
+        slice=graph.tabulate_slice(),
+        code=graph.code("tabulate"),
+    )
+
+
+def figure(graph: Graph, task: str, name: str) -> Step:
+    png = graph.layout.figure(task, name)
+    return Step(
+        name="figure",
+        outputs=(png, png.with_suffix(".pdf")),
+        inputs=(*_tables(graph), *figure_sources(graph, task, name)),
+        slice=graph.figure_slice(task, name),
+        code=graph.figure_code(FIGURES[name].module),
+    )
+
+
+def figure_sources(graph: Graph, task: str, name: str) -> list[Path]:
+    """What a figure is drawn from, beside the tables."""
+    layout, source = graph.layout, FIGURES[name].source
+    jobs = graph.jobs_of(task)
+    if source == "logs":
+        jobs = graph.trained_jobs(task)
+        return [layout.training_log(job.task, job.method, job.seed) for job in jobs]
+    if source == "spectra":
+        return [layout.spectra(job.task, job.method, job.seed) for job in jobs]
+    if source == "snapshot":
+        first = graph.config.training_seeds[0]
+        jobs = [job for job in jobs if job.seed == first]
+        samples = [layout.samples(job.task, job.method, job.seed) for job in jobs]
+        return [*samples, *graph.trajectories("test")]
+    return []
+
+
+def report(graph: Graph) -> Step:
+    figures = [graph.layout.figure(task, name) for task in graph.tasks for name in FIGURES]
+    return Step(
+        name="report",
+        outputs=(graph.layout.report,),
+        inputs=(*_tables(graph), *figures),
+        slice={"tasks": graph.tasks},
+        code=graph.report_code,
+    )
+
+
+def _tables(graph: Graph) -> tuple[Path, ...]:
+    return tuple(graph.layout.table(name) for name in TABLES)
