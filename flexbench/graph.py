@@ -6,7 +6,7 @@ Snakefile is read again in every job.
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from functools import cached_property
+from functools import cached_property, partial
 from pathlib import Path
 from typing import Any
 
@@ -36,6 +36,9 @@ _NEEDS = {
     "all": ("report",),
 }
 EDGES = tuple((source, rule) for rule, sources in _NEEDS.items() for source in sources)
+
+# The rules that compute with the configuration's threads; the others need one.
+_THREADED = {"simulate", "statistics", "train", "sample", "score"}
 
 
 @dataclass(frozen=True)
@@ -172,14 +175,14 @@ class Graph:
 
     def cores(self, rule: str, method: str | None = None) -> int:
         """CPUs of one job: the configuration's threads, for each process of a training."""
-        return self.config.threads * self._processes(rule, method)
+        return self.config.threads * self._processes(rule, method) if rule in _THREADED else 1
 
     def resources(self, rule: str, method: str | None = None) -> dict[str, int | str]:
         """What one job asks the cluster for, in the words of Snakemake's Slurm plugin.
 
-        runtime [minutes], mem_mb, and those of slurm_account, slurm_partition, constraint, qos,
-        slurm_extra, gpu, gpu_model, tasks that are needed: what is not here is left to the
-        user's profile and --default-resources. method: of `train` and `sample`.
+        runtime [minutes], mem_mb, cpus_per_task, slurm_extra, and those of slurm_account,
+        slurm_partition, constraint, qos, gpu, gpu_model, tasks that are needed: what is not here
+        is left to the user's profile and --default-resources. method: of `train` and `sample`.
 
         Resources lie in no slice: another partition makes nothing stale.
         """
@@ -193,6 +196,8 @@ class Graph:
         wanted: dict[str, int | str | None] = {
             "runtime": needs.minutes,
             "mem_mb": needs.memory_mb,
+            # By `threads` alone Snakemake would cut it to the cores of the submitting host.
+            "cpus_per_task": self.cores(rule, method),
             "slurm_account": cluster.account,
             "slurm_partition": partition,
             "constraint": cluster.constraint,
@@ -208,9 +213,13 @@ class Graph:
     def rule_resources(self, rule: str) -> dict[str, Any]:
         """The same for a whole rule: a function of the wildcards, where methods may differ."""
         resources: dict[str, Any] = dict(self.resources(rule))
-        if rule == "train" and "gpu" in resources:
-            resources["gpu"] = lambda wildcards: self.resources(rule, wildcards.method)["gpu"]
+        if rule == "train":
+            for name in {"cpus_per_task", "gpu"} & set(resources):
+                resources[name] = partial(self._train_resource, name)
         return resources
+
+    def _train_resource(self, name: str, wildcards: Any) -> int | str:
+        return self.resources("train", wildcards.method)[name]
 
     def _processes(self, rule: str, method: str | None) -> int:
         if rule != "train" or method is None:

@@ -1,8 +1,9 @@
 """`flexbench run`: Snakemake with the two things that a killed run needs, a guard and a resume.
 
 Snakemake alone refuses to go on after `kill -9` (stale lock, incomplete files), and its orphaned
-jobs work on. Here a live owner of the results folder is respected; orphans of a dead one are
-ended (training saves its state on SIGTERM); then the run is unlocked and resumed.
+jobs work on, on this host or under Slurm. Here a live owner of the results folder is respected;
+orphans of a dead one are ended (training saves its state on SIGTERM); then the run is unlocked and
+resumed.
 """
 
 import fcntl
@@ -20,10 +21,11 @@ from pathlib import Path
 from types import FrameType
 from typing import Any
 
-from flexbench import registry
+from flexbench import registry, slurm
 from flexbench.config import Config
 from flexbench.errors import FlexbenchError
 from flexbench.paths import Layout, checkout
+from flexbench.profiles import profile_folder
 
 HEARTBEAT_SECONDS = 10.0
 STALE_SECONDS = 120.0
@@ -42,6 +44,7 @@ def run_graph(
 ) -> int:
     """Run the graph and return Snakemake's exit code; the same call resumes after any kill.
 
+    overrides: what the configuration is beyond the tier's file, the profile's part included.
     Snakemake runs in the checkout: that is where a relative root, and targets, start. A profile
     and baseline folders are looked for in the working directory first.
     Raises FlexbenchError where another run, or a plain Snakemake, works in the same place.
@@ -57,15 +60,16 @@ def run_graph(
     if dry_run:
         return subprocess.run(command, cwd=checkout(), env=environment, check=False).returncode
     folder.mkdir(parents=True, exist_ok=True)
-    with _owned(folder / ".run.lock"), _owned(checkout() / ".snakemake" / "flexbench.lock"):
+    with _owned(folder / ".run.lock"), _owned(_checkout_lock()):
         orphans = marked(folder)
         if orphans:
             print(
                 f"flexbench: ending {len(orphans)} orphaned jobs of a killed run", file=sys.stderr
             )
             _end(folder)
+        _refuse_live_snakemake()
+        _end_slurm_jobs()
         if any((checkout() / ".snakemake" / "locks").glob("*")):
-            _refuse_live_snakemake()
             print("flexbench: unlocking after a killed run", file=sys.stderr)
             unlocked = subprocess.run(
                 _with_option(command, "--unlock"),
@@ -89,8 +93,7 @@ def snakemake_command(
 ) -> list[str]:
     """The Snakemake call that stands for a run; nested overrides travel as JSON (which is YAML)."""
     command = [sys.executable, "-m", "snakemake", "--rerun-incomplete"]
-    folder = Path(profile or checkout() / "workflow" / "profiles" / "local")
-    command += ["--profile", str(folder.resolve()) if folder.is_dir() else str(profile)]
+    command += ["--profile", str(profile_folder(profile) or profile)]
     if cores is not None:
         command += ["--cores", str(cores)]
     if dry_run:
@@ -172,27 +175,84 @@ def _owner_message(path: Path) -> str:
     return f"{path.parent}: {who} is working here; wait for it, or end it, then run again"
 
 
+def live_owner() -> str | None:
+    """Who runs the graph in this checkout, in words; None: nobody (on this host) does."""
+    path = _checkout_lock()
+    with suppress(FileNotFoundError), path.open(encoding="utf-8") as file:
+        owner = _read_owner(path)
+        try:
+            fcntl.flock(file, fcntl.LOCK_SH | fcntl.LOCK_NB)
+        except OSError:
+            return f"`flexbench run` (process {owner.get('pid', 'unknown')})"
+        recent = time.time() - path.stat().st_mtime < STALE_SECONDS
+        if owner and owner["host"] != socket.gethostname() and recent:
+            return f"`flexbench run` (process {owner['pid']} on {owner['host']})"
+    pid = _live_snakemake()
+    return None if pid is None else f"Snakemake (process {pid})"
+
+
+def _checkout_lock() -> Path:
+    return checkout() / ".snakemake" / "flexbench.lock"
+
+
 def _refuse_live_snakemake() -> None:
-    """Snakemake's own locks name no owner: look whether one that `run` did not start lives."""
+    pid = _live_snakemake()
+    if pid is not None:
+        raise FlexbenchError(
+            f"{checkout()}: Snakemake (process {pid}) is working here; "
+            "wait for it, or end it, then run again"
+        )
+
+
+def _live_snakemake() -> int | None:
+    """Snakemake's own locks name no owner: look for a process that runs the graph here."""
     for pid, arguments in _processes("cmdline"):
         # `snakemake …`, `python …/snakemake …` or `python -m snakemake …`
         if b"snakemake" not in (part.rpartition(b"/")[2] for part in arguments[:3]):
             continue
+        # Those that Snakemake starts itself do one job each, for whoever runs the graph.
+        if b"--target-jobs" in arguments:
+            continue
         with suppress(OSError):
             if Path(f"/proc/{pid}/cwd").resolve() == checkout():
-                raise FlexbenchError(
-                    f"{checkout()}: Snakemake (process {pid}) is working here; "
-                    "wait for it, or end it, then run again"
-                )
+                return pid
+    return None
 
 
 # --- the processes of a run -----------------------------------------------------------------
 
 
 def marked(folder: Path) -> list[int]:
-    """Processes of this host that belong to a run of `folder` (Linux; elsewhere none are found)."""
+    """Processes of this host that belong to a run of `folder` (Linux; elsewhere none are found).
+
+    A Slurm job inherits the mark; its processes are Slurm's to end, even where the node is this.
+    """
     wanted = f"{MARK}={folder.resolve()}".encode()
-    return [pid for pid, variables in _processes("environ") if wanted in variables]
+    ours = _slurm_job(f"SLURM_JOB_ID={os.environ.get('SLURM_JOB_ID', '')}".encode())
+    return [
+        pid
+        for pid, variables in _processes("environ")
+        if wanted in variables and _slurm_job(*variables) in (b"", ours)
+    ]
+
+
+def _slurm_job(*variables: bytes) -> bytes:
+    """The number of the Slurm job that an environment is of; empty: of none."""
+    name = b"SLURM_JOB_ID="
+    return next((word.removeprefix(name) for word in variables if word.startswith(name)), b"")
+
+
+def _end_slurm_jobs() -> None:
+    """End all Slurm jobs of this checkout: whoever holds its lock knows that they are orphans."""
+    try:
+        jobs = slurm.jobs_of(checkout())
+    except FlexbenchError as error:
+        # Training is safe all the same: its state folder is locked.
+        print(f"flexbench: orphaned Slurm jobs are not looked for ({error})", file=sys.stderr)
+        return
+    if jobs:
+        print(f"flexbench: ending {len(jobs)} orphaned Slurm jobs", file=sys.stderr)
+        slurm.cancel(jobs, folder=checkout())
 
 
 def _processes(what: str) -> Iterator[tuple[int, list[bytes]]]:
@@ -248,6 +308,8 @@ def _run(command: Sequence[str], folder: Path, environment: Mapping[str, str]) -
                 process.wait()
                 break
         if terminated.is_set() or interrupted:
+            # Snakemake cancels its jobs on Ctrl-C, and knows nothing of them when it was killed.
+            _end_slurm_jobs()
             print("flexbench: stopped; the same command goes on from here", file=sys.stderr)
             return 128 + (signal.SIGTERM if terminated.is_set() else signal.SIGINT)
         return code

@@ -30,7 +30,7 @@ def load_config(overrides: Mapping[str, Any] | None = None, *, file: Path | None
     """
     overrides = dict(overrides or {})
     source = file or tier_file(str(overrides.get("tier", "desk")))
-    values = _merge(read_yaml(source), overrides)
+    values = merge(read_yaml(source), overrides)
     try:
         return Config.model_validate(values)
     except ValidationError as error:
@@ -65,7 +65,7 @@ def parse_assignments(assignments: Iterable[str]) -> dict[str, Any]:
             raise FlexbenchError(f"--set {text}: the value is not valid YAML") from None
         for part in reversed(key.split(".")):
             parsed = {part: parsed}
-        nested = _merge(nested, parsed)
+        nested = merge(nested, parsed)
     return nested
 
 
@@ -80,12 +80,13 @@ def json_schema() -> str:
     return json.dumps(schema | Config.model_json_schema(), indent=2) + "\n"
 
 
-def _merge(base: Mapping[str, Any], over: Mapping[str, Any]) -> dict[str, Any]:
+def merge(base: Mapping[str, Any], over: Mapping[str, Any]) -> dict[str, Any]:
+    """Nested keys of both; where both have one, that of `over`."""
     merged = dict(base)
     for key, value in over.items():
         old = merged.get(key)
         if isinstance(value, Mapping):
-            merged[key] = _merge(old if isinstance(old, Mapping) else {}, value)
+            merged[key] = merge(old if isinstance(old, Mapping) else {}, value)
         else:
             merged[key] = _restore_null(value)
     return merged

@@ -17,7 +17,7 @@ from flexbench.paths import checkout
 os.environ.setdefault("OMP_NUM_THREADS", "1")
 
 # All that a run needs of the checkout.
-PARTS = ("Snakefile", "baselines", "flexbench", "workflow")
+PARTS = ("Snakefile", "baselines", "flexbench", "workflow", "slurm")
 
 # The smoke tier, smaller still: one task, one network, one formula; seconds per step.
 TINY = (
@@ -49,6 +49,9 @@ class Clone:
     def __post_init__(self):
         for part in PARTS:
             source = checkout() / part
+            if source.is_symlink():
+                (self.folder / part).symlink_to(source.readlink())
+                continue
             copy = shutil.copytree if source.is_dir() else shutil.copy2
             copy(source, self.folder / part)
         environment = {

@@ -5,7 +5,7 @@ from typing import Annotated
 
 import typer
 
-from flexbench.cli.app import Set, Tier, app, graph_of, overrides_of
+from flexbench.cli.app import Set, Tier, app, overrides_of
 
 
 @app.command()
@@ -15,7 +15,7 @@ def run(
     ] = None,
     tier: Tier = None,
     profile: Annotated[
-        str | None, typer.Option(help="a Snakemake profile; default: workflow/profiles/local")
+        str | None, typer.Option(help="a Snakemake profile, such as slurm; default: the local one")
     ] = None,
     cores: Annotated[
         int | None, typer.Option(min=1, help="jobs at once; default: the profile's")
@@ -26,10 +26,13 @@ def run(
     set_: Set = None,
 ) -> None:
     """Run the graph with Snakemake; the same command resumes after any kill."""
+    from flexbench.graph import Graph
+    from flexbench.profiles import profile_configuration
     from flexbench.runner import run_graph
+    from flexbench.tiers import load_config, merge
 
-    overrides = overrides_of(tier, set_)
-    config = graph_of(tier, None, set_).config
+    overrides = merge(profile_configuration(profile), overrides_of(tier, set_))
+    config = Graph(load_config(overrides)).config
     sys.exit(
         run_graph(
             config,

@@ -10,6 +10,7 @@ import json
 import os
 import socket
 import threading
+import time
 import uuid
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -20,6 +21,7 @@ from flexbench.errors import FlexbenchError
 
 HEARTBEAT_SECONDS = 10.0
 STALE_SECONDS = 120.0
+POLL_SECONDS = 1.0
 
 
 class StateLock:
@@ -27,6 +29,9 @@ class StateLock:
 
     A lock is stale if its process is gone (known on the same host only) or if its heartbeat, the
     file's modification time, is older than `stale_seconds`. `say` receives the take-over message.
+
+    wait_seconds: how long to wait for a live owner to go before giving up. A Slurm job that runs
+    again after its node died finds its own former lock with a young heartbeat.
     """
 
     def __init__(
@@ -36,21 +41,30 @@ class StateLock:
         say: Callable[[str], None],
         stale_seconds: float = STALE_SECONDS,
         heartbeat_seconds: float = HEARTBEAT_SECONDS,
+        wait_seconds: float = 0.0,
     ) -> None:
         self.path = Path(folder) / "lock"
         self._say = say
         self._stale_seconds = stale_seconds
         self._heartbeat_seconds = heartbeat_seconds
+        self._wait_seconds = wait_seconds
         self._token = uuid.uuid4().hex
         self._released = threading.Event()
 
     def __enter__(self) -> "StateLock":
         self.path.parent.mkdir(parents=True, exist_ok=True)
-        with self._guard():
-            if not self._create():
-                self._remove_if_stale()
-                if not self._create():
-                    raise FlexbenchError(f"{self.path}: another training has just taken it")
+        deadline = time.monotonic() + self._wait_seconds
+        told = False
+        while (owner := self._take()) is not None:
+            if time.monotonic() >= deadline:
+                raise FlexbenchError(
+                    f"{self.path}: {owner}; wait for it or end it (of a killed Slurm run: "
+                    "`flexbench jobs --cancel`)"
+                )
+            if not told:
+                self._say(f"{self.path}: {owner}; waiting up to {self._wait_seconds:.0f} s for it")
+                told = True
+            time.sleep(POLL_SECONDS)
         threading.Thread(target=self._beat, name="state-lock", daemon=True).start()
         return self
 
@@ -72,6 +86,16 @@ class StateLock:
                 f"{self.path}: {_named(owner)} has taken this state folder over; this training "
                 "stops without writing"
             )
+
+    def _take(self) -> str | None:
+        """Take the lock if nobody alive has it, else say who does."""
+        with self._guard():
+            if self._create():
+                return None
+            owner = self._remove_if_stale()
+            if owner is None and not self._create():
+                return "another training has just taken it"
+            return owner
 
     @contextlib.contextmanager
     def _guard(self) -> Iterator[None]:
@@ -104,18 +128,17 @@ class StateLock:
             draft.unlink()
         return True
 
-    def _remove_if_stale(self) -> None:
+    def _remove_if_stale(self) -> str | None:
+        """Remove a dead owner's lock; of a live one, tell who it is."""
         owner = self._owner()
         age = self._age()
         gone = _is_gone(owner)
         if not gone and age <= self._stale_seconds:
-            raise FlexbenchError(
-                f"{self.path}: {_named(owner)} is training in this folder (heartbeat {age:.0f} s "
-                "ago); wait for it or end it"
-            )
+            return f"{_named(owner)} is training in this folder (heartbeat {age:.0f} s ago)"
         reason = "its process is gone" if gone else f"no heartbeat for {age:.0f} s"
         self.path.unlink(missing_ok=True)
         self._say(f"state folder {self.path.parent}: took over from {_named(owner)} ({reason})")
+        return None
 
     def _age(self) -> float:
         """Seconds since the heartbeat, by the file system's own clock (hosts' clocks differ)."""

@@ -1,6 +1,7 @@
 """What the main process writes while it trains: log rows, restart points, the checkpoint."""
 
 import math
+import os
 import time
 from collections.abc import Mapping
 from contextlib import ExitStack
@@ -14,7 +15,7 @@ from flexbench.training.batches import MicroBatch, PatchSource, fixed_batches
 from flexbench.training.checkpoint import save_checkpoint
 from flexbench.training.distributed import Processes
 from flexbench.training.learner import Learner, StepResult
-from flexbench.training.lock import StateLock
+from flexbench.training.lock import HEARTBEAT_SECONDS, STALE_SECONDS, StateLock
 from flexbench.training.log import Narrator, TrainingLog
 from flexbench.training.state import StateFolder, TrainingState
 
@@ -41,7 +42,10 @@ class Records:
         self._settings = settings
         self._narrator = narrator
         self._processes = among
-        self._lock = StateLock(folder.root, say=narrator.say)
+        # Slurm may start a job again before the heartbeat of its former life is old; refused, it
+        # would use up a retry.
+        wait = STALE_SECONDS + HEARTBEAT_SECONDS if "SLURM_JOB_ID" in os.environ else 0.0
+        self._lock = StateLock(folder.root, say=narrator.say, wait_seconds=wait)
         self._open = ExitStack()
 
     def __enter__(self) -> "Records":

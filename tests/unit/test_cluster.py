@@ -27,7 +27,8 @@ def graph(tier="smoke", **overrides):
 def test_without_a_site_jobs_name_no_place(rule):
     """So that --default-resources, or the cluster itself, says where they go."""
     resources = graph().resources(rule)
-    assert set(resources) == {"runtime", "mem_mb", "slurm_extra"}
+    assert set(resources) == {"runtime", "mem_mb", "cpus_per_task", "slurm_extra"}
+    assert resources["cpus_per_task"] == 1
     assert resources["slurm_extra"] == "--signal=TERM@60"
 
 
@@ -41,9 +42,9 @@ def test_a_site_is_told_once():
         "constraint": "ib&avx512",
         "slurm_extra": "--signal=TERM@90 --mail-type=FAIL",
     }
-    sized = {"runtime": 20, "mem_mb": 2000}
+    sized = {"runtime": 20, "mem_mb": 2000, "cpus_per_task": 1}
     assert asked.resources("score") == common | sized | {"slurm_partition": "cpu"}
-    sized = {"runtime": 60, "mem_mb": 4000}
+    sized = {"runtime": 60, "mem_mb": 4000, "cpus_per_task": 1}
     gpu = {"slurm_partition": "gpu", "gpu": 1, "gpu_model": "a100", "tasks": 0}
     assert asked.resources("train", "flex") == common | sized | gpu
 
@@ -60,8 +61,13 @@ def test_a_training_gets_a_gpu_and_cpus_for_each_of_its_processes():
     assert asked.resources("train", "flex")["gpu"] == 1
     assert asked.resources("sample", "unet")["gpu"] == 1
     assert asked.resources("sample", "unet")["slurm_partition"] == "all"
-    assert [asked.cores("train", method) for method in ("unet", "flex")] == [12, 3]
-    assert asked.cores("sample", "unet") == 3
+    cpus = {
+        method: asked.resources("train", method)["cpus_per_task"] for method in ("unet", "flex")
+    }
+    assert cpus == {"unet": 12, "flex": 3}
+    assert asked.rule_resources("train")["cpus_per_task"](wildcards) == 12
+    assert asked.resources("sample", "unet")["cpus_per_task"] == 3
+    assert asked.resources("figure")["cpus_per_task"] == 1
 
 
 def test_a_short_job_is_not_told_to_end_as_it_begins():

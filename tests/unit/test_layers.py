@@ -27,12 +27,10 @@ LAYERS = [
     "planned",
     "steps",
     "verify",
-    "crate",
-    "export",
     "cli",
 ]
 PLUMBING = {"errors", "spec", "config", "paths", "seeding", "provenance", "registry", "tiers"}
-PLUMBING |= {"atomic", "device", "graph", "runner"}
+PLUMBING |= {"atomic", "device", "graph", "profiles", "runner", "slurm"}
 
 # Scoring reads files: it needs no network, no diffusion and no task.
 FORBIDDEN = {

@@ -170,7 +170,10 @@ def test_profiles(tmp_path, monkeypatch):
     assert profile(command()) == str(checkout() / "workflow" / "profiles" / "local")
     assert profile(command(profile="slurm-of-the-site")) == "slurm-of-the-site"
     (tmp_path / "mine").mkdir()
+    (tmp_path / "mine" / "config.yaml").write_text("cores: 1\n")
+    (tmp_path / "slurm").mkdir()  # a folder, and no profile
     monkeypatch.chdir(tmp_path)
+    assert profile(command(profile="slurm")) == str(checkout() / "workflow" / "profiles" / "slurm")
     assert profile(command(profile="mine")) == str(tmp_path / "mine")
 
 

@@ -130,3 +130,30 @@ def test_many_at_once_one_wins(tmp_path, attempt):
     winners[0].check()
     winners[0].__exit__(None, None, None)
     assert not (tmp_path / "lock").exists()
+
+
+def test_a_patient_training_waits_for_a_live_owner_to_go(tmp_path):
+    forge(tmp_path)
+    messages = []
+    gone = threading.Timer(0.5, (tmp_path / "lock").unlink)
+    gone.start()
+    with lock(tmp_path, messages, wait_seconds=30):
+        assert json.loads((tmp_path / "lock").read_text())["pid"] == os.getpid()
+    assert len(messages) == 1
+    assert "process 1 on elsewhere is training in this folder" in messages[0]
+    assert "waiting up to 30 s" in messages[0]
+
+
+def test_a_patient_training_takes_over_when_the_heartbeat_is_old(tmp_path):
+    forge(tmp_path)
+    messages = []
+    with lock(tmp_path, messages, wait_seconds=30, stale_seconds=1.5):
+        pass
+    assert "took over from process 1 on elsewhere (no heartbeat" in messages[-1]
+
+
+def test_patience_ends(tmp_path):
+    forge(tmp_path)
+    with pytest.raises(FlexbenchError, match="flexbench jobs --cancel"):
+        lock(tmp_path, wait_seconds=0.1).__enter__()
+    assert json.loads((tmp_path / "lock").read_text())["token"] == "other"

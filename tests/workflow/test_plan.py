@@ -20,12 +20,12 @@ ALL_FIGURES = Counter(figure=len(FIGURES))
 def planned(done):
     """What a dry run would do: rule and wildcards of every job, each with its reason."""
     assert done.returncode == 0, done.stdout + done.stderr
-    blocks = re.split(r"^rule ", done.stdout, flags=re.M)[1:]
+    blocks = re.split(r"^ *rule ", done.stdout, flags=re.M)[1:]
     jobs = {}
     for block in blocks:
         name = block.partition(":")[0]
-        wildcards = re.search(r"^    wildcards: (.*)$", block, flags=re.M)
-        reason = re.search(r"^    reason: (.*)$", block, flags=re.M)
+        wildcards = re.search(r"^ +wildcards: (.*)$", block, flags=re.M)
+        reason = re.search(r"^ +reason: (.*)$", block, flags=re.M)
         jobs[name, wildcards[1] if wildcards else ""] = reason[1] if reason else ""
     return jobs
 
@@ -109,15 +109,54 @@ def test_lint_finds_only_what_is_allowed(shared_clone, tmp_path):
     assert found == {"Specify a conda environment or container for each rule.:"}, told
 
 
-def test_the_slurm_profile_plans(shared_clone, tmp_path):
-    """`snakemake --profile slurm` from the clone, as the documentation says."""
-    if not (checkout() / "workflow" / "profiles" / "slurm").is_dir():
-        pytest.skip("this checkout has no Slurm profile")
-    done = shared_clone.snakemake(
-        *("--profile", "workflow/profiles/slurm", "--dry-run", "--nolock"),
-        *("--config", "tier=smoke", f"root={tmp_path}"),
+@pytest.mark.parametrize("tier", ["smoke", "paper"])
+@pytest.mark.parametrize("command", ["snakemake", "flexbench run", "flexbench run elsewhere"])
+def test_the_slurm_profile_plans_everything(shared_clone, tmp_path, command, tier):
+    """`--profile slurm` from the clone, as documented: the paper tier unless another is named."""
+    asked = [] if tier == "paper" else [f"tier={tier}"]
+    settings = [*asked, f"root={tmp_path / 'results'}"]
+    if command == "snakemake":
+        done = shared_clone.snakemake(
+            *("--profile", "slurm", "--dry-run", "--nolock", "--quiet", "host"),
+            *("--config", *settings),
+        )
+    else:
+        where = shared_clone.folder if command == "flexbench run" else tmp_path
+        done = shared_clone.flexbench(
+            "run", "--profile", "slurm", "--dry-run", *words(settings), cwd=where
+        )
+    assert count(planned(done)) == expected(load_config({"tier": tier}))
+    assert not list(tmp_path.iterdir())
+
+
+def test_the_site_is_one_file(clone, tmp_path):
+    """What stands in site.yaml reaches the jobs; a command line has the last word."""
+    site = clone.folder / "workflow" / "profiles" / "slurm" / "site.yaml"
+    text = site.read_text()
+    site.write_text(
+        text.replace("account: null", "account: fluids")
+        .replace("gpu_partition: null", "gpu_partition: big")
+        .replace("  partition: null", "  partition: small")
     )
-    assert done.returncode == 0, done.stderr
+    jobs = clone.snakemake(
+        *("--profile", "slurm", "--dry-run", "--nolock", "--quiet", "host"),
+        *("--config", f"root={tmp_path}", "cluster={gpu_model: a100}"),
+        *("--set-resources", "sample:runtime=7"),
+    ).stdout
+    asked = dict(re.findall(r"^ *rule (\w+):\n(?: +.*\n)*? +resources: (.*)$", jobs, flags=re.M))
+    assert set(asked) >= {"simulate", "train", "sample", "score", "report"}
+    assert all("slurm_account=fluids" in words for rule, words in asked.items() if rule != "all")
+    assert "slurm_partition=small" in asked["score"]
+    for rule, minutes in (("train", 1440), ("sample", 7)):
+        assert "slurm_partition=big" in asked[rule]
+        assert "gpu=1" in asked[rule]
+        assert "gpu_model=a100" in asked[rule]
+        assert f"runtime={minutes}," in asked[rule]
+    site.write_text("tier: paper\ncluster: {acount: fluids}\n")
+    done = clone.flexbench("run", "--profile", "slurm", "--dry-run")
+    assert done.returncode == 1
+    assert "cluster.acount: unknown key; did you mean 'account'?" in done.stderr
+    assert len(done.stderr.splitlines()) == 1
 
 
 def test_a_configuration_travels_whole(tmp_path):

@@ -63,6 +63,7 @@ rule statistics:
     threads: graph.config.threads
     resources:
         **graph.rule_resources("statistics"),
+        slots=4,
     params:
         config=str(layout.config),
         slice=lambda wildcards: graph.statistics_slice(wildcards.task),

@@ -57,6 +57,7 @@ rule figure:
         layout.benchmark("figure", "{task}", "{name}")
     resources:
         **graph.rule_resources("figure"),
+        slots=1,
     params:
         config=str(layout.config),
         slice=lambda wildcards: graph.figure_slice(wildcards.task, wildcards.name),
