@@ -14,6 +14,7 @@ import resource
 import time
 from collections.abc import Mapping
 from dataclasses import dataclass
+from datetime import UTC, datetime
 from functools import cache
 from pathlib import Path
 from typing import Any
@@ -126,6 +127,7 @@ class Receipt:
             "versions": versions(),
             "benchmark_version": BENCHMARK_VERSION,
             "processor": processor(),
+            "finished": datetime.now(UTC).isoformat(timespec="seconds"),
             "seconds": round(time.perf_counter() - self.start, 3),
             "cpu_seconds": round(usage.ru_utime + usage.ru_stime, 3),
             "peak_memory_mib": round(usage.ru_maxrss / 1024, 1),

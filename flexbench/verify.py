@@ -64,6 +64,13 @@ class Verification:
     def clean(self) -> bool:
         return not self.findings and (self.partial or not self.not_made)
 
+    @property
+    def verdict(self) -> str:
+        """The number of problems, in words."""
+        missing = 0 if self.partial else sum(map(len, self.not_made.values()))
+        wrong = len(self.findings) + missing
+        return f"{wrong} {'problem' if wrong == 1 else 'problems'}"
+
 
 def verify(graph: Graph, *, quick: bool = False, partial: bool = False) -> Verification:
     """Check every output that `graph` plans; nothing is written, nothing but files is read.

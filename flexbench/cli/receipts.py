@@ -1,6 +1,8 @@
 """Verbs about what was made: is it whole, and who may have it."""
 
 from collections import defaultdict
+from datetime import datetime
+from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
@@ -42,8 +44,7 @@ def verify(
     asked = graph.config.model_dump(mode="json")
     if own.is_file() and read_yaml(own) != asked:
         print(f"its last run had other settings: --config {own} checks against those")
-    wrong = len(found.findings) + sum(map(len, found.not_made.values()))
-    raise FlexbenchError(f"{folder}: {wrong} {'problem' if wrong == 1 else 'problems'}")
+    raise FlexbenchError(f"{folder}: {found.verdict}")
 
 
 def _lines(found: "Verification", *, shown: int | None) -> list[str]:
@@ -67,3 +68,31 @@ def _lines(found: "Verification", *, shown: int | None) -> list[str]:
         f"{found.files} files, {found.bytes / 1e9:.3g} GB, {how} checked in {found.seconds:.1f} s"
     )
     return lines
+
+
+@app.command()
+def export(
+    output: Annotated[Path, typer.Argument(help="what to write: a .zip, or else a folder")],
+    tier: Tier = None,
+    config: ConfigFile = None,
+    set_: Set = None,
+    with_data: Annotated[
+        bool, typer.Option("--with-data", help="with trajectories, weights and samples")
+    ] = False,
+    published: Annotated[
+        datetime | None,
+        typer.Option(formats=["%Y-%m-%d"], help="default: the day of the last result"),
+    ] = None,
+    force: Annotated[
+        bool, typer.Option("--force", help="even where `verify` finds faults")
+    ] = False,
+) -> None:
+    """Write the results as an archive to publish: an RO-Crate, with all receipts."""
+    graph = graph_of(tier, config, set_)
+    from flexbench.export import export as write
+
+    day = published.date() if published else None
+    contents = write(graph, output, with_data=with_data, published=day, force=force)
+    size = sum(file.size or 0 for file in contents.files.values())
+    left_out = f"; {len(contents.absent)} data files are described only" if contents.absent else ""
+    print(f"{output}: {len(contents.files)} files, {size / 1e6:.1f} MB{left_out}")

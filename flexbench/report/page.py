@@ -93,7 +93,8 @@ def render_page(inputs: ReportInputs) -> str:
         tasks=[task_part(inputs, task, find_anchor) for task in config.tasks if task in present],
         definitions=definition_table(scores["score"]),
         colours=colours,
-        configuration=to_yaml(config),
+        # Where the results stand is nobody's business, and no two runs need differ by it.
+        configuration=to_yaml(config.model_copy(update={"root": "."})),
         receipts=[receipt_view(receipt) for receipt in receipts],
         versions=version_rows(receipts),
         code=code_rows(receipts),

@@ -27,6 +27,8 @@ LAYERS = [
     "planned",
     "steps",
     "verify",
+    "crate",
+    "export",
     "cli",
 ]
 PLUMBING = {"errors", "spec", "config", "paths", "seeding", "provenance", "registry", "tiers"}

@@ -1,0 +1,232 @@
+"""A results folder as one archive that can be published: a folder or a .zip, an RO-Crate.
+
+What is small goes in whole: tables, figures, report, scores, receipts, configuration, and the
+source that made them. Trajectories, weights and samples go in on request, and are described by
+size and hash where they do not. The same results give the same bytes.
+"""
+
+import hashlib
+import os
+import shutil
+import tempfile
+import zipfile
+from collections.abc import Iterator
+from contextlib import contextmanager
+from datetime import date, datetime
+from pathlib import Path
+from typing import Any, Protocol
+
+from flexbench.atomic import replacing
+from flexbench.crate import Contents, File, metadata_json
+from flexbench.errors import FlexbenchError
+from flexbench.graph import Graph
+from flexbench.paths import checkout
+from flexbench.planned import planned_steps
+from flexbench.provenance import PACKAGE, Step, read_receipt
+from flexbench.tiers import to_yaml
+from flexbench.verify import verify
+
+METADATA = "ro-crate-metadata.json"
+DATA_STEPS = ("simulate", "train", "sample")  # what they make is large
+SOFTWARE = "software"
+
+_CHUNK = 1 << 20
+_TEXTS = ("LICENSE", "LICENSE-DATA", "CITATION.cff")
+_SOURCES = ("Snakefile", "pyproject.toml", "constraints.txt", "flexbench", "baselines", "workflow")
+
+
+class Archive(Protocol):
+    """Takes files; says what it has written of each: SHA-256 and size."""
+
+    def add(self, name: str, source: Path | bytes) -> tuple[str, int]: ...
+
+
+def export(
+    graph: Graph,
+    output: Path,
+    *,
+    with_data: bool = False,
+    published: date | None = None,
+    force: bool = False,
+) -> Contents:
+    """Write the archive to `output` (a .zip, or else a folder), whole or not at all.
+
+    published: the archive's date; without it, the day on which the last result was made.
+    Raises FlexbenchError where `output` exists, or where `verify` finds faults, unless `force`.
+    """
+    if output.exists():
+        raise FlexbenchError(f"{output}: exists already; choose another name, or remove it")
+    found = verify(graph)
+    if not found.clean and not force:
+        raise FlexbenchError(
+            f"{graph.layout.folder}: {found.verdict}, `flexbench verify` tells which; "
+            "repair it with `flexbench run`, or export all the same with --force"
+        )
+    contents = Contents(graph=graph)
+    with _zipped(output) if output.suffix == ".zip" else _folder(output) as archive:
+        _add_results(archive, contents, with_data=with_data, trusted=found.clean)
+        _add_texts(archive, contents)
+        contents.published = published or _last_day(contents)
+        archive.add(METADATA, metadata_json(contents).encode())
+    return contents
+
+
+def _last_day(contents: Contents) -> date:
+    """When the last result was made, by the receipts."""
+    times = [str(receipt.get("finished", "")) for _, receipt in contents.runs]
+    try:
+        return max(datetime.fromisoformat(time) for time in times).date()
+    except ValueError:
+        raise FlexbenchError(
+            f"{contents.graph.layout.folder}: a receipt names no time; say --published YYYY-MM-DD"
+        ) from None
+
+
+def _add_results(archive: Archive, contents: Contents, *, with_data: bool, trusted: bool) -> None:
+    """Every output that is there, with its receipt; the configuration without its folder."""
+    graph = contents.graph
+    for step in planned_steps(graph):
+        receipt = _receipt(step, trusted=trusted)
+        if receipt:
+            contents.runs.append((step, receipt))
+        for path in step.outputs:
+            name = contents.name_of(path)
+            named = receipt.get("outputs", {}).get(path.name)
+            if step.name in DATA_STEPS and not with_data and path.suffix != ".jsonl":
+                size = receipt.get("bytes", {}).get(path.name)
+                contents.absent[name] = File(sha256=named, size=size, step=step.name)
+            elif path.is_file():
+                digest, size = archive.add(name, path)
+                if trusted and digest != named:
+                    raise FlexbenchError(f"{path}: changed while it was exported; export again")
+                contents.files[name] = File(sha256=digest, size=size, step=step.name)
+        if step.receipt.is_file():
+            _add(archive, contents, contents.name_of(step.receipt), step.receipt)
+    anywhere = graph.config.model_copy(update={"root": "."})
+    _add(archive, contents, contents.name_of(graph.layout.config), to_yaml(anywhere).encode())
+
+
+def _receipt(step: Step, *, trusted: bool) -> dict[str, Any]:
+    """The receipt of a step; {} where it has none, or one that cannot be read and need not be."""
+    try:
+        return read_receipt(step.outputs[0])
+    except FlexbenchError:
+        if trusted:
+            raise
+        return {}
+
+
+def _add_texts(archive: Archive, contents: Contents) -> None:
+    """Licences, citation, a word to the reader, and the source that made the results."""
+    root = checkout()
+    for name in _TEXTS:
+        if (root / name).is_file():
+            _add(archive, contents, name, root / name)
+    _add(archive, contents, "README.md", _readme(contents).encode())
+    for path in _sources(root):
+        _add(archive, contents, f"{SOFTWARE}/{path.relative_to(root).as_posix()}", path)
+    methods = contents.graph.config.methods
+    for path in dict.fromkeys(contents.graph.network_file(method) for method in methods):
+        if not path.is_relative_to(root) and not path.is_relative_to(PACKAGE):
+            _add(archive, contents, f"{SOFTWARE}/baselines/{path.name}", path)
+
+
+def _sources(root: Path) -> Iterator[Path]:
+    for name in _SOURCES:
+        start = root / name
+        paths = sorted(start.rglob("*")) if start.is_dir() else [start]
+        for path in paths:
+            if path.is_file() and "__pycache__" not in path.parts:
+                yield path
+
+
+def _add(archive: Archive, contents: Contents, name: str, source: Path | bytes) -> None:
+    digest, size = archive.add(name, source)
+    contents.files[name] = File(sha256=digest, size=size)
+
+
+def _readme(contents: Contents) -> str:
+    tier = contents.graph.config.tier
+    return f"""# {contents.title}
+
+`{tier}/report.html` is the report: open it in a browser. `{tier}/tables/` holds its numbers,
+`{tier}/figures/` its figures, `{tier}/scores/` the scores of every snapshot. Beside the files are
+their receipts (`*.receipt.json`): what made them, from what, with which settings and code.
+`{METADATA}` (RO-Crate 1.1, Process Run Crate 0.5) says the same for machines, with the
+SHA-256 of every file, and of the data that were left out. `{SOFTWARE}/` is the source that made it.
+
+To check the archive, install `{SOFTWARE}/` (its pyproject.toml), and in that folder:
+
+    flexbench verify --partial --config ../{tier}/config.yaml --set root="$(realpath ..)"
+
+To make the results again: `flexbench run --tier {tier}` with the settings in `{tier}/config.yaml`.
+Licences: LICENSE (the software), LICENSE-DATA (everything else).
+"""
+
+
+# --- where the files go ---------------------------------------------------------------------
+
+
+class _Folder:
+    def __init__(self, root: Path):
+        self.root = root
+
+    def add(self, name: str, source: Path | bytes) -> tuple[str, int]:
+        path = self.root / name
+        path.parent.mkdir(parents=True, exist_ok=True)
+        with path.open("xb") as file:
+            result = _copy(source, file)
+            file.flush()
+            os.fsync(file.fileno())
+        return result
+
+
+class _Zip:
+    def __init__(self, file: zipfile.ZipFile):
+        self.file = file
+
+    def add(self, name: str, source: Path | bytes) -> tuple[str, int]:
+        entry = zipfile.ZipInfo(name)  # no time of its own: 1980, like all others
+        entry.compress_type = zipfile.ZIP_DEFLATED
+        entry.external_attr = 0o644 << 16
+        entry.create_system = 3
+        with self.file.open(entry, "w", force_zip64=True) as file:
+            return _copy(source, file)
+
+
+def _copy(source: Path | bytes, target: Any) -> tuple[str, int]:
+    """Copy in chunks; what was written, not what is read later, is what the hash is of."""
+    digest, size = hashlib.sha256(), 0
+    for chunk in _chunks(source):
+        digest.update(chunk)
+        size += len(chunk)
+        target.write(chunk)
+    return digest.hexdigest(), size
+
+
+def _chunks(source: Path | bytes) -> Iterator[bytes]:
+    if isinstance(source, bytes):
+        yield source
+        return
+    with source.open("rb") as file:
+        while chunk := file.read(_CHUNK):
+            yield chunk
+
+
+@contextmanager
+def _zipped(output: Path) -> Iterator[Archive]:
+    with replacing(output) as temporary, zipfile.ZipFile(temporary, "w") as file:
+        yield _Zip(file)
+
+
+@contextmanager
+def _folder(output: Path) -> Iterator[Archive]:
+    """A folder that appears under its name when it is whole."""
+    output.parent.mkdir(parents=True, exist_ok=True)
+    temporary = Path(tempfile.mkdtemp(prefix=f".{output.name}.", suffix=".tmp", dir=output.parent))
+    try:
+        yield _Folder(temporary)
+        temporary.chmod(0o755)
+        temporary.rename(output)
+    finally:
+        shutil.rmtree(temporary, ignore_errors=True)
