@@ -21,7 +21,7 @@ from pathlib import Path
 from types import FrameType
 from typing import Any
 
-from flexbench import registry, slurm
+from flexbench import registry, slurm, spares
 from flexbench.config import Config
 from flexbench.errors import FlexbenchError
 from flexbench.paths import Layout, checkout
@@ -56,9 +56,20 @@ def run_graph(
     command = snakemake_command(
         overrides, targets=targets, cores=cores, profile=profile, dry_run=dry_run
     )
-    environment = _environment(folder)
     if dry_run:
+        environment = _environment(folder)
         return subprocess.run(command, cwd=checkout(), env=environment, check=False).returncode
+    with sole_owner(folder):
+        return run_owned(command, folder)
+
+
+@contextmanager
+def sole_owner(folder: Path) -> Iterator[None]:
+    """Hold a results folder, and the checkout, as one run at a time does.
+
+    What a killed owner left is cleared first: its jobs are ended, files that it had taken away for
+    a moment are put back. Raises FlexbenchError while anybody else works in either place.
+    """
     folder.mkdir(parents=True, exist_ok=True)
     with _owned(folder / ".run.lock"), _owned(_checkout_lock()):
         orphans = marked(folder)
@@ -69,18 +80,36 @@ def run_graph(
             _end(folder)
         _refuse_live_snakemake()
         _end_slurm_jobs()
-        if any((checkout() / ".snakemake" / "locks").glob("*")):
-            print("flexbench: unlocking after a killed run", file=sys.stderr)
-            unlocked = subprocess.run(
-                _with_option(command, "--unlock"),
-                cwd=checkout(),
-                env=environment,
-                check=False,
-                stdout=subprocess.DEVNULL,
-            )
-            if unlocked.returncode:
-                return unlocked.returncode
-        return _run(command, folder, environment)
+        spares.put_back(folder)
+        yield
+
+
+def run_owned(command: Sequence[str], folder: Path) -> int:
+    """Run a Snakemake command to its end, in a folder that the caller holds; its exit code."""
+    environment = _environment(folder)
+    if _is_locked():
+        print("flexbench: unlocking after a killed run", file=sys.stderr)
+        unlocked = subprocess.run(
+            with_options(command, "--unlock"),
+            cwd=checkout(),
+            env=environment,
+            check=False,
+            stdout=subprocess.DEVNULL,
+        )
+        if unlocked.returncode:
+            return unlocked.returncode
+    return _run(command, folder, environment)
+
+
+def _is_locked() -> bool:
+    """Whether Snakemake works in the checkout, or was killed there."""
+    return any((checkout() / ".snakemake" / "locks").glob("*"))
+
+
+def dry_run_command(config: Config, overrides: Mapping[str, Any]) -> list[str]:
+    """The Snakemake call that tells what a run would do, and locks nothing."""
+    command = snakemake_command(overrides, targets=[], cores=None, profile=None, dry_run=True)
+    return with_options(command, "--nolock")
 
 
 def snakemake_command(
@@ -107,9 +136,9 @@ def _as_word(value: Any) -> str:
     return value if isinstance(value, str) else json.dumps(value)
 
 
-def _with_option(command: Sequence[str], option: str) -> list[str]:
-    """The command without its targets, and with one more option."""
-    return [*command[: command.index("--")], option]
+def with_options(command: Sequence[str], *options: str) -> list[str]:
+    """The command without its targets, and with more options."""
+    return [*command[: command.index("--")], *options]
 
 
 def _environment(folder: Path) -> dict[str, str]:

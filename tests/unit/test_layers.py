@@ -29,10 +29,11 @@ LAYERS = [
     "verify",
     "crate",
     "export",
+    "versions",
     "cli",
 ]
 PLUMBING = {"errors", "spec", "config", "paths", "seeding", "provenance", "registry", "tiers"}
-PLUMBING |= {"atomic", "device", "graph", "profiles", "runner", "slurm"}
+PLUMBING |= {"atomic", "device", "graph", "profiles", "runner", "slurm", "spares"}
 
 # Scoring reads files: it needs no network, no diffusion and no task.
 FORBIDDEN = {
