@@ -79,7 +79,10 @@ def _score_rows(
         members=int(first["members"]),
     )
     layout = Layout(Path(), first["tier"])
-    receipt = receipt_of(layout.scores(task, method, cells.seeds[0])).relative_to(layout.folder)
+    # Over several training seeds, it is the table's receipt that names the files of all.
+    one = layout.scores(task, method, cells.seeds[0])
+    source = one if len(cells.seeds) == 1 else layout.table("scores")
+    receipt = receipt_of(source).relative_to(layout.folder)
     common = {name: first[name] for name in SCORE_COLUMNS if name in first} | {
         "reynolds": reynolds,
         "snapshots": cells.snapshots,

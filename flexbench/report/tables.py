@@ -22,6 +22,8 @@ from flexbench.report.numbers import amount, duration, with_interval
 
 # Finds the anchor of a receipt on the page from what a table's `receipt` column says; "" if none.
 FindAnchor = Callable[[str], str]
+# The same for a number of the table of costs, from its column and its row.
+FindCost = Callable[[str, dict[Any, Any]], str]
 
 
 @dataclass(kw_only=True)
@@ -32,6 +34,9 @@ class Cell:
     interval: str = ""
     anchor: str = ""
     kind: str = ""  # "best", "near", "worse", "bad" or ""
+
+
+_NONE = Cell(text="–")
 
 
 @dataclass(kw_only=True)
@@ -63,32 +68,34 @@ class Table:
     caption: str = ""
 
 
-def summary_table(scores: pd.DataFrame, cost: pd.DataFrame, find_anchor: FindAnchor) -> Table:
+def summary_table(
+    scores: pd.DataFrame, cost: pd.DataFrame, find_anchor: FindAnchor, find_cost: FindCost
+) -> Table:
     """The headline scores of one task, all Reynolds numbers together, with cost beside them."""
     pooled = scores[(scores["reynolds"] == "all") & (scores["detail"] == "")]
     present = [score for score in SUMMARY if score in set(pooled["score"])]
     table = _score_table(pooled, [(score, "") for score in present], find_anchor)
-    costs = cost.groupby("method", sort=False).mean(numeric_only=True)
+    runs = {str(method): rows for method, rows in cost.groupby("method", sort=False)}
     table.heads += [
         Head(text="Parameters"),
         Head(text="FLOP", hint="floating-point operations per member, all evaluations"),
         Head(text="Time", hint="measured wall time per member; not comparable across machines"),
     ]
     for row in table.rows:
-        row.cells += _cost_cells(costs, row.name)
+        row.cells += _cost_cells(runs[row.name], find_cost) if row.name in runs else 3 * [_NONE]
     return table
 
 
-def _cost_cells(costs: pd.DataFrame, method: str) -> list[Cell]:
-    if method not in costs.index:
-        return [Cell(text="–")] * 3
-    record: dict[Any, float] = costs.loc[method].to_dict()
+def _cost_cells(runs: pd.DataFrame, find_cost: FindCost) -> list[Cell]:
+    """Means over the training seeds; the first one's receipt stands for all."""
+    record: dict[Any, float] = runs.mean(numeric_only=True).to_dict()
+    anchor = find_cost("seconds_per_member", runs.iloc[0].to_dict())
     flops = record["flops_per_evaluation"] * record["evaluations"]
     seconds = record.get("seconds_per_member", math.nan)
     return [
-        Cell(text=amount(record["parameters"])),
-        Cell(text=amount(flops)),
-        Cell(text=duration(seconds)),
+        Cell(text=amount(record["parameters"]), anchor=anchor),
+        Cell(text=amount(flops), anchor=anchor),
+        Cell(text=duration(seconds), anchor=anchor),
     ]
 
 
@@ -166,7 +173,7 @@ def _score_cell(
     record: dict[Any, Any] | None, score: str, best: float | None, find_anchor: FindAnchor
 ) -> Cell:
     if record is None:
-        return Cell(text="–")
+        return _NONE
     value, low, high = (float(record[key]) for key in ("value", "low", "high"))
     text, interval = with_interval(value, low, high)
     kind = ""
@@ -180,8 +187,11 @@ def _score_cell(
     )
 
 
-def comparison_table(comparisons: pd.DataFrame) -> Table:
-    """Paired ratios of means; set off where the interval leaves 1, by which method is better."""
+def comparison_table(comparisons: pd.DataFrame, *, anchor: str = "") -> Table:
+    """Paired ratios of means; set off where the interval leaves 1, by which method is better.
+
+    anchor: of the receipt of all of them.
+    """
     heads = [Head(text=text) for text in ("against", "score", "Re", "ratio", "trajectories")]
     table = Table(corner="Method", heads=heads)
     for record in comparisons.to_dict("records"):
@@ -192,7 +202,7 @@ def comparison_table(comparisons: pd.DataFrame) -> Table:
             Cell(text=str(record["reference"])),
             Cell(text=label(score)),
             Cell(text=str(record["reynolds"])),
-            Cell(text=text, interval=interval, kind=_verdict(score, low, high)),
+            Cell(text=text, interval=interval, kind=_verdict(score, low, high), anchor=anchor),
             Cell(text=amount(float(record.get("trajectories", math.nan)))),
         ]
         table.rows.append(Row(name=str(record["method"]), cells=cells))
@@ -220,16 +230,19 @@ _COST_COLUMNS: dict[str, tuple[str, Callable[[float], str]]] = {
 }
 
 
-def cost_table(cost: pd.DataFrame) -> Table:
+def cost_table(cost: pd.DataFrame, find_cost: FindCost) -> Table:
     """What each run of one task cost."""
     columns = {name: how for name, how in _COST_COLUMNS.items() if name in cost}
     table = Table(corner="Method", heads=[Head(text=head) for head, _ in columns.values()])
     if "device" in cost:
         table.heads.append(Head(text="device"))
     for record in cost.to_dict("records"):
-        cells = [Cell(text=write(float(record[name]))) for name, (_, write) in columns.items()]
+        cells = [
+            Cell(text=write(float(record[name])), anchor=find_cost(name, record))
+            for name, (_, write) in columns.items()
+        ]
         if "device" in cost:
-            cells.append(Cell(text=str(record["device"])))
+            cells.append(Cell(text=str(record["device"]), anchor=find_cost("device", record)))
         table.rows.append(Row(name=str(record["method"]), cells=cells))
     return table
 

@@ -88,6 +88,7 @@ def test_training_seeds_are_averaged_last():
     row = pick(aggregate(frames, **FEW), "crps")
     assert row["value"] == 4.0
     assert row["training_seeds"] == 2
+    assert row["receipt"] == "tables/scores.csv.receipt.json"  # which names the files of both
 
 
 def test_groups_and_columns():

@@ -276,7 +276,8 @@ class Builder:
             columns=["tier", "task", "method", "flag", "message"],
         ).to_csv(self.layout.table("red_flags"), index=False)
         self._comparisons(scores).to_csv(self.layout.table("comparisons"), index=False)
-        self._receipt(self.layout.table("scores"), step="tabulate", inputs=[])
+        tables = [self.layout.table(name) for name in ("scores", "comparisons", "cost")]
+        self._receipt(*tables, step="tabulate", inputs=[])
 
     def _comparisons(self, scores: pd.DataFrame) -> pd.DataFrame:
         rfne = scores[(scores["score"] == "rfne_mean") & (scores["reynolds"] == "all")]
@@ -303,11 +304,14 @@ class Builder:
         columns = "benchmark_version tier task method reference score reynolds value low high"
         return pd.DataFrame(found, columns=[*columns.split(), "trajectories"])
 
-    def _receipt(self, output: Path, *, step: str, inputs: list[Path]) -> None:
+    def _receipt(self, *outputs: Path, step: str, inputs: list[Path]) -> None:
+        output = outputs[0]
         digest = hashlib.sha256(output.read_bytes()).hexdigest()
         content = {
             "step": step,
-            "outputs": {output.name: digest},
+            "outputs": {
+                path.name: hashlib.sha256(path.read_bytes()).hexdigest() for path in outputs
+            },
             "inputs": {
                 os.path.relpath(path, output.parent): hashlib.sha256(path.read_bytes()).hexdigest()
                 for path in inputs

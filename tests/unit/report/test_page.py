@@ -118,6 +118,13 @@ def test_numbers_lead_to_their_receipts(inputs, page):
             assert digest[:16] in page.text
 
 
+def test_every_number_with_an_interval_leads_to_a_receipt(html):
+    cells = re.findall(r"<td[^>]*>(.*?)</td>", html, flags=re.S)
+    numbers = [cell for cell in cells if "<small>" in cell]
+    assert len(numbers) > 50
+    assert all(cell.startswith('<a href="#receipt') for cell in numbers)
+
+
 def test_numbers_stand_with_their_interval(inputs, html):
     scores = inputs.task_scores(TASK)
     row = scores[
