@@ -70,7 +70,7 @@ def receipt_view(receipt: Receipt, index: ReceiptIndex) -> dict[str, Any]:
         "output": receipt.output,
         **{key: content.get(key, "") for key in _SHOWN},
         "took": (
-            f"{content.get('seconds', '?')} s ({content.get('cpu_seconds', '?')} s of processors), "
+            f"{content.get('seconds', '?')} s ({content.get('cpu_seconds', '?')} s of CPU), "
             f"{content.get('peak_memory_mib', '?')} MiB at most"
         ),
         "outputs": files("outputs"),

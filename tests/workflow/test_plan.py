@@ -1,5 +1,6 @@
 """The graph as Snakemake sees it: every tier plans, edits re-run only what they touch."""
 
+import base64
 import json
 import re
 from collections import Counter
@@ -7,8 +8,9 @@ from collections import Counter
 import pytest
 
 from flexbench import registry
-from flexbench.graph import EDGES
+from flexbench.graph import EDGES, Graph
 from flexbench.paths import checkout
+from flexbench.planned import planned_steps
 from flexbench.report.catalogue import FIGURES
 from flexbench.runner import snakemake_command
 from flexbench.tiers import load_config
@@ -210,6 +212,34 @@ def finished(make_clone, tmp_path_factory):
     assert done.returncode == 0, done.stdout + done.stderr
     assert (finished.root / "smoke" / "report.html").stat().st_size > 10_000
     return finished
+
+
+@pytest.mark.slow
+def test_receipts_say_what_the_rules_say(finished):
+    """Snakemake's own records of the run against the steps that receipts are written of."""
+    config = load_config(file=finished.root / "smoke" / "config.yaml")
+    steps = planned_steps(Graph(config))
+    records = finished.clone.folder / ".snakemake" / "metadata"
+    for step in steps:
+        for output in step.outputs:
+            name = base64.b64encode(str(output).encode()).decode()
+            record = json.loads((records / name).read_text())
+            assert record["rule"] == step.name
+            assert set(record["input"]) == set(map(str, step.inputs)), output
+            assert repr(step.code) in record["params"], output
+            assert repr(step.slice) in record["params"] or step.name == "report", output
+    rules = {json.loads(path.read_text())["rule"] for path in records.iterdir()}
+    assert rules == {step.name for step in steps}
+
+
+@pytest.mark.slow
+def test_a_finished_run_verifies(finished):
+    done = finished.clone.flexbench(
+        "verify", *finished.clone.tiny(finished.root, *finished.settings)
+    )
+    assert done.returncode == 0, done.stdout + done.stderr
+    assert done.stdout.endswith(" s\n")
+    assert len(done.stdout.splitlines()) == 1
 
 
 def new_line(text):
