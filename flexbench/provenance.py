@@ -43,9 +43,7 @@ def code_digest(step: str, network_file: Path | None = None) -> str:
 
     step: a module below flexbench, such as "steps.train".
     """
-    modules = _closure(_source_of(f"flexbench.{step}"))
-    if network_file is not None:
-        modules |= _closure(network_file)
+    modules = code_files(step, network_file)
     digest = hashlib.sha256()
     # By place in the package: file names repeat, and a set has no order of its own.
     for name, path in sorted((_place(path), path) for path in modules):
@@ -57,6 +55,12 @@ def code_digest(step: str, network_file: Path | None = None) -> str:
 def source_digest(path: Path) -> str:
     """Digest of one source file alone, without what it imports."""
     return hashlib.sha256(_tree_without_docstrings(path).encode()).hexdigest()[:16]
+
+
+def code_files(step: str, network_file: Path | None = None) -> frozenset[Path]:
+    """The source files that `code_digest` covers."""
+    modules = _closure(_source_of(f"flexbench.{step}"))
+    return modules | _closure(network_file) if network_file is not None else modules
 
 
 def digest_of(values: Any) -> str:

@@ -50,14 +50,15 @@ def run_graph(
     Raises FlexbenchError where another run, or a plain Snakemake, works in the same place.
     """
     folder = checkout() / Layout(Path(config.root), config.tier).folder
-    if "baseline_folders" in overrides:
-        own = registry.folders(config.baseline_folders)[1:]
-        overrides = {**overrides, "baseline_folders": [str(path) for path in own]}
     command = snakemake_command(
-        overrides, targets=targets, cores=cores, profile=profile, dry_run=dry_run
+        _found_folders(config, overrides),
+        targets=targets,
+        cores=cores,
+        profile=profile,
+        dry_run=dry_run,
     )
     if dry_run:
-        environment = _environment(folder)
+        environment = run_environment(folder)
         return subprocess.run(command, cwd=checkout(), env=environment, check=False).returncode
     with sole_owner(folder):
         return run_owned(command, folder)
@@ -86,7 +87,7 @@ def sole_owner(folder: Path) -> Iterator[None]:
 
 def run_owned(command: Sequence[str], folder: Path) -> int:
     """Run a Snakemake command to its end, in a folder that the caller holds; its exit code."""
-    environment = _environment(folder)
+    environment = run_environment(folder)
     if _is_locked():
         print("flexbench: unlocking after a killed run", file=sys.stderr)
         unlocked = subprocess.run(
@@ -108,6 +109,7 @@ def _is_locked() -> bool:
 
 def dry_run_command(config: Config, overrides: Mapping[str, Any]) -> list[str]:
     """The Snakemake call that tells what a run would do, and locks nothing."""
+    overrides = _found_folders(config, overrides)
     command = snakemake_command(overrides, targets=[], cores=None, profile=None, dry_run=True)
     return with_options(command, "--nolock")
 
@@ -132,6 +134,14 @@ def snakemake_command(
     return [*command, "--", *targets]
 
 
+def _found_folders(config: Config, overrides: Mapping[str, Any]) -> Mapping[str, Any]:
+    """The overrides with baseline folders as found from here: Snakemake works elsewhere."""
+    if "baseline_folders" not in overrides:
+        return overrides
+    own = registry.folders(config.baseline_folders)[1:]
+    return {**overrides, "baseline_folders": [str(path) for path in own]}
+
+
 def _as_word(value: Any) -> str:
     return value if isinstance(value, str) else json.dumps(value)
 
@@ -141,9 +151,13 @@ def with_options(command: Sequence[str], *options: str) -> list[str]:
     return [*command[: command.index("--")], *options]
 
 
-def _environment(folder: Path) -> dict[str, str]:
-    """Of every process of a run: the mark, and a PATH that finds this very installation."""
-    environment = os.environ | {MARK: str(folder.resolve())}
+def run_environment(folder: Path | None = None) -> dict[str, str]:
+    """Of every process of a run: a PATH that finds this very installation, and the folder's mark.
+
+    Without a folder: of a process that a run of that folder should not end as one of its own.
+    """
+    mark = {MARK: str(folder.resolve())} if folder else {}
+    environment = {name: value for name, value in os.environ.items() if name != MARK} | mark
     scripts = Path(sys.executable).parent
     if (scripts / "flexbench").exists():
         environment["PATH"] = f"{scripts}{os.pathsep}{os.environ.get('PATH', os.defpath)}"

@@ -30,6 +30,7 @@ LAYERS = [
     "crate",
     "export",
     "versions",
+    "planning",
     "cli",
 ]
 PLUMBING = {"errors", "spec", "config", "paths", "seeding", "provenance", "registry", "tiers"}

@@ -1,0 +1,1 @@
+"""What a run will cost, and why it would run, before anything is submitted."""

@@ -1,0 +1,232 @@
+"""How many bytes each job writes, file by file, and what it needs besides while it works."""
+
+import math
+from collections.abc import Iterable
+from dataclasses import dataclass
+from pathlib import Path
+
+from flexbench.planning.facts import FLOAT, RunFacts
+from flexbench.planning.jobs import PlannedJob
+
+BLOCK = 4096
+
+CATEGORIES = (
+    *("data", "checkpoints", "samples", "scores", "tables"),
+    *("figures", "report", "records", "folders"),
+)
+
+# Bytes of text, measured on finished runs.
+_RECEIPT = {
+    "simulate": 1160,
+    "splits": 900,
+    "statistics": 820,
+    "train": 2000,
+    "sample": 1200,
+    "score": 720,
+    "tabulate": 1600,
+    "figure": 860,
+    "report": 640,
+}
+_RECEIPT_FILE = 150  # a hash and a size
+_SCORE_ROW, _SPECTRUM_ROW, _TABLE_ROW, _COMPARISON_ROW = 121, 133, 155, 82
+_LOG_ROW = 165
+_BENCHMARK = 134
+# Figures: PNG and PDF; those of the maps are of one method on a grid of 64 points.
+_FIGURES = {
+    "maps": (77_000, 39_000),
+    "spectra": (215_000, 29_700),
+    "rfne_by_re": (36_000, 17_800),
+    "accuracy_cost": (50_000, 19_300),
+    "loss": (103_000, 19_000),
+    "pull": (120_000, 29_100),
+    "spread_skill": (66_000, 21_500),
+    "rank": (57_000, 20_700),
+    "coverage": (58_000, 16_800),
+}
+_REPORT_TEXT = 210_000  # per task; maps are embedded with fewer colours
+_EMBEDDED_MAPS = 0.38
+
+
+@dataclass(frozen=True)
+class Written:
+    """A file that a job leaves: what it counts as, and its bytes."""
+
+    category: str
+    size: int
+
+    @property
+    def on_disk(self) -> int:
+        """In whole blocks, as `du` counts."""
+        return math.ceil(self.size / BLOCK) * BLOCK
+
+
+def hdf5_bytes(*, chunks: int, chunk_bytes: int, rank: int, fixed: int) -> int:
+    """Size of an HDF5 file of one chunked dataset of that rank.
+
+    fixed: headers, attributes and small datasets. A version 1 B-tree indexes the chunks: 64 of
+    them to a full node, 57 where a file grows at its end.
+    """
+    node = 24 + 65 * (8 + 8 * (rank + 1)) + 64 * 8
+    nodes, level = 0, chunks
+    while level > 1 or nodes == 0:
+        level = 1 if level <= 64 else math.ceil(level / 57)
+        nodes += level
+    return fixed + chunks * chunk_bytes + nodes * node
+
+
+def trajectory_bytes(facts: RunFacts) -> int:
+    """Size of a trajectory file (`data/FORMAT.md`)."""
+    from flexbench.data.schema import chunk_shape
+
+    side = chunk_shape(facts.grid)[-1]
+    return hdf5_bytes(
+        chunks=facts.snapshots * math.ceil(facts.grid / side) ** 2,
+        chunk_bytes=FLOAT * side**2,
+        rank=3,
+        fixed=10_200 + 8 * facts.snapshots,
+    )
+
+
+def samples_bytes(facts: RunFacts, method: str) -> int:
+    """Size of a file of samples, (S, M, 1, H, W) float32."""
+    return hdf5_bytes(
+        chunks=facts.scored * facts.members(method),
+        chunk_bytes=facts.field_bytes,
+        rank=5,
+        fixed=10_240 + 64 * facts.scored,
+    )
+
+
+def checkpoint_bytes(facts: RunFacts, task: str, method: str) -> int:
+    size = facts.networks[task, method]
+    return size.state_bytes + size.header_bytes
+
+
+def restart_bytes(facts: RunFacts, task: str, method: str) -> int:
+    """One restart point of a training: weights, their average, the optimiser's moments."""
+    size, settings = facts.networks[task, method], facts.train(method)
+    moments = 1 if settings.optimizer == "lion" else 2
+    # Without an average, the weights stand in for it, and are stored once.
+    return size.state_bytes * (1 + (settings.ema > 0) + moments)
+
+
+def written(facts: RunFacts, job: PlannedJob) -> list[Written]:
+    """Every file that a job leaves: outputs, receipt, log, benchmark."""
+    files = list(_outputs(facts, job))
+    category = files[0].category
+    named = len(job.step.inputs) + len(job.step.outputs)
+    receipt = _RECEIPT[job.rule] + _RECEIPT_FILE * named
+    log = 340 if job.rule == "train" else 0
+    return [
+        *files,
+        Written(category, receipt),
+        Written("records", log),
+        Written("records", _BENCHMARK),
+    ]
+
+
+def outputs(facts: RunFacts, job: PlannedJob) -> dict[Path, int]:
+    """Bytes of each declared output."""
+    sizes = [file.size for file in _outputs(facts, job)]
+    return dict(zip(job.step.outputs, sizes, strict=True))
+
+
+def temporary(facts: RunFacts, job: PlannedJob) -> tuple[int, int]:
+    """(bytes, files) that a job holds beside its outputs while it works, at most.
+
+    Outputs are written under a temporary name while all that they are made of is still there.
+    """
+    if job.rule == "simulate":
+        # Segments hold every snapshot until the file is written; then the state, in double.
+        segments = math.ceil(facts.trajectory_fields / max(2**28, facts.field_bytes))
+        return facts.trajectory_fields + 8 * facts.points, segments + 1
+    if job.rule == "train":
+        task, method, _ = job.wildcards.values()
+        # Two are kept, and the third is written before the first is dropped.
+        return 3 * restart_bytes(facts, task, method), 5
+    if job.rule == "sample":
+        _, method, _ = job.wildcards.values()
+        return facts.scored * facts.members(method) * facts.field_bytes, facts.scored + 1
+    return 0, 0
+
+
+def folders(facts: RunFacts, jobs: Iterable[PlannedJob]) -> int:
+    """Folders that a run makes: of outputs, logs and benchmarks, and of state."""
+    found = {facts.graph.layout.folder}
+    for job in jobs:
+        places = [output.parent for output in job.step.outputs]
+        parts = [str(value) for value in job.wildcards.values()][:-1]
+        for kind in ("logs", "benchmarks"):
+            where = facts.graph.layout.folder / kind
+            places.append(where.joinpath(job.rule, *parts) if job.wildcards else where)
+        if job.rule in ("train", "sample"):
+            places.append(facts.graph.layout.state(job.rule, *parts))
+        for place in places:
+            found.update(
+                folder
+                for folder in (place, *place.parents)
+                if folder.is_relative_to(facts.graph.layout.folder)
+            )
+    return len(found)
+
+
+def _outputs(facts: RunFacts, job: PlannedJob) -> Iterable[Written]:
+    names = job.wildcards
+    config = facts.graph.config
+    if job.rule == "simulate":
+        yield Written("data", trajectory_bytes(facts))
+    elif job.rule == "splits":
+        yield Written("data", 60 + 90 * len(facts.graph.stems()))
+    elif job.rule == "statistics":
+        reynolds = len(config.splits.train.reynolds)
+        yield Written("data", 420 + 200 * reynolds + 20 * len(facts.graph.stems("train")))
+    elif job.rule == "train":
+        settings = facts.train(names["method"])
+        yield Written("checkpoints", checkpoint_bytes(facts, names["task"], names["method"]))
+        yield Written("checkpoints", _LOG_ROW * math.ceil(settings.steps / settings.log_every))
+    elif job.rule == "sample":
+        yield Written("samples", samples_bytes(facts, names["method"]))
+    elif job.rule == "score":
+        rows = facts.scored * facts.score_rows(names["method"])
+        yield Written("scores", _SCORE_ROW * rows)
+        yield Written("scores", _SPECTRUM_ROW * facts.scored * (facts.grid // 2))
+    elif job.rule == "tabulate":
+        yield from _tables(facts)
+    elif job.rule == "figure":
+        for size in _figure_bytes(facts, names["task"], names["name"]):
+            yield Written("figures", size)
+    else:
+        yield Written("report", sum(_page_bytes(facts, task) for task in facts.graph.tasks))
+
+
+def _tables(facts: RunFacts) -> Iterable[Written]:
+    """scores, comparisons, red flags, cost and headline."""
+    graph = facts.graph
+    groups = len(graph.config.splits.test.reynolds) + 1
+    methods = dict.fromkeys((job.task, job.method) for job in graph.jobs)
+    # A table forms some scores from others that the files of scores hold as rows.
+    rows = sum(groups * max(facts.score_rows(method) - 3, 1) for _, method in methods)
+    yield Written("tables", _TABLE_ROW * rows)
+    yield Written("tables", _COMPARISON_ROW * 10 * groups * len(methods) // 3)
+    yield Written("tables", 2000)
+    yield Written("tables", 92 * len(graph.jobs))
+    yield Written("tables", 300 * len(methods))
+
+
+def _figure_bytes(facts: RunFacts, task: str, name: str) -> tuple[int, ...]:
+    sizes = _FIGURES.get(name, (80_000, 20_000))
+    if name != "maps":
+        return sizes
+    methods = len({job.method for job in facts.graph.jobs_of(task)})
+    # Panels have so many pixels, which finer fields fill with finer detail.
+    detail = (min(facts.grid, 512) / 64) ** 0.75
+    return tuple(round(size * methods * detail) for size in sizes)
+
+
+def _page_bytes(facts: RunFacts, task: str) -> int:
+    """One task's part of the page: its figures as text (4 characters for 3 bytes)."""
+    pixels = 0.0
+    for name in _FIGURES:
+        png = _figure_bytes(facts, task, name)[0]
+        pixels += png * _EMBEDDED_MAPS if name == "maps" and png > 600_000 else png
+    return round(pixels * 4 / 3) + _REPORT_TEXT

@@ -1,0 +1,91 @@
+"""The counts that disk, memory and time follow from."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from functools import cached_property
+
+from flexbench.config import SampleSettings, TrainSettings
+from flexbench.graph import Graph
+from flexbench.planning.networks import NetworkSize, network_sizes
+
+FLOAT = 4
+
+# Members of an ensemble whose pull is measured, and scores that only ensembles have.
+PULL_BINS = 41
+
+
+@dataclass(frozen=True)
+class RunFacts:
+    """A graph, and the sizes of its networks by (task, method)."""
+
+    graph: Graph
+    networks: Mapping[tuple[str, str], NetworkSize]
+
+    @classmethod
+    def of(cls, graph: Graph) -> "RunFacts":
+        return cls(graph, network_sizes(graph))
+
+    @property
+    def grid(self) -> int:
+        return self.graph.config.solver.grid
+
+    @property
+    def points(self) -> int:
+        """Of one field."""
+        return self.grid**2
+
+    @property
+    def field_bytes(self) -> int:
+        return FLOAT * self.points
+
+    @cached_property
+    def snapshots(self) -> int:
+        """T: stored snapshots of a trajectory."""
+        solver = self.graph.config.solver
+        return round((solver.t_end - solver.t_start) / solver.interval) + 1
+
+    @property
+    def trajectory_fields(self) -> int:
+        """Bytes of the fields of a trajectory."""
+        return self.snapshots * self.field_bytes
+
+    def data_bytes(self, *splits: str) -> int:
+        return len(self.graph.stems(*splits)) * self.trajectory_fields
+
+    @property
+    def scored(self) -> int:
+        """S: scored snapshots of one file of samples."""
+        return len(self.graph.stems("test")) * self.sample.snapshots
+
+    @property
+    def sample(self) -> SampleSettings:
+        return self.graph.config.sample
+
+    def train(self, method: str) -> TrainSettings:
+        return self.graph.config.train_settings(method)
+
+    def members(self, method: str) -> int:
+        """M: of the ensembles of a method; formulas and regressors say one thing only."""
+        stochastic = not self.graph.is_formula(method)
+        stochastic = stochastic and self.graph.config.method(method).mode == "denoiser"
+        return self.sample.members if stochastic else 1
+
+    def evaluations(self, method: str) -> int:
+        """Network evaluations per member."""
+        from flexbench.diffusion.sampler import evaluations
+
+        if self.graph.config.method(method).mode != "denoiser":
+            return 1
+        return evaluations(self.sample.sampler, self.sample.steps)
+
+    def tiles(self, task: str) -> int:
+        """Patches of one field."""
+        return (self.grid // self.graph.task_settings(task).patch) ** 2
+
+    def score_rows(self, method: str) -> int:
+        """Rows that the scores of one snapshot have."""
+        members, bands = self.members(method), self.graph.config.score.bands
+        always = 12 + 2 * bands
+        if members == 1:
+            return always + 1
+        return always + 1 + 2 * (bands + 1) + members // 2 + members + 1 + 6 + PULL_BINS

@@ -1,0 +1,95 @@
+"""Every job of a graph: its step, its name for Snakemake, and what it waits for.
+
+The same jobs as Snakemake's, counted from the configuration in milliseconds; a test holds them
+against `snakemake -n`.
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+from flexbench import planned
+from flexbench.graph import SPLITS, Graph
+from flexbench.provenance import Step
+from flexbench.report.catalogue import FIGURES
+
+# As in the rules: training goes first.
+PRIORITY = {"train": 1}
+# Rules whose jobs have the threads of the configuration; the others have one.
+THREADED = frozenset({"simulate", "statistics", "train", "sample", "score"})
+RULES = (
+    *("simulate", "splits", "statistics", "train", "sample"),
+    *("score", "tabulate", "figure", "report"),
+)
+
+
+@dataclass(frozen=True, kw_only=True)
+class PlannedJob:
+    """One job of the graph.
+
+    step: what it takes and makes. wildcards: as Snakemake has them, in its order, values as text.
+    needs: keys of the jobs that make its inputs. threads: cores that it takes.
+    """
+
+    step: Step
+    wildcards: Mapping[str, str]
+    needs: tuple[str, ...]
+    threads: int
+
+    @property
+    def rule(self) -> str:
+        return self.step.name
+
+    @property
+    def key(self) -> str:
+        """Rule and wildcards, the name that a dry run of Snakemake gives a job."""
+        named = ", ".join(f"{name}={value}" for name, value in self.wildcards.items())
+        return f"{self.rule} {named}"
+
+    @property
+    def name(self) -> str:
+        """What a person calls it."""
+        return " ".join((self.rule, *self.wildcards.values()))
+
+    @property
+    def priority(self) -> int:
+        return PRIORITY.get(self.rule, 0)
+
+
+def planned_jobs(graph: Graph) -> dict[str, PlannedJob]:
+    """Every job by its key, each after all that it needs."""
+    makers: dict[Path, str] = {}
+    jobs: dict[str, PlannedJob] = {}
+
+    def add(step: Step, **wildcards: str) -> None:
+        threaded = step.name in THREADED
+        job = PlannedJob(
+            step=step,
+            wildcards=wildcards,
+            needs=tuple(dict.fromkeys(makers[path] for path in step.inputs)),
+            threads=graph.cores(step.name, wildcards.get("method")) if threaded else 1,
+        )
+        jobs[job.key] = job
+        makers.update(dict.fromkeys(step.outputs, job.key))
+
+    for split in SPLITS:
+        for reynolds in graph.split(split).reynolds:
+            for seed in graph.split(split).seeds:
+                step = planned.simulate(graph, reynolds, seed)
+                add(step, reynolds=f"{reynolds:g}", seed=str(seed))
+    add(planned.splits(graph))
+    for task in graph.tasks:
+        add(planned.statistics(graph, task), task=task)
+    for job in graph.jobs:
+        place = (job.task, job.method, job.seed)
+        names = {"task": job.task, "method": job.method, "seed": str(job.seed)}
+        if not graph.is_formula(job.method):
+            add(planned.train(graph, *place), **names)
+        add(planned.sample(graph, *place), **names)
+        add(planned.score(graph, *place), **names)
+    add(planned.tabulate(graph))
+    for task in graph.tasks:
+        for name in FIGURES:
+            add(planned.figure(graph, task, name), task=task, name=name)
+    add(planned.report(graph))
+    return jobs

@@ -1,0 +1,131 @@
+"""What `flexbench plan` tells: what would run now and why, and forecasts of that and of all."""
+
+import sys
+from collections.abc import Mapping
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import asdict, dataclass
+from typing import Any
+
+from flexbench.errors import FlexbenchError
+from flexbench.graph import Graph
+from flexbench.planning.calibrate import calibrate, cores_here
+from flexbench.planning.cluster import Profile, cluster_warnings, read_profile
+from flexbench.planning.facts import RunFacts
+from flexbench.planning.forecast import Forecast, Slots, forecast
+from flexbench.planning.jobs import planned_jobs
+from flexbench.planning.rates import Calibration, load_calibration, save_calibration
+from flexbench.planning.stale import DryRun, Stale
+from flexbench.planning.times import all_seconds
+
+
+@dataclass(frozen=True, kw_only=True)
+class Plan:
+    """everything: the whole tier from nothing. left: what would run now. stale: why, by job."""
+
+    tier: str
+    folder: str
+    calibration: Calibration
+    slots: Slots
+    everything: Forecast
+    left: Forecast
+    stale: dict[str, Stale]
+    warnings: list[str]
+
+    def as_json(self) -> dict[str, Any]:
+        return {
+            "tier": self.tier,
+            "folder": self.folder,
+            "slots": asdict(self.slots),
+            "calibration": self.calibration.model_dump(exclude={"rates"}),
+            "left": self.left.as_json(),
+            "everything": self.everything.as_json(),
+            "stale": [
+                {"job": one.key, "reasons": one.reasons, "details": one.details}
+                for one in self.stale.values()
+            ],
+            "warnings": self.warnings,
+        }
+
+
+def make_plan(
+    graph: Graph,
+    *,
+    overrides: Mapping[str, Any],
+    cores: int | None = None,
+    jobs: int | None = None,
+    profile: str | None = None,
+) -> Plan:
+    """Ask Snakemake what is stale, and meanwhile count and forecast."""
+    if cores is not None and jobs is not None:
+        raise FlexbenchError("--cores and --jobs: give one of them")
+    found = read_profile(profile) if profile else Profile()
+    count = jobs or (found.jobs if cores is None else None)
+    slots = Slots(count=count or cores or cores_here(), cores=count is None)
+    calibration = load_calibration(graph.layout.root, graph.config.tier)
+    planned = planned_jobs(graph)
+    with DryRun.start(graph, overrides) as dry_run, ThreadPoolExecutor(1) as pool:
+        waiting = pool.submit(dry_run.stale, graph, planned)
+        facts = RunFacts.of(graph)
+        seconds = all_seconds(facts, calibration.rates, planned)
+        everything = forecast(facts, calibration, planned, slots=slots, seconds=seconds)
+        stale = waiting.result()
+    left = {key: job for key, job in planned.items() if key in stale}
+    return Plan(
+        tier=graph.config.tier,
+        folder=str(graph.layout.folder),
+        calibration=calibration,
+        slots=slots,
+        everything=everything,
+        left=forecast(facts, calibration, left, slots=slots, seconds=seconds),
+        stale=stale,
+        warnings=[
+            *_doubts(graph, calibration, slots),
+            *cluster_warnings(facts, planned, seconds, profile=found, slots=slots),
+        ],
+    )
+
+
+def calibrate_tier(graph: Graph, *, cores: int | None = None, jobs: int | None = None) -> None:
+    """Measure with as many processes as will run, and write `<root>/calibration.json`."""
+    # A cluster gives every job cores of its own.
+    here = max(1, (cores or cores_here()) // graph.config.threads)
+    together = here if jobs is None else 1
+
+    def say(text: str) -> None:
+        print(f"flexbench: {text}", file=sys.stderr)
+
+    measured = calibrate(graph, together=together, say=say)
+    path = save_calibration(graph.layout.root, measured)
+    say(f"measured in {measured.seconds:.0f} s; wrote {path}")
+
+
+def _doubts(graph: Graph, calibration: Calibration, slots: Slots) -> list[str]:
+    """What makes the hours worth less."""
+    found = []
+    if calibration.default:
+        found.append(
+            "hours are of another machine: no calibration here yet; "
+            f"measure with `flexbench plan --tier {graph.config.tier} --calibrate`"
+        )
+    elif calibration.tier != graph.config.tier:
+        found.append(
+            f"hours are from the calibration of tier {calibration.tier}; "
+            f"measure with `flexbench plan --tier {graph.config.tier} --calibrate`"
+        )
+    if not calibration.default and calibration.threads != graph.config.threads:
+        found.append(
+            f"calibrated with {calibration.threads} threads per job, planned with "
+            f"{graph.config.threads}"
+        )
+    together = max(1, slots.count // graph.config.threads) if slots.cores else 1
+    if not calibration.default and slots.cores and calibration.together != together:
+        found.append(
+            f"calibrated with {calibration.together} processes at once, planned with {together}"
+        )
+    if any(graph.config.cluster.model_dump()[rule]["gpu"] for rule in ("train", "sample")) and (
+        calibration.device != "cuda"
+    ):
+        found.append(
+            "training is planned on GPUs, but was calibrated on a CPU: GPU-hours are CPU's"
+        )
+    return found + [f"calibration: {note}" for note in calibration.notes]

@@ -1,0 +1,114 @@
+"""How fast a machine is: measured by `flexbench plan --calibrate`, or a default that says so."""
+
+import json
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from pydantic import BaseModel, ConfigDict, Field, PositiveFloat, PositiveInt, ValidationError
+
+from flexbench.atomic import write_text
+from flexbench.errors import FlexbenchError
+
+FORMAT = 1
+DEFAULTS = Path(__file__).with_name("default_rates.json")
+ANY = "*"  # stands for whatever was not measured
+
+Seconds = PositiveFloat
+
+
+class Rates(BaseModel):
+    """What was measured, with as many processes at once as there will be jobs.
+
+    start: seconds of a verb before its work begins, by "rule/method" or "rule" ("formula": of
+    sampling one). solver: seconds per step and point, over log2 of the grid. train, sample: FLOP
+    per second by method, by network, or "*" for any other. formula, statistics: seconds per point
+    and snapshot. score: seconds per point of one snapshot, and per point and member. tabulate:
+    seconds per file of scores. figures: seconds of the whole verb, by name. write, digest: bytes
+    per second. snakemake: seconds before the first job.
+    """
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    start: dict[str, Seconds]
+    solver: Seconds
+    train: dict[str, PositiveFloat]
+    sample: dict[str, PositiveFloat]
+    formula: Seconds
+    statistics: Seconds
+    score: tuple[Seconds, Seconds]
+    tabulate: Seconds
+    figures: dict[str, Seconds]
+    write: PositiveFloat
+    digest: PositiveFloat
+    snakemake: Seconds
+
+
+class Calibration(BaseModel):
+    """Rates, and of which machine and tier they are.
+
+    together: processes that ran at once while it was measured. default: measured elsewhere.
+    """
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    format: int = FORMAT
+    machine: str
+    device: str
+    threads: PositiveInt
+    together: PositiveInt
+    tier: str
+    measured: str
+    seconds: Seconds
+    default: bool = False
+    rates: Rates
+    notes: list[str] = Field(default_factory=list)
+
+
+def calibration_file(root: Path) -> Path:
+    """Where a results root keeps its calibrations: one for each tier."""
+    return root / "calibration.json"
+
+
+def save_calibration(root: Path, calibration: Calibration) -> Path:
+    """Write a calibration, and keep those of the other tiers."""
+    path = calibration_file(root)
+    kept = {tier: found.model_dump() for tier, found in _read(path).items()} if _has(path) else {}
+    kept[calibration.tier] = calibration.model_dump()
+    write_text(path, json.dumps(kept, indent=1) + "\n")
+    return path
+
+
+def load_calibration(root: Path, tier: str) -> Calibration:
+    """The calibration of a tier; else the newest of another tier; else the default's.
+
+    FlexbenchError where the file is there but cannot be used.
+    """
+    path = calibration_file(root)
+    found = _read(path) if _has(path) else {}
+    if tier in found:
+        return found[tier]
+    if found:
+        return max(found.values(), key=lambda calibration: calibration.measured)
+    return Calibration.model_validate_json(DEFAULTS.read_bytes())
+
+
+def rate(table: Mapping[str, float], method: str, network: str) -> float:
+    """The most particular rate of a table: of this method, of its network, or of any."""
+    return table.get(method, table.get(network, table[ANY]))
+
+
+def _has(path: Path) -> bool:
+    return path.is_file()
+
+
+def _read(path: Path) -> dict[str, Calibration]:
+    try:
+        values: dict[str, Any] = json.loads(path.read_text(encoding="utf-8"))
+        found = {tier: Calibration.model_validate(entry) for tier, entry in values.items()}
+    except (ValueError, AttributeError, ValidationError) as error:
+        reason = " ".join(str(error).split())[:120]
+        raise FlexbenchError(
+            f"{path}: not a calibration ({reason}); run `flexbench plan --calibrate` again"
+        ) from None
+    return found

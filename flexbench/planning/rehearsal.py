@@ -1,0 +1,143 @@
+"""A small run with made-up ensembles, on which tables, figures and the report are timed for real.
+
+The methods, members and Reynolds numbers are the tier's own; fields are small and nothing is
+trained. `python -m flexbench.planning.rehearsal CONFIG` fills the folder of that configuration.
+"""
+
+import json
+import sys
+from pathlib import Path
+
+import numpy as np
+
+from flexbench import planned
+from flexbench.atomic import write_text
+from flexbench.config import Config, ForecastSettings
+from flexbench.data.dummy import write_dummy
+from flexbench.data.store import Trajectory
+from flexbench.graph import Graph, trajectory_stem
+from flexbench.inference.samples import Labels, Snapshot, write_samples
+from flexbench.planning.facts import RunFacts
+from flexbench.provenance import Receipt
+from flexbench.solver.simulate import snapshot_times
+from flexbench.steps.score import score_step
+from flexbench.steps.statistics import statistics_step
+from flexbench.tiers import load_config
+
+_GRID, _PATCH, _INTERVALS = 64, 32, 12
+_TEST_FILES = 12  # the most that are worth the time
+_LOG_ROWS = 20
+
+
+def rehearsal_config(graph: Graph, root: Path) -> Config:
+    """The tier's configuration, with its fullest task alone, small fields and few trajectories."""
+    config = graph.config
+    task = max(graph.tasks, key=lambda name: len(graph.jobs_of(name)))
+    settings = config.tasks[task].model_copy(update={"patch": _PATCH})
+    solver = config.solver
+    interval = solver.interval
+    if isinstance(settings, ForecastSettings):
+        interval = settings.lead
+    splits = config.splits
+    train, validation, test = (
+        split.model_copy(update={"reynolds": split.reynolds[:1], "seeds": split.seeds[:1]})
+        for split in (splits.train, splits.validation, splits.test)
+    )
+    test = splits.test
+    if len(test.reynolds) * len(test.seeds) > _TEST_FILES:
+        test = test.model_copy(update={"seeds": test.seeds[:1]})
+    return config.model_copy(
+        update={
+            "root": str(root),
+            "training_seeds": config.training_seeds[:1],
+            "tasks": {task: settings},
+            "solver": solver.model_copy(
+                update={
+                    "grid": _GRID,
+                    "interval": interval,
+                    "t_end": solver.t_start + _INTERVALS * interval,
+                }
+            ),
+            "splits": splits.model_copy(
+                update={"train": train, "validation": validation, "test": test}
+            ),
+            "sample": config.sample.model_copy(update={"snapshots": 1}),
+        }
+    )
+
+
+def rehearse(graph: Graph) -> None:
+    """Write all that the figures and tables of this small run are made from."""
+    write_text(graph.layout.config, graph.text)
+    times = snapshot_times(graph.config.solver)
+    for split in ("train", "validation", "test"):
+        for reynolds in graph.split(split).reynolds:
+            for seed in graph.split(split).seeds:
+                path = graph.layout.trajectory(trajectory_stem(reynolds, seed))
+                write_dummy(path, grid=_GRID, times=times, reynolds=reynolds, seed=seed)
+    task = graph.tasks[0]
+    statistics_step(graph, task=task)
+    for number, job in enumerate(graph.jobs):
+        _samples(graph, task, job.method, job.seed, error=0.1 * (1 + number))
+        if not graph.is_formula(job.method):
+            _training_log(graph.layout.training_log(task, job.method, job.seed))
+        score_step(graph, task=task, method=job.method, seed=job.seed)
+
+
+def _samples(graph: Graph, task: str, method: str, seed: int, *, error: float) -> None:
+    """An ensemble around the truth: an error of its mean, and as much spread."""
+    facts = RunFacts(graph, {})
+    members = facts.members(method)
+    random = np.random.default_rng(len(method))
+    snapshots, fields = [], []
+    for path in graph.trajectories("test"):
+        with Trajectory(path) as trajectory:
+            index = len(trajectory.time) - 1
+            truth = trajectory.snapshot(index)
+            snapshots.append(
+                Snapshot(
+                    trajectory=path.stem,
+                    reynolds=trajectory.reynolds,
+                    seed=trajectory.seed,
+                    index=index,
+                    time=float(trajectory.time[index]),
+                )
+            )
+        noise = random.standard_normal((members + 1, 1, *truth.shape), dtype=np.float32)
+        fields.append(truth + np.float32(error) * (noise[:-1] + noise[-1:]))
+    formula = graph.is_formula(method)
+    labels = Labels(
+        task=task,
+        method=method,
+        mode="formula" if formula else graph.config.method(method).mode,
+        training_seed=seed,
+        sampler=graph.config.sample.sampler if members > 1 else "none",
+        steps=graph.config.sample.steps if members > 1 else 0,
+        parameters=0 if formula else 100_000,
+        flops=0.0 if formula else 1e9,
+        evaluations=0 if formula else facts.evaluations(method),
+    )
+    receipt = Receipt(planned.sample(graph, task, method, seed))
+    output, shape = graph.layout.samples(task, method, seed), (members, 1, _GRID, _GRID)
+    write_samples(output, fields, snapshots=snapshots, shape=shape, labels=labels)
+    receipt.write(device="cpu", members=members, evaluations=labels.evaluations)
+
+
+def _training_log(path: Path) -> None:
+    rows = [
+        {
+            "step": 10 * row,
+            "loss": 1 / row,
+            "lr": 1e-3,
+            "grad_norm": 1.0,
+            "seconds": float(row),
+            "examples_per_second": 10.0,
+            "validation_loss": 1.1 / row,
+        }
+        for row in range(1, _LOG_ROWS + 1)
+    ]
+    write_text(path, "".join(json.dumps(row) + "\n" for row in rows))
+
+
+if __name__ == "__main__":
+    rehearse(Graph(load_config(file=Path(sys.argv[1]))))

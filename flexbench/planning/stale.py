@@ -1,0 +1,174 @@
+"""What would run now, and why: asked of Snakemake itself, then explained by receipts and code."""
+
+import re
+import subprocess
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from types import TracebackType
+from typing import Any, Self
+
+from flexbench.errors import FlexbenchError
+from flexbench.graph import Graph
+from flexbench.paths import checkout
+from flexbench.planning.jobs import RULES, PlannedJob
+from flexbench.provenance import code_files, plain, read_receipt
+from flexbench.runner import dry_run_command, run_environment
+
+# What Snakemake says of a job, and what it is called here.
+_REASONS = {
+    "Missing output files": "missing output",
+    "Incomplete output files": "incomplete output",
+    "Updated input files": "newer input",
+    "Input files updated by another job": "input is made anew",
+    "Set of input files has changed": "other inputs",
+    "Code has changed": "changed rule",
+    "Params have changed": "changed parameters",
+    "Forced execution": "forced",
+}
+_REASON = re.compile("|".join(re.escape(text) for text in _REASONS))
+
+
+@dataclass(frozen=True)
+class Stale:
+    """A job that would run. reasons: in the words of `_REASONS`. details: what changed, exactly."""
+
+    key: str
+    reasons: tuple[str, ...]
+    details: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True)
+class DryRun:
+    """A dry run of Snakemake under way, so that something else can be done meanwhile."""
+
+    process: "subprocess.Popen[str]" = field(repr=False)
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        """Nobody waits for it where something else went wrong."""
+        if error is not None:
+            self.process.kill()
+        self.process.wait()
+
+    @classmethod
+    def start(cls, graph: Graph, overrides: Mapping[str, Any]) -> "DryRun":
+        process = subprocess.Popen(
+            dry_run_command(graph.config, overrides),
+            cwd=checkout(),
+            env=run_environment(),
+            stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE,
+            text=True,
+        )
+        return cls(process)
+
+    def stale(self, graph: Graph, jobs: Mapping[str, PlannedJob]) -> dict[str, Stale]:
+        """The jobs that would run, by key, in the order of `jobs`."""
+        out, err = self.process.communicate()
+        if self.process.returncode:
+            lines = [line for line in (out + err).splitlines() if line.strip()]
+            raise FlexbenchError("snakemake -n failed:\n" + "\n".join(lines[-8:]))
+        found = read_dry_run(out)
+        unknown = sorted(set(found) - set(jobs) - {"all "})
+        if unknown:
+            raise FlexbenchError(
+                f"snakemake -n names a job that the plan does not know: {unknown[0]}"
+            )
+        return {
+            key: Stale(key, found[key], explain(graph, job, found[key]))
+            for key, job in jobs.items()
+            if key in found
+        }
+
+
+def read_dry_run(text: str) -> dict[str, tuple[str, ...]]:
+    """Rule and wildcards of every job of a dry run's output, each with its reasons."""
+    found = {}
+    for block in re.split(r"^(?:local)?rule ", text, flags=re.M)[1:]:
+        rule = block.partition(":")[0]
+        lines = dict(re.findall(r"^    (\w+): (.*)$", block, flags=re.M))
+        key = f"{rule} {lines.get('wildcards', '')}"
+        told = _REASON.findall(lines.get("reason", ""))
+        found[key] = tuple(dict.fromkeys(_REASONS[text] for text in told)) or ("other",)
+    return found
+
+
+def explain(graph: Graph, job: PlannedJob, reasons: tuple[str, ...]) -> tuple[str, ...]:
+    """What changed, where Snakemake only says that parameters did: settings by name, or code."""
+    if "changed parameters" not in reasons:
+        return ()
+    receipt = read_receipt(job.step.outputs[0])
+    if not receipt:
+        return ("no receipt tells what it was made with",)
+    details = changed_settings(receipt.get("slice", {}), plain(dict(job.step.slice)))
+    if not details:
+        details = [_changed_code(graph, job)]
+    return tuple(details)
+
+
+def changed_settings(before: Any, now: Any, *, place: str = "") -> list[str]:
+    """`train.learning_rate: 0.002 -> 0.01` for every value that differs between two slices."""
+    if not (isinstance(before, dict) and isinstance(now, dict)):
+        return [] if before == now else [f"{place}: {_short(before)} -> {_short(now)}"]
+    found = []
+    for name in dict.fromkeys([*before, *now]):
+        inner = f"{place}.{name}" if place else str(name)
+        if name not in before:
+            found.append(f"{inner}: new, {_short(now[name])}")
+        elif name not in now:
+            found.append(f"{inner}: {_short(before[name])} -> gone")
+        else:
+            found += changed_settings(before[name], now[name], place=inner)
+    return found
+
+
+def _short(value: Any) -> str:
+    text = str(value)
+    return text if len(text) <= 40 else f"{text[:37]}..."
+
+
+def _changed_code(graph: Graph, job: PlannedJob) -> str:
+    """A receipt holds one digest for all the code: the files edited since then are the suspects."""
+    step = f"report.figures.{_module(job)}" if job.rule == "figure" else f"steps.{job.rule}"
+    method = job.wildcards.get("method") if job.rule in ("train", "sample") else None
+    files = code_files(step, graph.network_file(method) if method else None)
+    made = job.step.outputs[0].stat().st_mtime if job.step.outputs[0].is_file() else 0.0
+    edited = sorted(_place(path) for path in files if path.stat().st_mtime > made)
+    if not edited:
+        return f"code of {job.rule}"
+    more = f" and {len(edited) - 4} more" if len(edited) > 4 else ""
+    return f"code of {job.rule}; edited since: {', '.join(edited[:4])}{more}"
+
+
+def _module(job: PlannedJob) -> str:
+    from flexbench.report.catalogue import FIGURES
+
+    return FIGURES[job.wildcards["name"]].module
+
+
+def _place(path: Path) -> str:
+    root = checkout()
+    return path.relative_to(root).as_posix() if path.is_relative_to(root) else str(path)
+
+
+def grouped(stale: Mapping[str, Stale]) -> list[tuple[str, int, str]]:
+    """(rule, jobs, why) for each rule and reason, in the graph's order: lines for a person."""
+    groups: dict[tuple[str, str], int] = {}
+    for entry in stale.values():
+        rule = entry.key.partition(" ")[0]
+        # What a job's inputs do explains it only where nothing of its own does.
+        own = [reason for reason in entry.reasons if reason != "input is made anew"]
+        why = "; ".join([*(own or entry.reasons), *entry.details])
+        groups[rule, why] = groups.get((rule, why), 0) + 1
+    return [
+        (rule, count, why)
+        for (rule, why), count in sorted(groups.items(), key=lambda item: RULES.index(item[0][0]))
+    ]

@@ -1,0 +1,59 @@
+"""How many steps a simulation takes: counted where they are fixed, else tried on a coarse grid.
+
+The largest eddies carry the energy, and with it the largest speed, which is what the Courant limit
+asks for; a coarse grid has those.
+"""
+
+import math
+from bisect import bisect_right
+from functools import cache
+from itertools import pairwise
+
+from flexbench.config import SolverSettings
+
+_COARSE = 64
+_SAMPLES = 40  # times at which the speed is looked at
+_SEED = 0
+
+
+def solver_steps(settings: SolverSettings, reynolds: float) -> int:
+    """Steps of one trajectory, to within a few per cent where the Courant number decides them."""
+    from flexbench.solver.simulate import LEG_STEPS, snapshot_times
+
+    times = snapshot_times(settings).tolist()
+    if settings.dt is not None:
+        parts = [
+            times[0],
+            *(later - former for former, later in pairwise(times)),
+        ]
+        return sum(max(1, math.ceil(part / settings.dt - 1e-9)) for part in parts)
+    reach = settings.cfl * 2 * math.pi / settings.grid
+    moments, speeds = _speeds(settings.t_end, settings.peak_wavenumber, reynolds)
+    now, steps = 0.0, 0
+    for moment in times:
+        while now < moment:
+            speed = speeds[max(0, bisect_right(moments, now) - 1)]
+            count = max(1, math.ceil((moment - now) * speed / reach - 1e-9))
+            taken = min(count, LEG_STEPS)
+            now = moment if taken == count else now + taken * (moment - now) / count
+            steps += taken
+    return steps
+
+
+@cache
+def _speeds(t_end: float, peak: float, reynolds: float) -> tuple[list[float], list[float]]:
+    """Times, and the largest |u| + |v| at each, of the same flow on the coarsest grid it fits."""
+    from flexbench.solver.simulate import Simulation
+
+    grid = max(_COARSE, 6 * math.ceil(peak) + 4)
+    settings = SolverSettings(
+        grid=grid + grid % 2, t_start=t_end / 2, t_end=t_end, peak_wavenumber=peak
+    )
+    simulation = Simulation(settings, reynolds=reynolds, seed=_SEED)
+    moments, speeds = [], []
+    for number in range(_SAMPLES):
+        u, v = simulation.equation.velocity(simulation.spectrum)
+        moments.append(simulation.time)
+        speeds.append(float((u.abs() + v.abs()).max()))
+        simulation.advance_to((number + 1) * t_end / _SAMPLES)
+    return moments, speeds

@@ -1,0 +1,108 @@
+"""How many seconds each job takes, from counts and rates."""
+
+import math
+from collections.abc import Mapping
+from pathlib import Path
+
+from flexbench.planning.disk import (
+    checkpoint_bytes,
+    outputs,
+    restart_bytes,
+    samples_bytes,
+    trajectory_bytes,
+)
+from flexbench.planning.facts import RunFacts
+from flexbench.planning.jobs import PlannedJob
+from flexbench.planning.rates import Rates, rate
+from flexbench.planning.steps import solver_steps
+
+# A training step is a forward pass and a backward pass of twice its FLOPs.
+PASSES = 3
+# `compute_statistics` looks at so many snapshots of a file.
+_STATISTICS_SNAPSHOTS = 32
+
+
+def all_seconds(facts: RunFacts, rates: Rates, jobs: Mapping[str, PlannedJob]) -> dict[str, float]:
+    """Seconds of each job, by key, in a slot of its own: from its process's start to its receipt.
+
+    jobs: all of the graph, as sizes of inputs are those of other jobs' outputs.
+    """
+    sizes: dict[Path, int] = {}
+    for job in jobs.values():
+        sizes |= outputs(facts, job)
+    return {
+        key: _start(facts, rates, job) + _work(facts, rates, job) + _hashing(rates, job, sizes)
+        for key, job in jobs.items()
+    }
+
+
+def _start(facts: RunFacts, rates: Rates, job: PlannedJob) -> float:
+    """Imports, the network's width, its weights: all that comes before the work.
+
+    Of figures all their drawing, which hardly depends on how large the fields are.
+    """
+    if job.rule == "figure":
+        name = job.wildcards["name"]
+        return rates.figures.get(name, max(rates.figures.values()))
+    method = job.wildcards.get("method")
+    if method is None or job.rule == "score":
+        return rates.start[job.rule]
+    if facts.graph.is_formula(method):
+        return rates.start["formula"]
+    return rates.start.get(f"{job.rule}/{method}", rates.start[job.rule])
+
+
+def _work(facts: RunFacts, rates: Rates, job: PlannedJob) -> float:
+    names = job.wildcards
+    if job.rule == "simulate":
+        return _simulation(facts, rates, float(names["reynolds"]))
+    if job.rule == "statistics":
+        used = min(_STATISTICS_SNAPSHOTS, facts.snapshots)
+        return used * len(facts.graph.stems("train")) * facts.points * rates.statistics
+    if job.rule == "train":
+        return _training(facts, rates, names["task"], names["method"])
+    if job.rule == "sample":
+        return _sampling(facts, rates, names["task"], names["method"])
+    if job.rule == "score":
+        fixed, per_member = rates.score
+        per_point = fixed + per_member * facts.members(names["method"])
+        return facts.scored * facts.points * per_point
+    if job.rule == "tabulate":
+        return len(facts.graph.jobs) * rates.tabulate
+    return 0.0
+
+
+def _simulation(facts: RunFacts, rates: Rates, reynolds: float) -> float:
+    steps = solver_steps(facts.graph.config.solver, reynolds)
+    double = 2 if facts.graph.config.solver.precision == "float64" else 1
+    stepping = steps * facts.points * math.log2(facts.grid) * rates.solver * double
+    return stepping + 2 * trajectory_bytes(facts) / rates.write
+
+
+def _training(facts: RunFacts, rates: Rates, task: str, method: str) -> float:
+    """Steps, validations, and restart points, whose writing the training waits for."""
+    size, settings = facts.networks[task, method], facts.train(method)
+    speed = rate(rates.train, method, facts.graph.facts(method).name)
+    rows = settings.batch / settings.processes
+    validations = math.ceil(settings.steps / settings.validate_every) * settings.validation_batches
+    passes = PASSES * settings.steps + validations
+    computing = passes * rows * size.forward / speed
+    saving = restart_bytes(facts, task, method) / rates.write
+    saves = 1 + computing / settings.checkpoint_seconds
+    return computing + saves * saving + checkpoint_bytes(facts, task, method) / rates.write
+
+
+def _sampling(facts: RunFacts, rates: Rates, task: str, method: str) -> float:
+    writing = 2 * samples_bytes(facts, method) / rates.write
+    if facts.graph.is_formula(method):
+        return facts.scored * facts.points * rates.formula + writing
+    size = facts.networks[task, method]
+    speed = rate(rates.sample, method, facts.graph.facts(method).name)
+    flops = size.encode + facts.members(method) * facts.evaluations(method) * size.denoise
+    return facts.scored * facts.tiles(task) * flops / speed + writing
+
+
+def _hashing(rates: Rates, job: PlannedJob, sizes: Mapping[Path, int]) -> float:
+    """Receipts hash every input and output, however large."""
+    hashed = [*job.step.outputs, *job.step.inputs]
+    return sum(sizes[path] for path in hashed) / rates.digest

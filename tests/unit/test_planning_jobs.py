@@ -1,0 +1,196 @@
+"""Jobs, sizes and steps of a plan, counted from the configuration."""
+
+import json
+import warnings
+
+import pytest
+
+from flexbench import registry
+from flexbench.config import TIERS
+from flexbench.errors import FlexbenchError
+from flexbench.graph import Graph
+from flexbench.planning import networks
+from flexbench.planning.disk import hdf5_bytes
+from flexbench.planning.facts import RunFacts
+from flexbench.planning.jobs import planned_jobs
+from flexbench.planning.rates import (
+    DEFAULTS,
+    Calibration,
+    calibration_file,
+    load_calibration,
+    rate,
+    save_calibration,
+)
+from flexbench.planning.show import duration, size
+from flexbench.planning.steps import solver_steps
+from flexbench.solver.simulate import Simulation
+from flexbench.tiers import load_config
+
+
+def graph_of(tier, **overrides):
+    return Graph(load_config({"tier": tier, **overrides}))
+
+
+@pytest.mark.parametrize("tier", TIERS)
+def test_every_job_comes_after_what_it_needs(tier):
+    jobs = planned_jobs(graph_of(tier))
+    seen = set()
+    for key, job in jobs.items():
+        assert set(job.needs) <= seen
+        seen.add(key)
+
+
+@pytest.mark.parametrize("tier", TIERS)
+def test_sizes_that_come_with_the_code_are_there(tier):
+    """Without them a plan of `paper` counts for half a minute: `python benchmarks/plan.py --sizes`
+    writes them anew after a change of a network, or of a tier."""
+    graph = graph_of(tier)
+    known = networks.known_sizes()
+    for task in graph.tasks:
+        for job in graph.trained_jobs(task):
+            request = networks.request_of(graph, task, job.method)
+            assert networks.digest(request) in known, (task, job.method)
+
+
+@pytest.mark.parametrize("method", ["flex", "unet", "fno", "dit"])
+def test_sizes_that_come_with_the_code_are_right(method):
+    graph = graph_of("desk")
+    request = networks.request_of(graph, "forecast", method)
+    assert networks.known_sizes()[networks.digest(request)] == networks.count(request)
+
+
+def test_a_size_is_of_its_code(tmp_path):
+    """A user's network is counted, and known again by its code, not by its name or place."""
+    text = registry.facts("unet").path.read_text()
+    found = []
+    for folder, content in (("a", text), ("b", text), ("c", f"{text}\nADDED = 1\n")):
+        (tmp_path / folder).mkdir()
+        (tmp_path / folder / "mine.py").write_text(content)
+        own = graph_of("smoke", methods=["mine"], baseline_folders=[str(tmp_path / folder)])
+        found.append(networks.digest(networks.request_of(own, "forecast", "mine")))
+    assert found[0] == found[1] != found[2]
+    mine, unet = RunFacts.of(own), RunFacts.of(graph_of("smoke"))
+    assert mine.networks["forecast", "mine"] == unet.networks["forecast", "unet"]
+
+
+def test_saved_bytes_are_what_autograd_keeps():
+    """On the CPU, with real memory, the same network keeps as much."""
+    import torch
+
+    from flexbench.sizing import build_network
+
+    request = networks.request_of(graph_of("smoke"), "superres_x4", "unet")
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        network, _ = build_network("unet", request.problem, size=request.size)
+    weights = {p.untyped_storage().data_ptr() for p in network.parameters()}
+    kept = {}
+
+    def keep(tensor):
+        storage = tensor.untyped_storage()
+        if storage.data_ptr() not in weights:
+            kept[storage.data_ptr()] = (storage.nbytes(), tensor)
+        return tensor
+
+    side = (1, 1, request.problem.patch, request.problem.patch)
+    with torch.autograd.graph.saved_tensors_hooks(keep, lambda tensor: tensor):
+        network.train()(torch.randn(side), torch.rand(1), torch.rand(1, 1), torch.randn(side))
+    assert networks.count(request).saved_bytes == pytest.approx(
+        sum(count for count, _ in kept.values()), rel=0.1
+    )
+
+
+@pytest.mark.parametrize(
+    ("shape", "chunks"),
+    [((7, 64, 64), (1, 64, 64)), ((200, 64, 64), (1, 64, 64)), ((40, 256, 256), (1, 128, 128))],
+)
+def test_an_hdf5_file_is_as_large_as_said(tmp_path, shape, chunks):
+    import h5py
+    import numpy as np
+
+    path = tmp_path / "file.h5"
+    with h5py.File(path, "w") as file:
+        dataset = file.create_dataset("w", shape=shape, dtype="<f4", chunks=chunks)
+        for row in range(shape[0]):
+            dataset[row] = np.zeros(shape[1:], dtype=np.float32)
+    count = int(np.prod([-(-side // part) for side, part in zip(shape, chunks, strict=True)]))
+    chunk = 4 * int(np.prod(chunks))
+    said = hdf5_bytes(chunks=count, chunk_bytes=chunk, rank=3, fixed=2048)
+    assert abs(path.stat().st_size - said) < 0.003 * said + 4096
+
+
+@pytest.mark.parametrize("grid", [64, 128])
+def test_steps_of_a_simulation(grid):
+    """The Courant number decides them, and the forecast tries a coarse grid."""
+    config = load_config({"tier": "smoke", "solver": {"grid": grid}})
+    for reynolds in (100.0, 200.0):
+        simulation = Simulation(config.solver, reynolds=reynolds, seed=5)
+        from flexbench.solver.simulate import snapshot_times
+
+        for moment in snapshot_times(config.solver).tolist():
+            simulation.advance_to(moment)
+        assert solver_steps(config.solver, reynolds) == pytest.approx(simulation.steps, rel=0.2)
+
+
+def test_steps_of_a_fixed_length_are_counted():
+    assert solver_steps(load_config({"tier": "paper"}).solver, 2000.0) == 16000
+
+
+# --- rates ----------------------------------------------------------------------------------
+
+
+def test_rates_of_another_machine_say_so():
+    found = Calibration.model_validate_json(DEFAULTS.read_bytes())
+    assert found.default
+
+
+def test_each_tier_keeps_its_calibration(tmp_path):
+    assert load_calibration(tmp_path, "smoke").default
+    default = load_calibration(tmp_path, "smoke").model_dump() | {"default": False}
+    smoke = Calibration.model_validate(default | {"tier": "smoke", "measured": "2026-01-01"})
+    desk = Calibration.model_validate(default | {"tier": "desk", "measured": "2026-02-01"})
+    save_calibration(tmp_path, smoke)
+    save_calibration(tmp_path, desk)
+    assert load_calibration(tmp_path, "smoke") == smoke
+    assert load_calibration(tmp_path, "desk") == desk
+    assert load_calibration(tmp_path, "paper") == desk, "the newest"
+
+
+@pytest.mark.parametrize("text", ["", "[]", '{"smoke": 3}', '{"smoke": {"format": 1}}'])
+def test_a_broken_calibration_is_one_line(tmp_path, text):
+    calibration_file(tmp_path).write_text(text)
+    with pytest.raises(FlexbenchError, match=r"calibration\.json: not a calibration") as error:
+        load_calibration(tmp_path, "smoke")
+    assert "\n" not in str(error.value)
+
+
+def test_a_rate_is_the_methods_then_the_networks_then_any():
+    table = {"unet-regressor": 3.0, "unet": 2.0, "*": 1.0}
+    assert rate(table, "unet-regressor", "unet") == 3
+    assert rate(table, "unet-small", "unet") == 2
+    assert rate(table, "mine", "mine") == 1
+
+
+# --- words ----------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("count", "text"),
+    [(0, "0 kB"), (4096, "4.1 kB"), (999_600, "1 MB"), (22_900_000, "22.9 MB"), (9e12, "9 TB")],
+)
+def test_sizes_are_read_easily(count, text):
+    assert size(count) == text
+
+
+@pytest.mark.parametrize(
+    ("seconds", "text"), [(3.2, "3 s"), (204, "3.4 min"), (36000, "10.0 h"), (864000, "10.0 days")]
+)
+def test_durations_are_read_easily(seconds, text):
+    assert duration(seconds) == text
+
+
+def test_json_of_the_defaults_is_complete():
+    assert set(json.loads(DEFAULTS.read_text())["rates"]["figures"]) == {
+        *("maps", "spectra", "rfne_by_re", "accuracy_cost", "loss"),
+        *("pull", "spread_skill", "rank", "coverage"),
+    }
