@@ -1,6 +1,7 @@
 """`flexbench restore`: the data and results of the version that git has checked out."""
 
 import hashlib
+import os
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -101,11 +102,12 @@ def _fetch_anew(broken: list[Path], remote: str | None, folder: Path) -> None:
     """Bring files again that came out of the cache with other bytes than they went in with.
 
     Somebody wrote through a link. DVC trusts a cache object that is read-only, and checks (and
-    throws away) one that is not; the link's mode is the object's. The file itself has to go: DVC
-    remembers it as what it had linked.
+    throws away) one that is not, and of another date than it remembers; the link's mode and date
+    are the object's. The file itself has to go: DVC remembers it as what it had linked.
     """
     for path in broken:
         path.chmod(0o644)
+        os.utime(path)
         path.unlink()
     _fetch(remote, folder, force=True)
 
