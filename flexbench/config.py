@@ -18,7 +18,7 @@ from pydantic import (
     model_validator,
 )
 
-TIERS = ("smoke", "desk", "lab", "paper")
+TIERS = ("smoke", "gate", "desk", "lab", "paper")
 
 
 def _unique(values: list[Any]) -> list[Any]:
@@ -274,7 +274,7 @@ class ClusterSettings(Settings):
 class Config(Settings):
     """A whole run of the benchmark."""
 
-    tier: Literal["smoke", "desk", "lab", "paper"] = "desk"
+    tier: Literal["smoke", "gate", "desk", "lab", "paper"] = "desk"
     root: str = Field("results", description="where data and results go; may be outside the clone")
     baseline_folders: list[str] = Field(
         default_factory=list, description="further folders with network files"

@@ -5,7 +5,7 @@ A module of verbs registers them with `app`; their order here is their order in 
 
 import sys
 
-from flexbench.cli import cluster, plan, receipts, run, steps, tools, versions  # noqa: F401
+from flexbench.cli import cluster, plan, receipts, regression, run, steps, tools, versions  # noqa: F401
 from flexbench.cli.app import app
 from flexbench.errors import FlexbenchError
 

@@ -19,7 +19,7 @@ app = typer.Typer(
     context_settings={"help_option_names": ["-h", "--help"]},
 )
 
-Tier = Annotated[str | None, typer.Option(help="smoke, desk (default), lab or paper")]
+Tier = Annotated[str | None, typer.Option(help="smoke, gate, desk (default), lab or paper")]
 ConfigFile = Annotated[Path | None, typer.Option("--config", help="a resolved configuration")]
 Set = Annotated[
     list[str] | None,

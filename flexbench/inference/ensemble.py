@@ -7,6 +7,7 @@ snapshots are kept as segments in a state folder: a killed run draws only what i
 
 import warnings
 from collections.abc import Callable, Mapping, Sequence
+from contextlib import nullcontext
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any, Protocol
@@ -23,6 +24,7 @@ from flexbench.data.store import Trajectory
 from flexbench.errors import FlexbenchError
 from flexbench.inference.samples import Labels, Snapshot, write_samples
 from flexbench.inference.segments import Segments, tensors_digest
+from flexbench.inference.timing import Stopwatch
 from flexbench.methods import Method
 from flexbench.seeding import generator
 from flexbench.tasks.base import Example, Task, untile
@@ -154,6 +156,7 @@ def draw_samples(
     parameters: int = 0,
     flops: float = 0.0,
     progress: bool = False,
+    stopwatch: Stopwatch | None = None,
 ) -> None:
     """Draw the ensembles of a split and write the samples file `path`, atomically.
 
@@ -162,6 +165,7 @@ def draw_samples(
     identity: stands for the code. If it, the predictor's own identity or the snapshots changed
         since an earlier run, its segments are thrown away; where an example changed (its data,
         its task, its normalisation), that snapshot is drawn again.
+    stopwatch: times the snapshots that this call draws.
     The other arguments are labels of the file (see `samples.Labels`).
 
     The same call after a kill at any moment gives the same bytes. Predictions that are not finite
@@ -186,7 +190,9 @@ def draw_samples(
         example = task.example(windows)
         name = f"snapshot_{row:05d}_{tensors_digest(vars(example))[:16]}"
         if name not in segments:
-            segments.write(name, _predict(predictor, task, snapshot, example, shape))
+            with stopwatch.snapshot() if stopwatch else nullcontext():
+                prediction = _predict(predictor, task, snapshot, example, shape)
+            segments.write(name, prediction)
         names.append(name)
     labels = Labels(
         task=task_name,

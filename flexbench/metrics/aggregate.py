@@ -174,13 +174,13 @@ def best_trivial(
     for method in trivial:
         group = _rows_of(rows[rows["method"] == method], score)
         if len(group):
-            means[method] = _mean(group, score)
+            means[method] = mean_score(group, score)
     finite = {method: mean for method, mean in means.items() if np.isfinite(mean)}
     return min(finite, key=lambda method: finite[method]) if finite else None
 
 
-def _mean(group: pd.DataFrame, score: str) -> float:
-    """The score of a group of rows of one method."""
+def mean_score(group: pd.DataFrame, score: str) -> float:
+    """The score, over all scales and Re, of a group of rows of one method on one task."""
     cells = make_cells(group)
     weights = {
         "trajectories": np.ones((1, len(cells.trajectories))),

@@ -13,7 +13,9 @@ class CostRow:
 
     flops_per_evaluation: of one network evaluation of one patch. evaluations: per member.
     train_seconds, sample_seconds: wall time of the whole step; NaN where it is not known.
-    seconds_per_member: of one member of one whole field. peak_memory_mib: of sampling.
+    seconds_per_member: of one member of one whole field. relative_time: the same, sampling alone,
+    over the seconds of a matrix multiply timed beside it (see `inference.timing`).
+    peak_memory_mib: of sampling.
     """
 
     tier: str
@@ -26,6 +28,7 @@ class CostRow:
     train_seconds: float
     sample_seconds: float
     seconds_per_member: float
+    relative_time: float
     peak_memory_mib: float
     device: str
 
@@ -56,6 +59,7 @@ def cost_row(
         train_seconds=_train_seconds(train),
         sample_seconds=seconds,
         seconds_per_member=seconds / (snapshots * int(first["members"])),
+        relative_time=_relative_time(sample),
         peak_memory_mib=float(sample.get("peak_memory_mib", "nan")),
         device=str(sample.get("facts", {}).get("device", "")),
     )
@@ -64,6 +68,12 @@ def cost_row(
 def _train_seconds(receipt: Mapping[str, Any]) -> float:
     """Training time over all runs of a training that was stopped and resumed, if it is known."""
     return float(receipt.get("facts", {}).get("seconds", receipt.get("seconds", "nan")))
+
+
+def _relative_time(receipt: Mapping[str, Any]) -> float:
+    """NaN where it was not measured: all snapshots had been drawn before a kill."""
+    found = receipt.get("facts", {}).get("timing", {}).get("relative_time")
+    return float("nan") if found is None else float(found)
 
 
 def cost_table(rows: Iterable[CostRow]) -> pd.DataFrame:

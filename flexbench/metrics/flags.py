@@ -1,6 +1,6 @@
 """Guards against nonsense: what must not be in a table of scores without being said.
 
-A flag is a defect, except "information", which tells what a reader would want to know.
+A flag is a defect, except `INFORMATION`, which tells what a reader would want to know.
 """
 
 from collections.abc import Callable, Iterable, Iterator, Mapping
@@ -19,6 +19,8 @@ from flexbench.metrics.cells import gather
 CALIBRATED = (0.9, 1.1)
 # More collapsed points than this, and the pull speaks for a part of the field only.
 MOST_COLLAPSED = 0.01
+# The flag that is no defect.
+INFORMATION = "information"
 # Below this error a prediction is a copy of the truth, in float32.
 COPY = 1e-5
 # Whether a shell has energy to be scored is the truth's affair.
@@ -203,7 +205,7 @@ def _miscalibrated(tables: _Tables) -> Iterator[Flag]:
             word = "overconfident" if row["value"] > high else "underconfident"
             yield tables.flag(
                 row,
-                "information",
+                INFORMATION,
                 f"pull ratio {row['value']:.3g}, outside {low:g} to {high:g}: {word}",
             )
 

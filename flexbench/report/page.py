@@ -8,6 +8,7 @@ from jinja2 import Environment, FileSystemLoader, StrictUndefined
 from flexbench import BENCHMARK_VERSION, __version__
 from flexbench.atomic import write_text
 from flexbench.graph import EDGES
+from flexbench.metrics.flags import INFORMATION
 from flexbench.report import style
 from flexbench.report.catalogue import FIGURES, FigureEntry
 from flexbench.report.dag import draw_graph
@@ -24,8 +25,6 @@ from flexbench.report.tables import (
 )
 from flexbench.tiers import to_yaml
 
-# A flag of this name is no defect, but what a reader would want to know.
-INFORMATION = "information"
 _BESIDE = ("cost", "comparisons")
 TEMPLATES = Path(__file__).resolve().parent / "templates"
 

@@ -17,6 +17,7 @@ from flexbench.inference.ensemble import (
     Predictor,
     draw_samples,
 )
+from flexbench.inference.timing import Stopwatch
 from flexbench.methods import make_method
 from flexbench.provenance import Receipt
 from flexbench.sizing import build_network
@@ -40,6 +41,9 @@ def sample_step(graph: Graph, *, task: str, method: str, seed: int) -> None:
         predictor, size = _network(
             graph, problem, task=task, method=method, seed=seed, device=device
         )
+    stopwatch = Stopwatch(
+        torch.device("cpu") if graph.is_formula(method) else device, members=predictor.members
+    )
     draw_samples(
         predictor,
         task=problem,
@@ -52,6 +56,7 @@ def sample_step(graph: Graph, *, task: str, method: str, seed: int) -> None:
         method_name=method,
         training_seed=seed,
         progress=sys.stderr.isatty(),
+        stopwatch=stopwatch,
         **size,
     )
     receipt.write(
@@ -59,6 +64,7 @@ def sample_step(graph: Graph, *, task: str, method: str, seed: int) -> None:
         device=str(device),
         evaluations=predictor.evaluations,
         members=predictor.members,
+        timing=stopwatch.facts(),
     )
 
 

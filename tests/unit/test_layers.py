@@ -23,6 +23,7 @@ LAYERS = [
     "training",
     "inference",
     "metrics",
+    "regression",
     "report",
     "planned",
     "steps",

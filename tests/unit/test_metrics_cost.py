@@ -48,7 +48,7 @@ def test_a_formula_has_no_training():
 def test_the_table_has_its_columns_without_rows():
     columns = (
         "tier task method training_seed parameters flops_per_evaluation evaluations train_seconds "
-        "sample_seconds seconds_per_member peak_memory_mib device"
+        "sample_seconds seconds_per_member relative_time peak_memory_mib device"
     )
     assert list(cost_table([]).columns) == columns.split()
     table = cost_table([cost_row(scores(), train={}, sample={})])
