@@ -47,9 +47,10 @@ def outcome_text(outcome: Outcome) -> str:
 
 def outcome_markdown(outcome: Outcome) -> str:
     """For a comment on a pull request."""
-    lines = [f"### Regression gate: {_summary(outcome)}", ""]
+    word = "regression" if outcome.failures else "passed"
+    lines = [f"### Regression gate: {word}", ""]
     lines += [markdown_table(HEADS, [_row(verdict) for verdict in outcome.verdicts]), ""]
-    lines += [f"- red flag: {_cell(flag)}" for flag in outcome.flags]
+    lines += [f"- **{_cell(failure)}**" for failure in outcome.failures]
     lines += [f"- {_cell(note)}" for note in outcome.notes]
     return "\n".join([*lines, "", _basis(outcome), ""])
 

@@ -11,7 +11,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
-from scipy import stats
+from scipy import special, stats
 
 ALPHA = 0.05
 
@@ -44,7 +44,7 @@ def prediction_limits(
 
 def half_width(std: float, *, seeds: int, runs: int, level: float) -> float:
     """Distance from the mean to the one-sided limit of this level."""
-    quantile = float(stats.t.ppf(level, seeds - 1))
+    quantile = float(special.stdtrit(seeds - 1, level))
     return quantile * std * math.sqrt(1 / runs + 1 / seeds)
 
 
@@ -55,7 +55,7 @@ def detected(values: Sequence[float], *, power: float, alpha: float, scores: int
     reference: the shift is the half width plus the noise's own quantile.
     """
     limits = prediction_limits(values, alpha=alpha, scores=scores)
-    return limits.high - limits.mean + float(stats.norm.ppf(power)) * limits.std
+    return limits.high - limits.mean + float(special.ndtri(power)) * limits.std
 
 
 def leave_one_out(

@@ -34,6 +34,7 @@ from flexbench.inference.ensemble import (
 )
 from flexbench.inference.samples import Samples
 from flexbench.inference.segments import tensors_digest
+from flexbench.inference.timing import Stopwatch
 from flexbench.methods import make_method
 from flexbench.models.flex import build
 from flexbench.seeding import generator
@@ -345,6 +346,20 @@ def interrupted(task, files, folder, **options):
     with pytest.raises(KeyboardInterrupt):
         draw(chosen, task, files, folder, **options)
     return drawn
+
+
+def test_only_what_is_drawn_is_timed(files, tmp_path):
+    """The bytes are the same with a stopwatch; a resumed run times the rest."""
+    task = forecast()
+    plain = draw(predictor(task), task, files, tmp_path / "plain")
+    watch = Stopwatch(torch.device("cpu"), members=3)
+    timed = draw(predictor(task), task, files, tmp_path / "timed", stopwatch=watch)
+    assert timed.path.read_bytes() == plain.path.read_bytes()
+    assert watch.facts()["snapshots"] == len(plain) == 4
+    interrupted(task, files, tmp_path / "resumed")
+    rest = Stopwatch(torch.device("cpu"), members=3)
+    draw(predictor(task), task, files, tmp_path / "resumed", stopwatch=rest)
+    assert rest.facts()["snapshots"] == 2
 
 
 @pytest.mark.parametrize("change", ["identity", "weights", "steps", "seed"])

@@ -25,6 +25,7 @@ def scores(**changes):
 def test_a_trained_method():
     train = {"seconds": 5.0, "facts": {"seconds": 120.0}}
     sample = {"seconds": 16.0, "peak_memory_mib": 512.0, "facts": {"device": "cpu"}}
+    sample["facts"]["timing"] = {"relative_time": 12.5}
     row = cost_row(scores(), train=train, sample=sample)
     assert (row.tier, row.task, row.method, row.training_seed) == ("desk", "forecast", "flex", 1)
     assert row.parameters == 800_000
@@ -33,6 +34,7 @@ def test_a_trained_method():
     assert row.train_seconds == 120.0
     # Two snapshots of four members.
     assert row.seconds_per_member == 2.0
+    assert row.relative_time == 12.5
     assert (row.sample_seconds, row.peak_memory_mib, row.device) == (16.0, 512.0, "cpu")
 
 
@@ -42,7 +44,13 @@ def test_a_formula_has_no_training():
     )
     assert math.isnan(row.train_seconds)
     assert row.flops_per_evaluation == 0
+    assert math.isnan(row.relative_time)
     assert row.device == ""
+
+
+def test_snapshots_drawn_before_a_kill_have_no_time():
+    sample = {"seconds": 1.0, "facts": {"timing": {"snapshots": 0, "relative_time": None}}}
+    assert math.isnan(cost_row(scores(), train={}, sample=sample).relative_time)
 
 
 def test_the_table_has_its_columns_without_rows():

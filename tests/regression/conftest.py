@@ -1,0 +1,45 @@
+"""Runs and references made up score by score, for tests of the gate's judgement."""
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from flexbench.regression.reference import accept
+from flexbench.regression.scores import Run
+
+NAMES = ("sr.accuracy", "sr.calibration", "sr.time", "fc.accuracy", "fc.calibration", "fc.time")
+COUNTS = {"sr.evaluations": 2.0, "sr.flops": 7.6e7, "fc.evaluations": 2.0, "fc.flops": 7.7e7}
+LEVELS = dict(zip(NAMES, (0.95, 0.8, 11.0, 0.55, 0.9, 11.0), strict=True))
+
+
+def make_run(seeds, *, shift=None, **changes):
+    """A run with 2 % noise. shift: factors on some scores."""
+    scores = {}
+    for seed in seeds:
+        noise = np.random.default_rng([7, seed]).normal(0, 0.02, len(NAMES))
+        scores[seed] = {
+            name: LEVELS[name] * float(np.exp(own)) * (shift or {}).get(name, 1.0)
+            for name, own in zip(NAMES, noise, strict=True)
+        }
+    values = {
+        "folder": Path("results/gate"),
+        "tier": "gate",
+        "benchmark_version": "1",
+        "configuration": {"train": {"steps": 300}, "size": "XXS"},
+        "seeds": scores,
+        "counts": dict(COUNTS),
+        "code": {"train": "a", "sample": "b"},
+        "machine": {"torch": "2.13.0", "processor": "one"},
+    }
+    return Run(**(values | changes))
+
+
+@pytest.fixture
+def path(tmp_path):
+    return tmp_path / "reference" / "gate.json"
+
+
+@pytest.fixture
+def reference(path):
+    return accept(make_run(range(12)), path, reason="the first one")
