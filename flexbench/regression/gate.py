@@ -4,11 +4,14 @@ import math
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from statistics import fmean
-from typing import Literal
+from typing import Any, Literal
 
+from pydantic import ValidationError
+
+from flexbench.config import Config
 from flexbench.errors import FlexbenchError
 from flexbench.regression.reference import Reference
-from flexbench.regression.scores import Run, differences, kind_of
+from flexbench.regression.scores import Run, comparable, differences, kind_of
 from flexbench.regression.statistics import (
     ALPHA,
     Limits,
@@ -145,7 +148,7 @@ def _check_comparable(run: Run, reference: Reference, *, ignore_configuration: b
         )
     changed = [
         f"{key}: {was} in the reference, {now} in the run"
-        for key, was, now in differences(reference.configuration, run.configuration)
+        for key, was, now in differences(_configuration(reference), run.configuration)
     ]
     if changed and not ignore_configuration:
         raise FlexbenchError(
@@ -164,6 +167,14 @@ def _check_comparable(run: Run, reference: Reference, *, ignore_configuration: b
     if changed_code:
         notes.append(f"code behind these steps has changed: {', '.join(changed_code)}")
     return notes
+
+
+def _configuration(reference: Reference) -> dict[str, Any]:
+    """The reference's configuration, with the defaults of keys that are younger than it."""
+    try:
+        return comparable(Config.model_validate(reference.configuration))
+    except ValidationError:
+        return reference.configuration  # a key of it is gone: the difference will be told
 
 
 # --- how good the gate is -------------------------------------------------------------------

@@ -28,8 +28,8 @@ from flexbench.tiers import load_config
 MOST_SCORES = 6
 COUNTS = ("evaluations", "flops")
 
-# Settings that say where and how often, not what: they may differ from the reference's.
-FREE = ("root", "training_seeds")
+# Settings that say where a run goes and how it is scheduled, not what comes out.
+FREE = ("root", "training_seeds", "cluster")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -130,7 +130,7 @@ def read_run(layout: Layout) -> Run:
 
 
 def comparable(config: Config) -> dict[str, Any]:
-    """The configuration without where it goes, which seeds are trained, and the pace of work."""
+    """The configuration without where it goes and runs, which seeds it trains, and its pace."""
     values = config.model_dump(mode="json", exclude=set(FREE))
     for section, keys in PACE.items():
         values[section] = {key: it for key, it in values[section].items() if key not in keys}
