@@ -32,7 +32,11 @@ SOFTWARE = "software"
 
 _CHUNK = 1 << 20
 _TEXTS = ("LICENSE", "LICENSE-DATA", "CITATION.cff")
-_SOURCES = ("Snakefile", "pyproject.toml", "constraints.txt", "flexbench", "baselines", "workflow")
+# All that an installation and a run need of the checkout.
+_SOURCES = (
+    *("Snakefile", "pyproject.toml", "constraints.txt", "README.md", *_TEXTS),
+    *("flexbench", "baselines", "workflow"),
+)
 
 
 class Archive(Protocol):

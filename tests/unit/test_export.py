@@ -2,8 +2,11 @@
 
 import hashlib
 import json
+import os
 import re
 import shutil
+import subprocess
+import sys
 import warnings
 import zipfile
 
@@ -173,6 +176,17 @@ def test_an_unpacked_archive_verifies(archive):
     own = ["--config", str(archive / "smoke" / "config.yaml"), "--set", f"root={archive}"]
     done = CliRunner().invoke(cli.app, ["verify", "--partial", *own])
     assert done.exit_code == 0, done.output
+    # With the software inside it too, by which the results were made.
+    software = archive / "software"
+    done = subprocess.run(
+        [sys.executable, "-m", "flexbench", "verify", "--partial", *own],
+        cwd=software,
+        env=os.environ | {"PYTHONPATH": str(software)},
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert done.returncode == 0, done.stdout + done.stderr
     table = archive / "smoke" / "tables" / "scores.csv"
     table.write_bytes(table.read_bytes()[:-2] + b"0\n")
     done = CliRunner().invoke(cli.app, ["verify", "--partial", *own])

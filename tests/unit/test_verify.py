@@ -133,6 +133,36 @@ def test_a_missing_receipt_is_found(folder, found):
     assert found() == [(WEIGHTS, "no receipt")]
 
 
+@pytest.mark.parametrize(
+    ("verb", "names"),
+    [
+        ("sample", ("samples/superres_x4/flex/seed0.h5",)),
+        (
+            "score",
+            ("scores/superres_x4/flex/seed0.csv", "scores/superres_x4/flex/seed0.spectra.csv"),
+        ),
+    ],
+)
+def test_a_run_killed_before_its_receipt_is_found_and_repaired(
+    folder, found, call, monkeypatch, verb, names
+):
+    """The output is there and whole, its receipt is not; the same verb again makes it good."""
+    before = [(folder / name).read_bytes() for name in names]
+    for path in (*(folder / name for name in names), receipt_of(folder / names[0])):
+        path.unlink()
+
+    def killed(*arguments, **options):
+        raise SystemExit(137)
+
+    with monkeypatch.context() as patch:
+        patch.setattr("flexbench.provenance.Receipt.write", killed)
+        assert call("superres_x4", "flex", verb=verb).exit_code == 137
+    assert found() == [(names[0], "no receipt")]
+    assert call("superres_x4", "flex", verb=verb).exit_code == 0
+    assert found() == []
+    assert [(folder / name).read_bytes() for name in names] == before
+
+
 def test_an_unreadable_receipt_is_found(folder, found):
     receipt_of(folder / WEIGHTS).write_text('{"outputs": ')
     assert found() == [(f"{WEIGHTS}.receipt.json", "no receipt")]
@@ -207,11 +237,11 @@ def test_differences_name_nested_keys():
 
 @pytest.fixture
 def call(shared_clone, root):
-    def verb(*options, settings=()):
-        arguments = ["verify", *shared_clone.tiny(root, *settings), *options]
+    def run(*options, settings=(), verb="verify"):
+        arguments = [verb, *shared_clone.tiny(root, *settings), *options]
         return CliRunner().invoke(cli.app, arguments)
 
-    return verb
+    return run
 
 
 def test_the_verb_sums_up(root, call):
