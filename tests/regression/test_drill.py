@@ -1,0 +1,148 @@
+"""The gate for real: a new seed passes, and each defect is caught by the score that it spoils."""
+
+import shutil
+import xml.etree.ElementTree as ElementTree
+
+import h5py
+import numpy as np
+import pytest
+
+from flexbench.inference.samples import Samples, write_samples
+from flexbench.inference.timing import processor
+from flexbench.regression.reference import default_reference, read_reference
+
+TASKS = ("superres_x4", "forecast")
+SEED = 100
+
+pytestmark = pytest.mark.slow
+
+
+class Results:
+    """Results of the gate tier below `root`, and verbs on them."""
+
+    def __init__(self, clone, root):
+        self.clone, self.root = clone, root
+
+    def call(self, *words):
+        return self.clone.flexbench(
+            *words, "--tier", "gate", "--set", f"root={self.root}", timeout=900
+        )
+
+    def run(self, *words):
+        done = self.call(*words)
+        assert done.returncode == 0, done.stdout + done.stderr
+        return done
+
+    def copy(self, root, *, clone=None, only="."):
+        shutil.copytree(self.root / "gate" / only, root / "gate" / only)
+        return Results(clone or self.clone, root)
+
+    def samples(self, task):
+        return self.root / "gate" / "samples" / task / "flex" / f"seed{SEED}.h5"
+
+    def score(self):
+        for task in TASKS:
+            self.run("score", task, "flex", "--seed", str(SEED))
+        self.run("tabulate")
+
+    def regress(self, *options):
+        """Exit code, and the names of the failed cases with what is said of them."""
+        path = self.root / "junit.xml"
+        done = self.call("regress", "--junit", str(path), *options)
+        assert path.is_file(), done.stderr
+        cases = ElementTree.parse(path).getroot().iter("testcase")
+        failed = {case.get("name"): case.findtext("failure") for case in cases}
+        return done.returncode, {name: text for name, text in failed.items() if text}
+
+
+@pytest.fixture(scope="module")
+def results(make_clone, tmp_path_factory):
+    results = Results(make_clone(), tmp_path_factory.mktemp("gate"))
+    results.run("run", "tabulate", "--cores", "2")
+    return results
+
+
+def of(failed, kind):
+    return {name for name in failed if name.endswith(kind)}
+
+
+def all_of(kind):
+    return {f"{task}.{kind}" for task in TASKS}
+
+
+def test_a_new_seed_passes(results):
+    code, failed = results.regress()
+    if read_reference(default_reference("gate")).machine["processor"] != processor():
+        failed = {name: text for name, text in failed.items() if not name.endswith(".time")}
+        code = int(bool(failed))
+    assert (code, failed) == (0, {})
+
+
+def test_half_the_training_fails_on_accuracy(results, tmp_path):
+    half = results.copy(tmp_path, only="data")
+    half.run("run", "tabulate", "--cores", "2", "--set", "train.steps=150")
+    refused = half.call("regress")
+    assert refused.returncode == 1
+    assert "train.steps: 300 in the reference, 150 in the run" in refused.stderr
+    code, failed = half.regress("--ignore-configuration")
+    assert code == 1
+    assert of(failed, "accuracy") == all_of("accuracy")
+
+
+def test_half_the_spread_fails_on_calibration_alone(results, tmp_path):
+    before = results.regress()[1]
+    narrow = results.copy(tmp_path)
+    for task in TASKS:
+        with Samples(results.samples(task)) as samples:
+            ensembles = [samples.ensemble(row) for row in range(len(samples))]
+            means = [it.mean(axis=0, dtype=np.float64) for it in ensembles]
+            write_samples(
+                narrow.samples(task),
+                (
+                    (mean + (own - mean) / 2).astype(np.float32)
+                    for own, mean in zip(ensembles, means, strict=True)
+                ),
+                snapshots=samples.snapshots,
+                shape=samples.shape[1:],
+                labels=samples.labels,
+            )
+    narrow.score()
+    code, failed = narrow.regress()
+    assert code == 1
+    assert set(failed) - set(before) == all_of("calibration")
+    for task in TASKS:
+        errors = [rfne(it, task) for it in (results, narrow)]
+        np.testing.assert_allclose(*errors, rtol=1e-5)
+
+
+def rfne(results, task):
+    path = results.root / "gate" / "scores" / task / "flex" / f"seed{SEED}.csv"
+    header, *rows = (line.split(",") for line in path.read_text().splitlines())
+    score, value = header.index("score"), header.index("value")
+    return [float(row[value]) for row in rows if row[score] == "rfne_mean"]
+
+
+def test_a_sampler_of_half_the_speed_fails_on_time_alone(results, make_clone, tmp_path):
+    """Each ensemble is drawn twice: the same bytes, in twice the time."""
+    slow = results.copy(tmp_path, clone=make_clone())
+    source = slow.clone.folder / "flexbench" / "inference" / "ensemble.py"
+    line = "    drawn = predictor.predict(example, task, snapshot)\n"
+    text = source.read_text()
+    assert line in text
+    source.write_text(text.replace(line, line + line))
+    for task in TASKS:
+        slow.run("sample", task, "flex", "--seed", str(SEED))
+        with h5py.File(results.samples(task)) as one, h5py.File(slow.samples(task)) as other:
+            assert np.array_equal(one["prediction"], other["prediction"])
+    slow.score()
+    code, failed = slow.regress()
+    assert code == 1
+    assert set(failed) == all_of("time")
+
+
+def test_twice_the_steps_fail_on_counts(results, tmp_path):
+    many = results.copy(tmp_path)
+    many.run("run", "tabulate", "--cores", "2", "--set", "sample.steps=4")
+    code, failed = many.regress("--ignore-configuration")
+    assert code == 1
+    assert all_of("evaluations") | all_of("flops") <= set(failed)
