@@ -16,6 +16,8 @@ from flexbench.tiers import read_yaml
 # Rules whose jobs save their state before the time limit, and go on when they are tried again.
 RESUMING = frozenset({"simulate", "train", "sample"})
 _MB = 1_000_000
+# Of the GPUs that clusters commonly have.
+_GPU_BYTES = 80_000_000_000
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -94,8 +96,15 @@ def _complaints(
         )
         found["time"] = (float(tries), text)
     memory, granted = memory_bytes(facts, job), int(asked["mem_mb"]) * _MB
-    # What a network holds on a GPU takes none of the main memory that is asked for here.
-    if memory > granted and "gpu" not in asked:
+    if "gpu" in asked and memory > _GPU_BYTES:
+        remedy = "lower sample.batch" if job.rule == "sample" else "raise train.accumulate"
+        text = (
+            f"{job.name} holds about {memory / 1e9:.0f} GB on its GPU, more than a large one has "
+            f"({_GPU_BYTES / 1e9:.0f}): {remedy}"
+        )
+        found["memory"] = (float(memory), text)
+    # What a network holds on a GPU takes none of the main memory that is asked for.
+    elif memory > granted and "gpu" not in asked:
         text = (
             f"{job.name} needs about {memory / _MB:.0f} MB, asks for {granted // _MB}: "
             f"raise cluster.{job.rule}.memory_mb"

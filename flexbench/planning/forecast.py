@@ -11,6 +11,7 @@ from flexbench.planning.jobs import RULES, PlannedJob
 from flexbench.planning.memory import memory_bytes
 from flexbench.planning.rates import Calibration
 from flexbench.planning.schedule import Schedule, simulate_schedule
+from flexbench.planning.times import on_gpu
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -106,13 +107,6 @@ def forecast(
     )
 
 
-def on_gpu(facts: RunFacts, calibration: Calibration, job: PlannedJob) -> bool:
-    """Whether a job computes on a GPU: on a cluster, where it asks for one; else where it was
-    measured on one."""
-    needs = getattr(facts.graph.config.cluster, job.rule)
-    return job.rule in ("train", "sample") and (needs.gpu or calibration.device == "cuda")
-
-
 def _cost(
     facts: RunFacts,
     calibration: Calibration,
@@ -124,7 +118,7 @@ def _cost(
     for key, job in jobs.items():
         hours = seconds[key] / 3600
         cpu += hours * job.threads
-        if on_gpu(facts, calibration, job):
+        if on_gpu(facts, calibration, job.rule):
             method = job.wildcards["method"]
             gpu += hours * (facts.train(method).processes if job.rule == "train" else 1)
     return RuleCost(

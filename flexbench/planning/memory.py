@@ -1,7 +1,7 @@
 """How much memory each job holds at its fullest: a GPU's, where a network runs there."""
 
 from flexbench.data.patches import MEMORY_BYTES
-from flexbench.planning.disk import FLOAT, restart_bytes
+from flexbench.planning.disk import restart_bytes
 from flexbench.planning.facts import RunFacts
 from flexbench.planning.jobs import PlannedJob
 
@@ -9,15 +9,19 @@ MIB = 2**20
 
 # A process with its libraries, before it holds any field (measured).
 _PROCESS = {
-    **{"simulate": 255, "splits": 150, "statistics": 245, "train": 340, "sample": 300},
-    **{"score": 155, "tabulate": 165, "figure": 190, "report": 185},
+    **{"simulate": 255, "splits": 150, "statistics": 245, "train": 360, "sample": 345},
+    **{"score": 155, "tabulate": 165, "figure": 200, "report": 185},
 }
 # Fields that a step has in memory at once, in multiples of one float32 field.
 _SOLVER_FIELDS = 22
 _DEGRADE_FIELDS = 14
 _SCORE_FIELDS = 40
-# Forward activations of a network without autograd, as a fraction of what autograd would keep.
-_WITHOUT_AUTOGRAD = 0.35
+# Beside what autograd keeps: gradients of it and workspace. Without autograd: what a network holds
+# at once, as a fraction of what autograd would keep. Measured on small networks, to within half.
+_WITH_GRADIENTS = 2.0
+_WITHOUT_AUTOGRAD = 0.6
+# The maps prepare a task, and so import what tasks need.
+_MAPS = 240 * MIB
 
 
 def memory_bytes(facts: RunFacts, job: PlannedJob) -> int:
@@ -42,8 +46,8 @@ def _own(facts: RunFacts, job: PlannedJob) -> float:
         return (2.5 * facts.members(names["method"]) + _SCORE_FIELDS) * field
     if job.rule == "figure" and names["name"] == "maps":
         # The maps hold the whole ensemble of every method.
-        methods = {(found.method) for found in facts.graph.jobs_of(names["task"])}
-        return (sum(facts.members(method) for method in methods) + 30) * field
+        methods = {found.method for found in facts.graph.jobs_of(names["task"])}
+        return _MAPS + (sum(facts.members(method) for method in methods) + 30) * field
     return 0.0
 
 
@@ -60,7 +64,7 @@ def _training(facts: RunFacts, task: str, method: str) -> float:
     return (
         restart_bytes(facts, task, method)
         + size.state_bytes  # gradients
-        + share * rows * size.saved_bytes
+        + _WITH_GRADIENTS * share * rows * size.saved_bytes
         + data
     )
 
@@ -72,4 +76,4 @@ def _sampling(facts: RunFacts, task: str, method: str) -> float:
     size = facts.networks[task, method]
     together = min(facts.sample.batch, facts.tiles(task) * facts.members(method))
     # The weights twice: as the file holds them and in the network.
-    return fields + 2 * size.state_bytes + _WITHOUT_AUTOGRAD * together * size.saved_bytes / FLOAT
+    return fields + 2 * size.state_bytes + _WITHOUT_AUTOGRAD * together * size.saved_bytes

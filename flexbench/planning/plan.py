@@ -66,7 +66,7 @@ def make_plan(
     with DryRun.start(graph, overrides) as dry_run, ThreadPoolExecutor(1) as pool:
         waiting = pool.submit(dry_run.stale, graph, planned)
         facts = RunFacts.of(graph)
-        seconds = all_seconds(facts, calibration.rates, planned)
+        seconds = all_seconds(facts, calibration, planned)
         everything = forecast(facts, calibration, planned, slots=slots, seconds=seconds)
         stale = waiting.result()
     left = {key: job for key, job in planned.items() if key in stale}
@@ -122,10 +122,11 @@ def _doubts(graph: Graph, calibration: Calibration, slots: Slots) -> list[str]:
         found.append(
             f"calibrated with {calibration.together} processes at once, planned with {together}"
         )
-    if any(graph.config.cluster.model_dump()[rule]["gpu"] for rule in ("train", "sample")) and (
-        calibration.device != "cuda"
-    ):
+    asked = graph.config.cluster.train.gpu or graph.config.cluster.sample.gpu
+    if asked and calibration.device != "cuda":
+        assumed = calibration.rates.gpu / 1e12
         found.append(
-            "training is planned on GPUs, but was calibrated on a CPU: GPU-hours are CPU's"
+            f"GPU-hours assume {assumed:.0f} TFLOP per second and GPU, which nobody measured; on "
+            "a GPU node: `srun ... flexbench plan --calibrate`"
         )
     return found + [f"calibration: {note}" for note in calibration.notes]

@@ -12,6 +12,8 @@ from flexbench.errors import FlexbenchError
 
 FORMAT = 1
 DEFAULTS = Path(__file__).with_name("default_rates.json")
+# FLOP per second that one data-centre GPU is taken to keep up in bfloat16. Never measured here.
+ASSUMED_GPU = 3e13
 ANY = "*"  # stands for whatever was not measured
 
 Seconds = PositiveFloat
@@ -22,7 +24,8 @@ class Rates(BaseModel):
 
     start: seconds of a verb before its work begins, by "rule/method" or "rule" ("formula": of
     sampling one). solver: seconds per step and point, over log2 of the grid. train, sample: FLOP
-    per second by method, by network, or "*" for any other. formula, statistics: seconds per point
+    per second by method, by network, or "*" for any other. gpu: FLOP per second of one GPU, where
+    none was measured. formula, statistics: seconds per point
     and snapshot. score: seconds per point of one snapshot, and per point and member. tabulate:
     seconds per file of scores. figures: seconds of the whole verb, by name. write, digest: bytes
     per second. snakemake: seconds before the first job.
@@ -39,6 +42,7 @@ class Rates(BaseModel):
     score: tuple[Seconds, Seconds]
     tabulate: Seconds
     figures: dict[str, Seconds]
+    gpu: PositiveFloat = ASSUMED_GPU
     write: PositiveFloat
     digest: PositiveFloat
     snakemake: Seconds

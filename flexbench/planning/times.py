@@ -13,7 +13,7 @@ from flexbench.planning.disk import (
 )
 from flexbench.planning.facts import RunFacts
 from flexbench.planning.jobs import PlannedJob
-from flexbench.planning.rates import Rates, rate
+from flexbench.planning.rates import Calibration, Rates, rate
 from flexbench.planning.steps import solver_steps
 
 # A training step is a forward pass and a backward pass of twice its FLOPs.
@@ -22,16 +22,21 @@ PASSES = 3
 _STATISTICS_SNAPSHOTS = 32
 
 
-def all_seconds(facts: RunFacts, rates: Rates, jobs: Mapping[str, PlannedJob]) -> dict[str, float]:
+def all_seconds(
+    facts: RunFacts, calibration: Calibration, jobs: Mapping[str, PlannedJob]
+) -> dict[str, float]:
     """Seconds of each job, by key, in a slot of its own: from its process's start to its receipt.
 
     jobs: all of the graph, as sizes of inputs are those of other jobs' outputs.
     """
+    rates = calibration.rates
     sizes: dict[Path, int] = {}
     for job in jobs.values():
         sizes |= outputs(facts, job)
     return {
-        key: _start(facts, rates, job) + _work(facts, rates, job) + _hashing(rates, job, sizes)
+        key: _start(facts, rates, job)
+        + _work(facts, calibration, job)
+        + _hashing(rates, job, sizes)
         for key, job in jobs.items()
     }
 
@@ -52,17 +57,36 @@ def _start(facts: RunFacts, rates: Rates, job: PlannedJob) -> float:
     return rates.start.get(f"{job.rule}/{method}", rates.start[job.rule])
 
 
-def _work(facts: RunFacts, rates: Rates, job: PlannedJob) -> float:
-    names = job.wildcards
+def on_gpu(facts: RunFacts, calibration: Calibration, rule: str) -> bool:
+    """Whether a rule's networks run on a GPU: it asks a cluster for one, or has one here."""
+    if rule not in ("train", "sample"):
+        return False
+    asked: bool = getattr(facts.graph.config.cluster, rule).gpu
+    return asked or calibration.device == "cuda"
+
+
+def _speed(facts: RunFacts, calibration: Calibration, rule: str, method: str) -> float:
+    """FLOP per second of a method's network: on a GPU, as measured or assumed; on a CPU with the
+    job's own threads, which are taken to share the work well."""
+    rates, threads = calibration.rates, facts.graph.config.threads
+    if on_gpu(facts, calibration, rule) and calibration.device != "cuda":
+        return rates.gpu
+    table = rates.train if rule == "train" else rates.sample
+    speed = rate(table, method, facts.graph.facts(method).name)
+    return speed if calibration.device == "cuda" else speed * threads / calibration.threads
+
+
+def _work(facts: RunFacts, calibration: Calibration, job: PlannedJob) -> float:
+    names, rates = job.wildcards, calibration.rates
     if job.rule == "simulate":
         return _simulation(facts, rates, float(names["reynolds"]))
     if job.rule == "statistics":
         used = min(_STATISTICS_SNAPSHOTS, facts.snapshots)
         return used * len(facts.graph.stems("train")) * facts.points * rates.statistics
     if job.rule == "train":
-        return _training(facts, rates, names["task"], names["method"])
+        return _training(facts, calibration, names["task"], names["method"])
     if job.rule == "sample":
-        return _sampling(facts, rates, names["task"], names["method"])
+        return _sampling(facts, calibration, names["task"], names["method"])
     if job.rule == "score":
         fixed, per_member = rates.score
         per_point = fixed + per_member * facts.members(names["method"])
@@ -79,10 +103,10 @@ def _simulation(facts: RunFacts, rates: Rates, reynolds: float) -> float:
     return stepping + 2 * trajectory_bytes(facts) / rates.write
 
 
-def _training(facts: RunFacts, rates: Rates, task: str, method: str) -> float:
+def _training(facts: RunFacts, calibration: Calibration, task: str, method: str) -> float:
     """Steps, validations, and restart points, whose writing the training waits for."""
     size, settings = facts.networks[task, method], facts.train(method)
-    speed = rate(rates.train, method, facts.graph.facts(method).name)
+    rates, speed = calibration.rates, _speed(facts, calibration, "train", method)
     rows = settings.batch / settings.processes
     validations = math.ceil(settings.steps / settings.validate_every) * settings.validation_batches
     passes = PASSES * settings.steps + validations
@@ -92,12 +116,13 @@ def _training(facts: RunFacts, rates: Rates, task: str, method: str) -> float:
     return computing + saves * saving + checkpoint_bytes(facts, task, method) / rates.write
 
 
-def _sampling(facts: RunFacts, rates: Rates, task: str, method: str) -> float:
+def _sampling(facts: RunFacts, calibration: Calibration, task: str, method: str) -> float:
+    rates = calibration.rates
     writing = 2 * samples_bytes(facts, method) / rates.write
     if facts.graph.is_formula(method):
         return facts.scored * facts.points * rates.formula + writing
     size = facts.networks[task, method]
-    speed = rate(rates.sample, method, facts.graph.facts(method).name)
+    speed = _speed(facts, calibration, "sample", method)
     flops = size.encode + facts.members(method) * facts.evaluations(method) * size.denoise
     return facts.scored * facts.tiles(task) * flops / speed + writing
 
