@@ -4,6 +4,7 @@ import fcntl
 import json
 import os
 import shutil
+import signal
 import subprocess
 import tempfile
 import threading
@@ -83,11 +84,18 @@ def cluster(tmp_path_factory):
 def make_run(cluster, make_clone, tmp_path_factory):
     """Makes runs, each with a clone and a results folder of its own."""
 
+    runs = []
+
     def make(*settings, place=PLACE):
         root = tmp_path_factory.mktemp("root")
-        return SlurmRun(make_clone(), root, cluster, *settings, place=place)
+        runs.append(SlurmRun(make_clone(), root, cluster, *settings, place=place))
+        return runs[-1]
 
-    return make
+    yield make
+    for main in (main for run in runs for main in run.mains):
+        if main.poll() is None:  # of a test that failed
+            os.killpg(main.pid, signal.SIGKILL)
+            main.communicate()
 
 
 class SlurmRun:
@@ -96,6 +104,7 @@ class SlurmRun:
     def __init__(self, clone, root, cluster, *settings, place=PLACE):
         self.clone = clone
         self.root = root
+        self.mains = []
         self.folder = root / "smoke"
         self.weights = self.folder / WEIGHTS
         self.state = self.folder / "state" / "train" / "superres_x4" / "flex" / "seed0"
@@ -115,12 +124,16 @@ class SlurmRun:
         nested = parse_assignments(self.assignments)
         config = [f"{key}={self._word(value)}" for key, value in nested.items()]
         words = ["--profile", "slurm", "--config", *config, "--", *targets]
-        return self.clone.start("snakemake", *words)
+        return self._start("snakemake", *words)
 
     def flexbench(self, *targets):
         """`flexbench run --profile slurm`, started."""
         words = [word for text in self.assignments for word in ("--set", text)]
-        return self.clone.start("flexbench", "run", "--profile", "slurm", *targets, *words)
+        return self._start("flexbench", "run", "--profile", "slurm", *targets, *words)
+
+    def _start(self, *words):
+        self.mains.append(self.clone.start(*words))
+        return self.mains[-1]
 
     @staticmethod
     def _word(value):
@@ -179,7 +192,7 @@ class SlurmRun:
     def restart_points(self):
         return set(self.state.rglob("step-*.pt"))
 
-    def until_it_learns(self, main, *, seconds=240):
+    def until_it_learns(self, main, *, seconds=300):
         """Until a training that began after this call has written a restart point."""
         old, before = set(self.trainings()), set()
         deadline = time.monotonic() + seconds
@@ -196,7 +209,7 @@ class SlurmRun:
         try:
             told = main.communicate(timeout=seconds)
         except subprocess.TimeoutExpired:
-            os.killpg(main.pid, 9)
+            os.killpg(main.pid, signal.SIGKILL)
             raise AssertionError(self.log_text()) from None
         assert main.returncode == 0, "\n".join([*told, self.log_text()])
         return told[1]

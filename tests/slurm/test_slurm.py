@@ -48,12 +48,16 @@ def scancel(run):
 
 
 def time_limit(run):
-    """One minute, of which the training sleeps as much as a longer one would need."""
+    """Two minutes, of which the training sleeps away what a longer one would need.
+
+    Slurm sends its signal up to half a minute early.
+    """
     main = run.snakemake(run.weights)
     (process,) = run.until_it_learns(main)
     (job,) = run.jobs()
     os.kill(process, signal.SIGSTOP)
-    while run.call("squeue", "-h", "-j", job, "-o", "%M").strip() < "0:51":
+    while (elapsed := run.call("squeue", "-h", "-j", job, "-o", "%M").strip()) < "1:52":
+        assert elapsed, "the job has not ended yet"
         time.sleep(0.5)
     os.kill(process, signal.SIGCONT)  # its TERM came meanwhile
     run.end(main)
@@ -115,14 +119,14 @@ def kill_the_runner(run):
 
 
 STRIKES = (scancel, time_limit, requeue, kill_the_training, kill_the_runner)
-MINUTE = {"partition": "cpu", "save_seconds": 10, "train": {"minutes": 1}}
+SHORT = {"partition": "cpu", "save_seconds": 10, "train": {"minutes": 2}}
 
 
 @pytest.fixture(scope="module")
 def struck(local, make_run):
     """All cases at once, each in a clone and a folder of its own: by name, a run and a watch."""
     runs = {
-        strike.__name__: make_run(**({"place": MINUTE} if strike is time_limit else {}))
+        strike.__name__: make_run(**({"place": SHORT} if strike is time_limit else {}))
         for strike in STRIKES
     }
     watches = {name: run.with_data_of(local).watch() for name, run in runs.items()}
