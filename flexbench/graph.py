@@ -192,7 +192,8 @@ class Graph:
         # TERM, to every process of the job but the batch shell: who can, saves its state. Where
         # the limit is short, half of it is for work.
         warning = min(cluster.save_seconds, needs.minutes * 30)
-        extra = f"--signal=TERM@{warning} {cluster.extra or ''}".strip()
+        # A requeued job adds to its log.
+        extra = f"--signal=TERM@{warning} --open-mode=append {cluster.extra or ''}".strip()
         wanted: dict[str, int | str | None] = {
             "runtime": needs.minutes,
             "mem_mb": needs.memory_mb,

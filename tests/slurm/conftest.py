@@ -21,9 +21,9 @@ SBIN = f"{os.environ.get('PATH', os.defpath)}{os.pathsep}/usr/sbin{os.pathsep}/s
 # The slice: one task of `smoke`, one network and one formula, to the report. Its training takes
 # long enough to be struck; restart points are frequent, and nothing else depends on that.
 SETTINGS = (
-    "train.steps=400",
+    "train.steps=200",
     "train.warmup_steps=3",
-    "train.validate_every=200",
+    "train.validate_every=100",
     "train.log_every=50",
     "train.checkpoint_seconds=0.5",
 )
@@ -204,7 +204,7 @@ class SlurmRun:
             time.sleep(0.1)
         return self.trainings()
 
-    def end(self, main, *, seconds=400):
+    def end(self, main, *, seconds=500):
         """Wait for a run to succeed."""
         try:
             told = main.communicate(timeout=seconds)

@@ -29,7 +29,7 @@ def test_without_a_site_jobs_name_no_place(rule):
     resources = graph().resources(rule)
     assert set(resources) == {"runtime", "mem_mb", "cpus_per_task", "slurm_extra"}
     assert resources["cpus_per_task"] == 1
-    assert resources["slurm_extra"] == "--signal=TERM@60"
+    assert resources["slurm_extra"] == "--signal=TERM@60 --open-mode=append"
 
 
 def test_a_site_is_told_once():
@@ -40,7 +40,7 @@ def test_a_site_is_told_once():
         "slurm_account": "turbulence",
         "qos": "long",
         "constraint": "ib&avx512",
-        "slurm_extra": "--signal=TERM@90 --mail-type=FAIL",
+        "slurm_extra": "--signal=TERM@90 --open-mode=append --mail-type=FAIL",
     }
     sized = {"runtime": 20, "mem_mb": 2000, "cpus_per_task": 1}
     assert asked.resources("score") == common | sized | {"slurm_partition": "cpu"}
@@ -72,7 +72,7 @@ def test_a_training_gets_a_gpu_and_cpus_for_each_of_its_processes():
 
 def test_a_short_job_is_not_told_to_end_as_it_begins():
     asked = graph(cluster={"save_seconds": 90, "train": {"minutes": 1}})
-    assert asked.resources("train", "flex")["slurm_extra"] == "--signal=TERM@30"
+    assert asked.resources("train", "flex")["slurm_extra"] == "--signal=TERM@30 --open-mode=append"
 
 
 def test_needs_in_part_keep_the_rule_s_own_defaults():
