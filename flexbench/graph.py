@@ -171,7 +171,8 @@ class Graph:
         processes = self.config.train_settings(method).processes
         if processes == 1:
             return "flexbench"
-        return f"torchrun --standalone --nproc-per-node {processes} -m flexbench"
+        # `--`, or torchrun takes the verb's --log for one of its own options.
+        return f"torchrun --standalone --nproc-per-node {processes} -m -- flexbench"
 
     def cores(self, rule: str, method: str | None = None) -> int:
         """CPUs of one job: the configuration's threads, for each process of a training."""

@@ -94,7 +94,7 @@ def test_several_processes_start_under_torchrun():
     words = several.launcher("flex").split()
     assert words[0] == "torchrun"
     assert words[words.index("--nproc-per-node") + 1] == "2"
-    assert words[-2:] == ["-m", "flexbench"]
+    assert words[-3:] == ["-m", "--", "flexbench"]
 
 
 # --- slices ---------------------------------------------------------------------------------
