@@ -31,19 +31,20 @@ _RECEIPT_FILE = 150  # a hash and a size
 _SCORE_ROW, _SPECTRUM_ROW, _TABLE_ROW, _COMPARISON_ROW = 121, 133, 155, 82
 _LOG_ROW = 165
 _BENCHMARK = 134
-# Figures: PNG and PDF; those of the maps are of one method on a grid of 64 points.
+# Figures: PNG and PDF, each as (bytes, further bytes per method); those of maps on 64 points.
 _FIGURES = {
-    "maps": (77_000, 39_000),
-    "spectra": (215_000, 29_700),
-    "rfne_by_re": (36_000, 17_800),
-    "accuracy_cost": (50_000, 19_300),
-    "loss": (103_000, 19_000),
-    "pull": (120_000, 29_100),
-    "spread_skill": (66_000, 21_500),
-    "rank": (57_000, 20_700),
-    "coverage": (58_000, 16_800),
+    "maps": ((-53_000, 83_800), (-14_000, 40_500)),
+    "spectra": ((80_000, 16_200), (16_600, 1_630)),
+    "rfne_by_re": ((19_000, 2_000), (15_100, 330)),
+    "accuracy_cost": ((28_400, 2_670), (16_400, 370)),
+    "loss": ((37_000, 7_900), (14_400, 580)),
+    "pull": ((27_000, 12_500), (13_600, 1_940)),
+    "spread_skill": ((38_000, 3_500), (17_900, 450)),
+    "rank": ((20_600, 4_800), (14_100, 820)),
+    "coverage": ((16_000, 5_200), (12_900, 490)),
 }
-_REPORT_TEXT = 210_000  # per task; maps are embedded with fewer colours
+# What a task adds to the page besides figures; maps are embedded with fewer colours.
+_REPORT_TEXT = (65_000, 18_000)
 _EMBEDDED_MAPS = 0.38
 
 
@@ -214,19 +215,20 @@ def _tables(facts: RunFacts) -> Iterable[Written]:
 
 
 def _figure_bytes(facts: RunFacts, task: str, name: str) -> tuple[int, ...]:
-    sizes = _FIGURES.get(name, (80_000, 20_000))
-    if name != "maps":
-        return sizes
+    """Of the PNG and the PDF."""
     methods = len({job.method for job in facts.graph.jobs_of(task)})
     # Panels have so many pixels, which finer fields fill with finer detail.
-    detail = (min(facts.grid, 512) / 64) ** 0.75
-    return tuple(round(size * methods * detail) for size in sizes)
+    detail = (min(max(facts.grid, 64), 512) / 64) ** 0.75 if name == "maps" else 1.0
+    return tuple(
+        round(max(fixed + each * methods, 10_000) * detail) for fixed, each in _FIGURES[name]
+    )
 
 
 def _page_bytes(facts: RunFacts, task: str) -> int:
     """One task's part of the page: its figures as text (4 characters for 3 bytes)."""
-    pixels = 0.0
+    methods, pixels = len({job.method for job in facts.graph.jobs_of(task)}), 0.0
     for name in _FIGURES:
         png = _figure_bytes(facts, task, name)[0]
         pixels += png * _EMBEDDED_MAPS if name == "maps" and png > 600_000 else png
-    return round(pixels * 4 / 3) + _REPORT_TEXT
+    fixed, each = _REPORT_TEXT
+    return round(pixels * 4 / 3) + fixed + each * methods

@@ -129,7 +129,7 @@ def test_a_changed_setting_is_named(finished):
 def test_edited_code_and_lost_files_are_named(finished):
     source = finished.clone.folder / "flexbench" / "metrics" / "pointwise.py"
     text = source.read_text()
-    lost = finished.graph.layout.splits
+    lost = finished.graph.layout.report
     kept = lost.read_bytes()
     source.write_text(f"{text}\nADDED = 1\n")
     lost.unlink()
@@ -139,7 +139,7 @@ def test_edited_code_and_lost_files_are_named(finished):
         source.write_text(text)
         lost.write_bytes(kept)
     assert "flexbench/metrics/pointwise.py" in found["score"]["details"][0]
-    assert "missing output" in found["splits"]["reasons"]
+    assert "missing output" in found["report"]["reasons"]
 
 
 @pytest.mark.slow
