@@ -1,5 +1,6 @@
-"""Files appear whole or not at all."""
+"""Files appear whole or not at all; a full disk is told in one line."""
 
+import errno
 import glob
 import os
 import re
@@ -8,13 +9,53 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
+from flexbench.errors import FlexbenchError
+
+# A disk with less room than this is the reason for an error that gives none.
+_FULL_BYTES = 2**20
+
 
 @contextmanager
 def replacing(path: Path) -> Iterator[Path]:
     """A temporary path beside `path` that takes its place, durably, if the block ends well.
 
-    If the block fails, the temporary file is removed and what stood at `path` stays.
+    If the block fails, the temporary file is removed and what stood at `path` stays. Raises
+    FlexbenchError where the disk is full.
     """
+    with telling_full(path):
+        yield from _replace(path)
+
+
+@contextmanager
+def telling_full(path: Path) -> Iterator[None]:
+    """Errors of a full disk inside the block become a FlexbenchError that names `path`."""
+    try:
+        yield
+    except Exception as error:
+        if not _is_full(error, path.parent):
+            raise
+        raise FlexbenchError(
+            f"{path}: no space left on the device; nothing that was finished is lost: make room, "
+            "then run the same command again"
+        ) from error
+
+
+def _is_full(error: Exception, folder: Path) -> bool:
+    """Whether an error comes from a full disk; torch and numpy do not say so."""
+    if isinstance(error, OSError) and error.errno is not None:
+        return error.errno in (errno.ENOSPC, errno.EDQUOT)
+    if "No space left" in str(error) or "quota exceeded" in str(error):
+        return True
+    if not isinstance(error, OSError | RuntimeError):
+        return False
+    try:
+        disk = os.statvfs(folder)
+    except OSError:
+        return False
+    return disk.f_bavail * disk.f_frsize < _FULL_BYTES
+
+
+def _replace(path: Path) -> Iterator[Path]:
     path.parent.mkdir(parents=True, exist_ok=True)
     _remove_leftovers(path)
     temporary = path.with_name(f".{path.name}.{_host()}-{os.getpid()}.tmp")

@@ -22,6 +22,7 @@ from types import FrameType
 from typing import Any
 
 from flexbench import registry, slurm, spares
+from flexbench.atomic import telling_full
 from flexbench.config import Config
 from flexbench.errors import FlexbenchError
 from flexbench.paths import Layout, checkout
@@ -143,7 +144,7 @@ def _found_folders(config: Config, overrides: Mapping[str, Any]) -> Mapping[str,
 
 
 def _as_word(value: Any) -> str:
-    return value if isinstance(value, str) else json.dumps(value)
+    return json.dumps(value, ensure_ascii=False)
 
 
 def with_options(command: Sequence[str], *options: str) -> list[str]:
@@ -175,7 +176,7 @@ def _owned(path: Path) -> Iterator[None]:
     a network file system does not carry flock between hosts.
     """
     path.parent.mkdir(parents=True, exist_ok=True)
-    with path.open("a+", encoding="utf-8") as file:
+    with path.open("ab", buffering=0) as file:
         try:
             fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except OSError:
@@ -185,8 +186,8 @@ def _owned(path: Path) -> Iterator[None]:
         if owner and owner["host"] != socket.gethostname() and recent:
             raise FlexbenchError(_owner_message(path))
         file.truncate(0)
-        file.write(json.dumps({"host": socket.gethostname(), "pid": os.getpid()}))
-        file.flush()
+        with telling_full(path):
+            file.write(json.dumps({"host": socket.gethostname(), "pid": os.getpid()}).encode())
         stop = threading.Event()
         beat = threading.Thread(target=_beat, args=(path, stop), daemon=True)
         beat.start()

@@ -2,6 +2,7 @@
 
 import io
 import sys
+from contextlib import suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -53,7 +54,7 @@ def overrides_of(tier: str | None, assignments: list[str] | None) -> dict[str, A
 def _also_print_to(path: Path) -> None:
     """Copy standard error to a rule's log, and say on the terminal which job each line is of."""
     path.parent.mkdir(parents=True, exist_ok=True)
-    log = path.open("a", encoding="utf-8", buffering=1)
+    log = path.open("ab", buffering=0)
     words = path.with_suffix("").parts
     job = " ".join(words[words.index("logs") + 1 :]) if "logs" in words else path.stem
     terminal = sys.stderr
@@ -62,7 +63,8 @@ def _also_print_to(path: Path) -> None:
         """Writes whole lines; is no terminal, so no progress bar is drawn into it."""
 
         def write(self, text: str) -> int:
-            log.write(text)
+            with suppress(OSError):  # a full disk is told by those who write results
+                log.write(text.encode())
             for line in text.splitlines():
                 if line.strip():
                     terminal.write(f"  {job}: {line}\n")

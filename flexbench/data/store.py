@@ -5,7 +5,7 @@ one into the caller's array.
 """
 
 import os
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from pathlib import Path
 from types import TracebackType
 from typing import Any, Self
@@ -14,8 +14,8 @@ import h5py
 import numpy as np
 from numpy.typing import NDArray
 
-from flexbench.atomic import replacing
 from flexbench.data import schema
+from flexbench.data.newfile import new_hdf5
 from flexbench.errors import FlexbenchError
 
 Field = NDArray[np.float32]
@@ -53,7 +53,7 @@ def write_trajectory(
     )
     if problems:
         raise FlexbenchError(f"{path}: {problems[0]}")
-    with replacing(path) as temporary, h5py.File(temporary, "w") as file:
+    with new_hdf5(path) as (file, check):
         for name, value in root.items():
             file.attrs[name] = value
         # Modification times would make two runs of the same seed differ.
@@ -65,7 +65,7 @@ def write_trajectory(
             chunks=schema.chunk_shape(grid),
             track_times=False,
         )
-        _write_snapshots(path, dataset, snapshots)
+        _write_snapshots(path, dataset, snapshots, check)
 
 
 def _root_attributes(
@@ -89,7 +89,9 @@ def _root_attributes(
     }
 
 
-def _write_snapshots(path: Path, dataset: h5py.Dataset, snapshots: Iterable[Field]) -> None:
+def _write_snapshots(
+    path: Path, dataset: h5py.Dataset, snapshots: Iterable[Field], check: Callable[[], None]
+) -> None:
     expected = dataset.shape[1:]
     count = 0
     for index, snapshot in enumerate(snapshots):
@@ -103,6 +105,7 @@ def _write_snapshots(path: Path, dataset: h5py.Dataset, snapshots: Iterable[Fiel
         if not np.isfinite(snapshot).all():
             raise FlexbenchError(f"{path}: snapshot {index} holds a value that is not finite")
         dataset[index] = snapshot
+        check()
         count = index + 1
     if count != dataset.shape[0]:
         raise FlexbenchError(f"{path}: {count} snapshots for {dataset.shape[0]} times")
@@ -120,6 +123,29 @@ def open_readonly(path: Path) -> h5py.File:
         raise FlexbenchError(
             f"{path}: {reason} ({path.stat().st_size} bytes); write it again"
         ) from error
+
+
+def own_dataset(file: h5py.File, name: str) -> h5py.Dataset | None:
+    """The dataset `name` of a file that was made elsewhere, or None where it has none.
+
+    A file may point to others (links, external or virtual storage) and claim more than it holds:
+    FlexbenchError, so that nothing but its own bytes is ever read.
+    """
+    if not isinstance(file.get(name, getlink=True), h5py.HardLink | None):
+        raise FlexbenchError(f"{file.filename}: '{name}' is a link; a dataset of its own is needed")
+    dataset = file.get(name)
+    if not isinstance(dataset, h5py.Dataset):
+        return None
+    if dataset.external or dataset.is_virtual:
+        raise FlexbenchError(
+            f"{file.filename}: dataset '{name}' lies in other files; its own bytes are needed"
+        )
+    there = Path(file.filename).stat().st_size
+    if dataset.nbytes > there:
+        raise FlexbenchError(
+            f"{file.filename}: dataset '{name}' claims {dataset.nbytes} bytes; the file has {there}"
+        )
+    return dataset
 
 
 class Trajectory:
@@ -140,7 +166,7 @@ class Trajectory:
             problems = schema.attribute_problems(self.attributes)
             self._refuse(problems)
             for name in (schema.TIME, schema.FIELD):
-                if not isinstance(file.get(name), h5py.Dataset):
+                if own_dataset(file, name) is None:
                     self._refuse([f"dataset '{name}' is missing"])
             self.time: NDArray[np.float64] = file[schema.TIME][()]
             self._refuse(schema.time_problems(np.asarray(self.time)))

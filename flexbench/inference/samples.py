@@ -15,7 +15,8 @@ import h5py
 import numpy as np
 from numpy.typing import NDArray
 
-from flexbench.atomic import replacing
+from flexbench.data.newfile import new_hdf5
+from flexbench.data.store import own_dataset
 from flexbench.errors import FlexbenchError
 
 FORMAT = "flexbench-samples"
@@ -75,7 +76,7 @@ def write_samples(
     predictions: (M, C, H, W) float32 of each snapshot, in their order, consumed one by one.
     shape: (M, C, H, W).
     """
-    with replacing(path) as temporary, h5py.File(temporary, "w") as file:
+    with new_hdf5(path) as (file, check):
         file.attrs["format"] = FORMAT
         file.attrs["format_version"] = FORMAT_VERSION
         for name, value in asdict(labels).items():
@@ -94,6 +95,7 @@ def write_samples(
         )
         for row, prediction in zip(range(len(snapshots)), predictions, strict=True):
             dataset[row] = prediction
+            check()
 
 
 class Samples:
@@ -166,8 +168,8 @@ class Samples:
         return Labels(**{field.name: self._attribute(field.name) for field in fields(Labels)})
 
     def _dataset(self, name: str) -> h5py.Dataset:
-        dataset = self._file.get(name)
-        if not isinstance(dataset, h5py.Dataset):
+        dataset = own_dataset(self._file, name)
+        if dataset is None:
             raise FlexbenchError(f"{self.path}: dataset '{name}' is missing")
         return dataset
 

@@ -17,6 +17,7 @@ from pathlib import Path
 from types import TracebackType
 from typing import Any
 
+from flexbench.atomic import telling_full
 from flexbench.errors import FlexbenchError
 
 HEARTBEAT_SECONDS = 10.0
@@ -52,10 +53,12 @@ class StateLock:
         self._released = threading.Event()
 
     def __enter__(self) -> "StateLock":
-        self.path.parent.mkdir(parents=True, exist_ok=True)
+        with telling_full(self.path):
+            self.path.parent.mkdir(parents=True, exist_ok=True)
+            owner = self._take()
         deadline = time.monotonic() + self._wait_seconds
         told = False
-        while (owner := self._take()) is not None:
+        while owner is not None:
             if time.monotonic() >= deadline:
                 raise FlexbenchError(
                     f"{self.path}: {owner}; wait for it or end it (of a killed Slurm run: "
@@ -65,6 +68,7 @@ class StateLock:
                 self._say(f"{self.path}: {owner}; waiting up to {self._wait_seconds:.0f} s for it")
                 told = True
             time.sleep(POLL_SECONDS)
+            owner = self._take()
         threading.Thread(target=self._beat, name="state-lock", daemon=True).start()
         return self
 
@@ -119,13 +123,13 @@ class StateLock:
             "token": self._token,
         }
         draft = self.path.with_name(f".lock.{self._token}")
-        draft.write_text(json.dumps(owner), encoding="utf-8")
         try:
+            draft.write_text(json.dumps(owner), encoding="utf-8")
             os.link(draft, self.path)  # fails where the target exists, also on network file systems
         except FileExistsError:
             return False
         finally:
-            draft.unlink()
+            draft.unlink(missing_ok=True)
         return True
 
     def _remove_if_stale(self) -> str | None:

@@ -5,6 +5,7 @@ import os
 import shutil
 import sys
 import time
+from contextlib import suppress
 from pathlib import Path
 from types import TracebackType
 from typing import Any, TextIO
@@ -12,7 +13,7 @@ from typing import Any, TextIO
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 
-from flexbench.atomic import replacing, write_text
+from flexbench.atomic import replacing, telling_full, write_text
 
 # Where nobody watches live, a line this often is enough.
 SPARSE_SECONDS = 30.0
@@ -38,8 +39,9 @@ class TrainingLog:
 
     def append(self, row: dict[str, Any]) -> None:
         """Add a row; it survives a kill of this process."""
-        self._file.write(json.dumps(row, allow_nan=False) + "\n")
-        self._file.flush()
+        with telling_full(self.path):
+            self._file.write(json.dumps(row, allow_nan=False) + "\n")
+            self._file.flush()
         self.last_loss = row["loss"]
 
     def publish(self, target: Path) -> None:
@@ -49,7 +51,9 @@ class TrainingLog:
             shutil.copyfile(self.path, temporary)
 
     def close(self) -> None:
-        self._file.close()
+        # Every row was flushed; what a full disk did not take cannot be written now either.
+        with suppress(OSError):
+            self._file.close()
 
     def __enter__(self) -> "TrainingLog":
         return self

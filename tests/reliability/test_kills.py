@@ -1,124 +1,143 @@
-"""A whole run, killed again and again in the midst of its work, ends with the same bytes."""
+"""A whole run, killed again and again in the midst of its work, ends with the same results.
 
+    FLEXBENCH_KILLS=50 pytest tests/reliability/test_kills.py -n 0
+
+Five kills of a tiny run are the default. From ten on it is the smoke tier, both tasks, with a
+denoiser, a regressor and two formulas: more methods would be more of the same.
+"""
+
+import contextlib
 import os
 import random
 import signal
 import time
-from pathlib import Path
+from collections import Counter
 
 import pytest
+from reliability.drill import (
+    PACE,
+    SLOW_ENOUGH,
+    Runs,
+    check_whole,
+    children,
+    end_group,
+    gone,
+)
 
 from flexbench.runner import marked
 
 SEED = 20250128
-
-# What is killed, while which step works: the step's own process, or the run with all of its jobs.
-KILLS = [
-    ("simulate", "run"),
-    ("train", "worker"),
-    ("train", "run"),
-    ("sample", "run"),
-    ("sample", "worker"),
-]
-
-# Every step takes long enough to be hit, and keeps restart points while it works.
-SETTINGS = (
-    "solver.dt=0.0004",
-    "solver.checkpoint_seconds=0.1",
-    "train.steps=30",
-    "train.validate_every=15",
-    "train.checkpoint_seconds=0.2",
-    "sample.snapshots=4",
-    "sample.members=16",
-    "sample.batch=4",
-    "sample.steps=6",
+KILLS = int(os.environ.get("FLEXBENCH_KILLS", "5"))
+TINY_UP_TO = 9
+METHODS = (
+    "methods=[flex,unet-regressor,interpolation,persistence]",
+    "tasks.forecast.methods=[flex,persistence]",
 )
 
+# In the graph's order. Where there are fewer kills than steps, the first of FIRST are hit.
+STEPS = ("simulate", "train", "sample", "score", "tabulate", "figure", "report")
+FIRST = ("simulate", "train", "sample", "score", "report", "tabulate", "figure")
 
-class Runs:
-    """`flexbench run` in one results folder, up to the samples of a network and of a formula."""
+# Who is killed: the main process or Snakemake alone, the job's own process, or the whole group.
+VICTIMS = ("run", "snakemake", "worker", "all")
 
-    def __init__(self, clone, root):
-        self.clone = clone
-        self.root = root
-        self.folder = root / "smoke"
-        methods = ("flex", "interpolation")
-        targets = [self.folder / "samples" / "superres_x4" / m / "seed0.h5" for m in methods]
-        self.arguments = ["run", *targets, "--cores", "2", *clone.tiny(root, *SETTINGS)]
 
-    def finish(self):
-        done = self.clone.flexbench(*self.arguments)
-        assert done.returncode == 0, done.stdout + done.stderr
+def plan(kills):
+    """(step, victim) of each kill: every step about as often as any other, and every victim."""
+    steps = [FIRST[i % len(FIRST)] for i in range(kills)]
+    victims = [VICTIMS[i % len(VICTIMS)] for i in range(kills)]
+    random.Random(SEED).shuffle(victims)
+    return list(zip(sorted(steps, key=STEPS.index), victims, strict=True))
 
-    def results(self):
-        """The bytes of everything that is computed."""
-        patterns = ("data/*.h5", "data/*.json", "checkpoints/*/*/*.safetensors", "samples/*/*/*.h5")
-        paths = [path for pattern in patterns for path in self.folder.glob(pattern)]
-        files = [path for path in paths if not path.name.endswith(".receipt.json")]
-        return {str(path.relative_to(self.folder)): path.read_bytes() for path in files}
 
-    def seconds(self, step):
-        """How long a step took where nothing disturbed it."""
-        records = [path.read_text() for path in self.folder.glob(f"benchmarks/{step}/**/*.tsv")]
-        return max(float(record.splitlines()[1].split()[0]) for record in records)
+def strike(runs, step, victim, *, after):
+    """Start, wait until a job of the step has worked for `after` seconds (of a processor); kill.
 
-    def workers(self, step):
-        """The processes that do the work of a step (not the shells that started them)."""
-        found = []
-        for pid in marked(self.folder):
-            try:
-                # python, …/bin/flexbench, the verb; a shell has no more than two words.
-                words = [*Path(f"/proc/{pid}/cmdline").read_bytes().split(b"\0"), b"", b""]
-            except OSError:
-                continue
-            if words[1].endswith(b"/flexbench") and words[2] == step.encode():
-                found.append(pid)
-        return found
+    False if the job was done by then, or no such job is left. Nobody tidies up afterwards: what
+    the victim leaves running is the next run's to find.
+    """
+    run = runs.start()
+    try:
+        worker = runs.await_work(run, step, after=after)
+        if worker is None:
+            end_group(run)  # before it does the work that other kills are meant for
+            return False
+        if victim == "all":
+            os.killpg(run.pid, signal.SIGKILL)
+        else:
+            kill({"run": [run.pid], "worker": [worker], "snakemake": children(run.pid)}[victim])
+        if victim == "worker":
+            told = run.communicate(timeout=1800)
+            assert run.returncode == 1, ("the run tells that a job failed", told)
+            assert not marked(runs.folder)
+        elif victim == "snakemake":
+            run.wait(timeout=60)
+            assert run.returncode, "the run tells that it was not finished"
+            close(run)
+        elif victim == "run":
+            run.wait(timeout=60)
+            close(run)
+        else:
+            run.communicate()
+            gone([worker])
+        return True
+    except BaseException:
+        end_group(run)
+        raise
 
-    def start_and_kill(self, step, what, *, wait):
-        """Start, wait for the step's work, and some more; True if there was still work to kill."""
-        run = self.clone.start("flexbench", *self.arguments)
-        try:
-            self.clone.wait(lambda: self.workers(step), run)
-            victims = self.workers(step)
-            time.sleep(wait)
-            alive = set(victims) & set(self.workers(step))
-            if what == "run":
-                os.killpg(run.pid, signal.SIGKILL)
-            else:
-                for pid in alive:
-                    os.kill(pid, signal.SIGKILL)
-            run.communicate(timeout=120)
-        finally:
-            if run.poll() is None:
-                os.killpg(run.pid, signal.SIGKILL)
-                run.communicate()
-        if what == "worker" and alive:
-            assert run.returncode == 1, "the run tells that a job failed"
-        assert not marked(self.folder), "nothing is left running"
-        return bool(alive)
+
+def kill(pids):
+    for pid in pids:
+        with contextlib.suppress(ProcessLookupError):  # gone in this very moment
+            os.kill(pid, signal.SIGKILL)
+
+
+def close(run):
+    """Its orphans may hold the other ends of the pipes, so nothing is read."""
+    run.stdout.close()
+    run.stderr.close()
+
+
+def table(hits):
+    lines = [f"{'kills that hit':15}" + "".join(f"{victim:>11}" for victim in VICTIMS)]
+    for step in STEPS:
+        lines.append(f"{step:15}" + "".join(f"{hits[step, victim]:11}" for victim in VICTIMS))
+    return "\n".join([*lines, f"together: {hits.total()}"])
 
 
 @pytest.mark.slow
-def test_a_run_killed_at_random_moments_ends_with_the_same_bytes(clone, tmp_path):
-    whole = Runs(clone, tmp_path / "whole")
-    whole.finish()
-    expected = whole.results()
-    assert len(expected) == 3 + 2 + 1 + 2  # trajectories; splits, statistics; weights; samples
+def test_a_run_killed_at_random_moments_ends_with_the_same_results(clone, tmp_path, capsys):
+    def runs(name):
+        root = tmp_path / name
+        if KILLS <= TINY_UP_TO:
+            return Runs(clone, root, clone.tiny(root, *SLOW_ENOUGH, *PACE))
+        settings = [f"root={root}", *METHODS, *PACE]
+        options = ["--tier", "smoke", *(word for text in settings for word in ("--set", text))]
+        return Runs(clone, root, options)
 
-    killed = Runs(clone, tmp_path / "killed")
+    whole, killed = runs("whole"), runs("killed")
+    whole.finish()
     moments = random.Random(SEED)
-    hits = 0
-    for step, what in KILLS:
-        wait = moments.uniform(0, 0.8 * whole.seconds(step))
-        hits += killed.start_and_kill(step, what, wait=wait)
-    assert hits >= len(KILLS) - 2, "most kills struck while the step worked"
+    hits = Counter()
+    for step, victim in plan(KILLS):
+        # One that was too late is tried again, as long as such a job is left.
+        for _ in range(3):
+            after = moments.uniform(0, 0.9 * whole.cpu_seconds(step))
+            if strike(killed, step, victim, after=after):
+                hits[step, victim] += 1
+                break
+    with capsys.disabled():
+        print(f"\n{table(hits)}")
+    assert hits.total() == KILLS
 
     killed.finish()
-    assert killed.results() == expected
-    left = [path for path in killed.folder.rglob("*") if is_left_over(path, killed.folder)]
-    assert not left
+    assert killed.results() == whole.results()
+    check_whole(killed.folder)
+    assert not marked(killed.folder)
     assert not list(clone.folder.glob(".snakemake/locks/*"))
+    assert not list(clone.folder.glob(".snakemake/incomplete/*"))
+    again = killed.call()
+    assert "Nothing to be done" in again.stdout + again.stderr
 
 
 @pytest.mark.slow
@@ -143,11 +162,3 @@ def test_a_stopped_run_saves_what_was_learnt(clone, tmp_path, stop):
     log = (folder / "logs" / "train" / "superres_x4" / "flex" / "seed0.log").read_text()
     assert "stopped after step" in log
     assert "Traceback" not in told
-
-
-def is_left_over(path, folder):
-    """Restart points and temporary files; of the run's own lock the empty file stays."""
-    if path.is_dir() or path == folder / ".run.lock":
-        return False
-    restart = path.is_relative_to(folder / "state")
-    return restart or path.name.startswith(".") or path.suffix in (".tmp", ".part")

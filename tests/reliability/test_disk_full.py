@@ -1,0 +1,101 @@
+"""A disk that is full at random moments: told in a line, nothing lost, and it goes on with room."""
+
+import os
+import random
+import shutil
+import subprocess
+
+import pytest
+from reliability.drill import PACE, Runs, check_whole, end_group, is_left_over
+
+from flexbench.runner import marked
+
+SEED = 20251124
+# Which step works when the disk fills up, in the graph's order.
+MOMENTS = (
+    *("simulate", "simulate", "statistics", "train", "train"),
+    *("sample", "score", "tabulate", "figure", "report"),
+)
+PLENTY = 2**28
+
+
+class Disk:
+    """A file system in memory whose size can be changed."""
+
+    def __init__(self, folder, size):
+        self.folder = folder
+        folder.mkdir()
+        options = ("-t", "tmpfs", "-o", f"size={size}", "tmpfs", folder)
+        done = subprocess.run(["mount", *options], capture_output=True, text=True, check=False)
+        if done.returncode:
+            pytest.skip(f"a small tmpfs cannot be mounted here: {done.stderr.strip()}")
+
+    def resize(self, size):
+        subprocess.run(["mount", "-o", f"remount,size={size}", self.folder], check=True)
+
+    @property
+    def used(self):
+        found = os.statvfs(self.folder)
+        return (found.f_blocks - found.f_bfree) * found.f_frsize
+
+    def close(self):
+        subprocess.run(["umount", "--lazy", self.folder], check=True)
+
+
+@pytest.fixture
+def disk(tmp_path):
+    if shutil.which("mount") is None or os.geteuid() != 0:
+        pytest.skip("mounting a small tmpfs needs root")
+    disk = Disk(tmp_path / "disk", PLENTY)
+    yield disk
+    disk.close()
+
+
+def finished(folder):
+    """All files that stand under their own name, with their bytes."""
+    kept = ("data", "checkpoints", "samples", "scores", "tables", "figures")
+    return {
+        path: path.read_bytes()
+        for part in kept
+        for path in folder.joinpath(part).rglob("*")
+        if path.is_file() and not is_left_over(path, folder) and path.suffix != ".jsonl"
+    }
+
+
+@pytest.mark.slow
+def test_a_disk_full_at_random_moments_costs_nothing(clone, tmp_path, disk, capsys):
+    def runs(root):
+        return Runs(clone, root, clone.tiny(root, *PACE))
+
+    whole = runs(tmp_path / "whole")
+    whole.finish()
+    short = runs(disk.folder / "root")
+    moments = random.Random(SEED)
+    stopped = []
+    for step in MOMENTS:
+        disk.resize(PLENTY)
+        before = finished(short.folder)
+        run = short.start()
+        try:
+            assert short.await_work(
+                run, step, after=moments.uniform(0.1, 0.7) * whole.cpu_seconds(step)
+            )
+            disk.resize(disk.used)
+            told = "".join(run.communicate(timeout=600))
+        finally:
+            end_group(run)
+        assert run.returncode == 1, told
+        lines = [line for line in told.splitlines() if "no space left on the device" in line]
+        assert lines, told
+        assert "Traceback" not in told, told
+        assert not marked(short.folder)
+        after = finished(short.folder)
+        assert {path: after.get(path) for path in before} == before, "nothing is lost"
+        stopped.append(lines[0])
+    with capsys.disabled():
+        print("", *stopped, sep="\n")
+
+    disk.resize(PLENTY)
+    short.finish()
+    assert short.results() == whole.results()
+    check_whole(short.folder)
