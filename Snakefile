@@ -15,8 +15,9 @@ layout = graph.layout
 
 
 wildcard_constraints:
-    task=r"[^/]+",
-    method=r"[^/]+",
+    task=r"[A-Za-z0-9_-]+",
+    method=r"[A-Za-z0-9_-]+",
+    name=r"[a-z_]+",
     seed=r"\d+",
     reynolds=r"[0-9.e+]+",
 

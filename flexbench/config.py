@@ -13,6 +13,7 @@ from pydantic import (
     Field,
     PositiveFloat,
     PositiveInt,
+    StringConstraints,
     ValidationInfo,
     field_validator,
     model_validator,
@@ -36,6 +37,19 @@ def _nameable(reynolds: float) -> float:
     return reynolds
 
 
+def _plain_path(root: str) -> str:
+    """What a rule's pattern of paths and Snakemake's command line can hold as it is."""
+    if not root or not root.isprintable() or set(root) & set('{}"'):
+        raise ValueError("a path without braces, double quotes and control characters is needed")
+    return root
+
+
+# Names become folders, words of a command line and labels: nothing in them may mean more.
+Name = Annotated[str, StringConstraints(pattern=r"^[A-Za-z0-9_][A-Za-z0-9_-]*$", max_length=64)]
+# Of accounts, partitions and node features, which become words of a shell line, too.
+ClusterName = Annotated[
+    str, StringConstraints(pattern=r"^[A-Za-z0-9_.,:@+&|*()\[\]][A-Za-z0-9_.,:@+&|*()\[\]-]*$")
+]
 Probability = Annotated[float, Field(ge=0, lt=1)]
 NonNegative = Annotated[float, Field(ge=0)]
 Reynolds = Annotated[PositiveFloat, AfterValidator(_nameable)]
@@ -111,7 +125,7 @@ class TaskBase(Settings):
     normalisation: Literal["unit_variance", "official"] = Field(
         "unit_variance", description="official: residuals divided by the field's std, not their own"
     )
-    methods: list[str] | None = Field(
+    methods: list[Name] | None = Field(
         None, description="the methods that run on this task; null: all of the tier's"
     )
 
@@ -184,7 +198,7 @@ class SampleSettings(Settings):
 class MethodSettings(Settings):
     """One method: a network file, the mode it runs in, and its size."""
 
-    network: str | None = Field(None, description="file name; null: the method's own name")
+    network: Name | None = Field(None, description="file name; null: the method's own name")
     mode: Literal["denoiser", "regressor"] = Field(
         "denoiser", description="ignored by files without weights (formula)"
     )
@@ -233,13 +247,13 @@ class ClusterSettings(Settings):
     Whatever is null here is left to the cluster, or to Snakemake's --default-resources.
     """
 
-    account: str | None = Field(None, min_length=1, description="whom the hours are charged to")
-    partition: str | None = Field(None, min_length=1, description="of jobs without a GPU")
-    gpu_partition: str | None = Field(
-        None, min_length=1, description="of jobs with a GPU; null: the same as `partition`"
+    account: ClusterName | None = Field(None, description="whom the hours are charged to")
+    partition: ClusterName | None = Field(None, description="of jobs without a GPU")
+    gpu_partition: ClusterName | None = Field(
+        None, description="of jobs with a GPU; null: the same as `partition`"
     )
-    constraint: str | None = Field(
-        None, min_length=1, description="features that a node must have, such as 'ib&avx512'"
+    constraint: ClusterName | None = Field(
+        None, description="features that a node must have, such as 'ib&avx512'"
     )
     gpu_model: str | None = Field(
         None, pattern=r"^[a-zA-Z0-9_.]+$", description="kind of GPU, such as a100; null: any"
@@ -275,7 +289,9 @@ class Config(Settings):
     """A whole run of the benchmark."""
 
     tier: Literal["smoke", "gate", "desk", "lab", "paper"] = "desk"
-    root: str = Field("results", description="where data and results go; may be outside the clone")
+    root: Annotated[str, AfterValidator(_plain_path)] = Field(
+        "results", description="where data and results go; may be outside the clone"
+    )
     baseline_folders: list[str] = Field(
         default_factory=list, description="further folders with network files"
     )
@@ -285,11 +301,11 @@ class Config(Settings):
     )
     size: Literal["XXS", "XS", "S", "M", "L"] = "XS"
     training_seeds: Annotated[list[Seed], Unique] = Field([0], min_length=1)
-    methods: Annotated[list[str], Unique] = Field(min_length=1)
-    method_settings: dict[str, MethodSettings] = Field(default_factory=dict)
+    methods: Annotated[list[Name], Unique] = Field(min_length=1)
+    method_settings: dict[Name, MethodSettings] = Field(default_factory=dict)
     solver: SolverSettings = SolverSettings()
     splits: SplitsSettings
-    tasks: dict[str, TaskSettings] = Field(min_length=1)
+    tasks: dict[Name, TaskSettings] = Field(min_length=1)
     diffusion: DiffusionSettings = DiffusionSettings()
     train: TrainSettings = TrainSettings()
     sample: SampleSettings = SampleSettings()

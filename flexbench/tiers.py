@@ -13,6 +13,9 @@ from flexbench.config import TIERS, Config
 from flexbench.errors import FlexbenchError
 from flexbench.paths import checkout
 
+# What the safe loader raises: for other tags, numbers without end, nesting without end.
+_NOT_YAML = (yaml.YAMLError, ValueError, RecursionError)
+
 
 def tier_file(tier: str) -> Path:
     """The YAML of a tier; FlexbenchError names the tiers that exist."""
@@ -44,7 +47,7 @@ def read_yaml(path: Path) -> dict[str, Any]:
         values = yaml.safe_load(path.read_text(encoding="utf-8"))
     except OSError as error:
         raise FlexbenchError(f"{path}: cannot be read ({error.strerror})") from None
-    except (yaml.YAMLError, UnicodeDecodeError) as error:
+    except _NOT_YAML as error:
         text = " ".join(str(error).split())
         raise FlexbenchError(f"{path}: not valid YAML ({text})") from None
     if not isinstance(values, dict):
@@ -58,14 +61,18 @@ def parse_assignments(assignments: Iterable[str]) -> dict[str, Any]:
     for text in assignments:
         key, equals, value = text.partition("=")
         if not equals or not key:
-            raise FlexbenchError(f"--set {text}: expected key=value, such as train.steps=100")
+            raise FlexbenchError(
+                f"--set {in_one_line(text)}: expected key=value, such as train.steps=100"
+            )
         try:
             parsed = yaml.safe_load(value)
-        except yaml.YAMLError:
-            raise FlexbenchError(f"--set {text}: the value is not valid YAML") from None
-        for part in reversed(key.split(".")):
-            parsed = {part: parsed}
-        nested = merge(nested, parsed)
+            for part in reversed(key.split(".")):
+                parsed = {part: parsed}
+            nested = merge(nested, parsed)
+        except _NOT_YAML:
+            raise FlexbenchError(
+                f"--set {in_one_line(text)}: the value is not valid YAML"
+            ) from None
     return nested
 
 
@@ -99,7 +106,7 @@ def _restore_null(value: Any) -> Any:
 
 def _explain(item: Any, overrides: Mapping[str, Any], source: Path) -> str:
     """One line for one pydantic error: where it comes from, key, what is wrong, what is allowed."""
-    location = [str(part) for part in item["loc"]]
+    location = [in_one_line(str(part)) for part in item["loc"] if part != "[key]"]
     if location[:1] == ["tasks"] and len(location) > 2:
         del location[2]  # the tag of the discriminated union, which users never wrote
     origin = "command line" if _is_in(overrides, location) else source.name
@@ -110,6 +117,11 @@ def _explain(item: Any, overrides: Mapping[str, Any], source: Path) -> str:
         message = f"unknown key{hint} (allowed: {', '.join(allowed)})"
         return f"{origin}: {'.'.join(location)}: {message}"
     message, found = item["msg"].removeprefix("Value error, "), item.get("input")
+    if location[:1] != ["cluster"] and item["type"] in (
+        "string_pattern_mismatch",
+        "string_too_long",
+    ):
+        message = "a name is up to 64 letters, digits, '_' and '-', the first of them no '-'"
     if item["type"] in ("model_type", "dict_type", "model_attributes_type"):
         message = "a mapping of keys is needed"
     elif item["type"].startswith("union_tag"):
@@ -117,6 +129,11 @@ def _explain(item: Any, overrides: Mapping[str, Any], source: Path) -> str:
         message, found = "allowed: superres, forecast", item["ctx"].get("tag")
     shown = "" if isinstance(found, dict | list) else f", found {found!r}"
     return f"{origin}: {'.'.join(location)}{': ' if location else ''}{message}{shown}"
+
+
+def in_one_line(text: str) -> str:
+    """Text of a user's for a message of one line: control characters are written out."""
+    return text if text.isprintable() else repr(text)[1:-1]
 
 
 def _is_in(overrides: Mapping[str, Any], location: Sequence[str]) -> bool:

@@ -7,7 +7,7 @@ import h5py
 import numpy as np
 
 from flexbench.data import schema
-from flexbench.data.store import open_readonly
+from flexbench.data.store import open_readonly, own_dataset
 from flexbench.errors import FlexbenchError
 
 
@@ -19,11 +19,7 @@ def check_trajectory(path: Path | str) -> list[str]:
     path = Path(path)
     with open_readonly(path) as file:
         problems = schema.attribute_problems(dict(file.attrs))
-        missing = [
-            name
-            for name in (schema.TIME, schema.FIELD)
-            if not isinstance(file.get(name), h5py.Dataset)
-        ]
+        missing = [name for name in (schema.TIME, schema.FIELD) if own_dataset(file, name) is None]
         problems += [f"dataset '{name}' is missing" for name in missing]
         if schema.TIME not in missing:
             problems += schema.time_problems(np.asarray(file[schema.TIME][()]))

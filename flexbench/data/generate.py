@@ -22,6 +22,7 @@ from rich.progress import BarColumn, Progress, TimeRemainingColumn
 from flexbench.atomic import replacing
 from flexbench.config import SolverSettings
 from flexbench.data.store import write_trajectory
+from flexbench.errors import FlexbenchError
 from flexbench.provenance import digest_of
 from flexbench.solver.simulate import Simulation, snapshot_times
 
@@ -209,7 +210,15 @@ class _Run:
     def snapshots(self) -> Iterator[Field]:
         """Every snapshot (H, W) taken so far, oldest first, one in memory at a time."""
         for name in self.segments:
-            yield from np.load(self.folder / name, mmap_mode="r")
+            path = self.folder / name
+            try:
+                segment = np.load(path, mmap_mode="r", allow_pickle=False)
+            except (OSError, ValueError, EOFError) as error:
+                reason = " ".join(str(error).split())
+                raise FlexbenchError(
+                    f"{path}: not a readable segment ({reason}); delete {path.parent} and run again"
+                ) from None
+            yield from segment
         yield from self.pending
 
     def clear(self) -> None:

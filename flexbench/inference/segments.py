@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from flexbench.atomic import replacing, write_text
+from flexbench.errors import FlexbenchError
 
 
 class Segments:
@@ -39,7 +40,18 @@ class Segments:
 
     def read(self, names: Iterable[str]) -> Iterator[NDArray[np.float32]]:
         """The segments with these names, one by one."""
-        return (np.load(self._path(name)) for name in names)
+        return (self._read(self._path(name)) for name in names)
+
+    @staticmethod
+    def _read(path: Path) -> NDArray[np.float32]:
+        try:
+            segment: NDArray[np.float32] = np.load(path, allow_pickle=False)
+        except (OSError, ValueError, EOFError) as error:
+            reason = " ".join(str(error).split())
+            raise FlexbenchError(
+                f"{path}: not a readable segment ({reason}); delete it and run again"
+            ) from None
+        return segment
 
     def remove(self) -> None:
         if self.folder.exists():

@@ -10,6 +10,9 @@ so nothing in it is run.
 import dataclasses
 import json
 import math
+import re
+import warnings
+import zipfile
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -245,16 +248,50 @@ def _read_safetensors(path: Path) -> tuple[Tensors, dict[str, str]]:
 
 
 def _read_pickled(path: Path) -> Mapping[str, Any]:
+    _refuse_compressed(path)
     try:
-        content = torch.load(path, map_location="cpu", weights_only=True)
+        with warnings.catch_warnings(action="ignore"):  # about pickles that torch did not write
+            content = torch.load(path, map_location="cpu", weights_only=True)
     except Exception as error:  # bytes that are no pickle can make the reader raise anything
-        reason = (str(error).strip() or type(error).__name__).splitlines()[0]
         raise FlexbenchError(
-            f"{path}: refused; cut off, or more than tensors and plain values in it ({reason})"
+            f"{path}: refused; cut off, or more than tensors and plain values in it "
+            f"({_reason(error)})"
         ) from None
     if not isinstance(content, Mapping):
         raise FlexbenchError(f"{path}: found a {type(content).__name__}; needed: a dict of parts")
     return content
+
+
+def _reason(error: Exception) -> str:
+    """torch's message without its advice, which is to run what the file holds."""
+    asked = re.search(r"GLOBAL ([\w.]+)", str(error))
+    if asked:
+        return f"it asks for {asked[1]}"
+    text = (str(error).strip() or type(error).__name__).splitlines()[0]
+    return "".join(letter for letter in text if letter.isprintable())
+
+
+def _refuse_compressed(path: Path) -> None:
+    """torch stores without compression; what unpacks to more than the file is no checkpoint."""
+    try:
+        with zipfile.ZipFile(path) as archive:
+            packed = [
+                i.filename for i in archive.infolist() if i.compress_type != zipfile.ZIP_STORED
+            ]
+    except (zipfile.BadZipFile, OSError):
+        return  # torch's older format, or no checkpoint at all: torch.load judges
+    if packed:
+        raise FlexbenchError(
+            f"{path}: refused; '{packed[0]}' is compressed, which torch never does"
+        )
+
+
+def _refuse_repeated(path: Path, name: str, tensor: Tensor) -> None:
+    """A tensor that shows the same bytes over and over could be of any size."""
+    if tensor.numel() * tensor.element_size() > tensor.untyped_storage().nbytes():
+        raise FlexbenchError(
+            f"{path}: {name} has shape {tuple(tensor.shape)}, more than the file holds"
+        )
 
 
 def _tensors(path: Path, part: str, value: object) -> Tensors:
@@ -263,6 +300,7 @@ def _tensors(path: Path, part: str, value: object) -> Tensors:
     for name, tensor in value.items():
         if not isinstance(tensor, Tensor):
             raise FlexbenchError(f"{path}: {part}.{name} is not a tensor")
+        _refuse_repeated(path, f"{part}.{name}", tensor)
     return dict(value)
 
 
@@ -272,6 +310,8 @@ def _shadow(path: Path, ema: object) -> list[Tensor] | None:
     shadow = ema.get("shadow_params") if isinstance(ema, Mapping) else None
     if not isinstance(shadow, list) or not all(isinstance(value, Tensor) for value in shadow):
         raise FlexbenchError(f"{path}: ema.shadow_params must be a list of tensors")
+    for tensor in shadow:
+        _refuse_repeated(path, "ema.shadow_params", tensor)
     return shadow
 
 
