@@ -174,7 +174,7 @@ def test_two_processes_on_two_gpus_are_struck_as_one(local, make_run):
         run.until_it_learns(main)
         (job,) = run.jobs()
         told = run.call("scontrol", "show", "job", job)
-        assert "gres/gpu=2" in told
+        assert "TresPerJob=gres:gpu:2" in told
         assert "NumCPUs=2" in told
         run.call("scancel", job)
         run.end(main)
