@@ -64,7 +64,7 @@ def expected(config):
     return jobs
 
 
-@pytest.mark.parametrize("tier", ["smoke", "desk", "lab", "paper"])
+@pytest.mark.parametrize("tier", ["smoke", "gate", "desk", "lab", "paper"])
 def test_every_tier_plans_from_any_folder(shared_clone, tmp_path, tier):
     arguments = ["--tier", tier, "--set", f"root={tmp_path / 'results'}"]
     jobs = planned(shared_clone.flexbench("run", "--dry-run", *arguments, cwd=tmp_path))
