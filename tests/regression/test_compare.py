@@ -26,7 +26,8 @@ def make_results(root, methods, *, overrides=None, code="a"):
     layout.table("scores").parent.mkdir(parents=True)
     pd.DataFrame(rows).to_csv(layout.table("scores"), index=False)
     layout.config.write_text(to_yaml(load_config({"tier": "gate"} | (overrides or {}))))
-    receipt = {"code_digest": code}
+    receipt = {key: {} for key in ("outputs", "inputs", "slice", "facts", "versions")}
+    receipt |= {"code_digest": code}
     receipt_of(layout.table("scores")).write_text(json.dumps(receipt))
     return layout.folder
 
