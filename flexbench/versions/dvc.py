@@ -17,6 +17,8 @@ from flexbench.paths import checkout
 from flexbench.runner import MARK
 
 STAGES = ("data", "train", "evaluate")
+_ADVICE = ("Is your cache up to date?", "Having any troubles?", "<http", "https://")
+_SHOWN = 4  # lines of an error
 ROOT = "results"  # what dvc.yaml versions; a folder below it per tier
 
 
@@ -151,5 +153,8 @@ def _program() -> str:
 def _reason(done: subprocess.CompletedProcess[str]) -> str:
     """DVC's errors and the files that it names, in one line; not its advice."""
     lines = [line.strip() for line in (done.stderr + done.stdout).splitlines() if line.strip()]
-    errors = [line.removeprefix("ERROR: ") for line in lines if line.startswith("ERROR: ")]
-    return "; ".join(dict.fromkeys(errors)) or (lines or [f"exit code {done.returncode}"])[-1]
+    lines = [line for line in lines if not line.startswith(_ADVICE)]
+    first = next((i for i, line in enumerate(lines) if line.startswith("ERROR: ")), len(lines) - 1)
+    told = [line.removeprefix("ERROR: ") for line in lines[max(first, 0) :]]
+    more = f" and {len(told) - _SHOWN} more lines" if told[_SHOWN:] else ""
+    return " ".join(told[:_SHOWN]) + more if told else f"exit code {done.returncode}"
