@@ -20,7 +20,7 @@ from flexbench.runner import marked
 TIMED_FIGURES = ("accuracy_cost", "loss")
 
 # Of a table or a training's log, what no two runs have in common.
-TIMES = ("seconds", "examples_per_second", "memory")
+TIMES = ("seconds", "examples_per_second", "memory", "relative_time")
 
 # Every step takes long enough to be hit, and keeps restart points while it works.
 SLOW_ENOUGH = (
@@ -48,8 +48,8 @@ class Runs:
     def folder(self):
         return self.root / "smoke"
 
-    def start(self):
-        return self.clone.start("flexbench", "run", "--cores", "2", *self.options)
+    def start(self, targets=()):
+        return self.clone.start("flexbench", "run", *targets, "--cores", "2", *self.options)
 
     def call(self):
         return self.clone.flexbench("run", "--cores", "2", *self.options, timeout=1800)

@@ -35,7 +35,17 @@ METHODS = (
 )
 
 # In the graph's order. Where there are fewer kills than steps, the first of FIRST are hit.
-STEPS = ("simulate", "train", "sample", "score", "tabulate", "figure", "report")
+# What a run is asked for while a step is struck: no more than that step makes, so that work of the
+# later ones is left for their own kills (where one job fails, Snakemake goes on with the others).
+STEPS = {
+    "simulate": "data/*.h5",
+    "train": "checkpoints/*/*/*.safetensors",
+    "sample": "samples/*/*/*.h5",
+    "score": "scores/*/*/seed?.csv",
+    "tabulate": "tables/*.csv",
+    "figure": "figures/*/*.png",
+    "report": "report.html",
+}
 FIRST = ("simulate", "train", "sample", "score", "report", "tabulate", "figure")
 
 # Who is killed: the main process or Snakemake alone, the job's own process, or the whole group.
@@ -47,16 +57,16 @@ def plan(kills):
     steps = [FIRST[i % len(FIRST)] for i in range(kills)]
     victims = [VICTIMS[i % len(VICTIMS)] for i in range(kills)]
     random.Random(SEED).shuffle(victims)
-    return list(zip(sorted(steps, key=STEPS.index), victims, strict=True))
+    return list(zip(sorted(steps, key=list(STEPS).index), victims, strict=True))
 
 
-def strike(runs, step, victim, *, after):
+def strike(runs, step, victim, *, targets, after):
     """Start, wait until a job of the step has worked for `after` seconds (of a processor); kill.
 
     False if the job was done by then, or no such job is left. Nobody tidies up afterwards: what
     the victim leaves running is the next run's to find.
     """
-    run = runs.start()
+    run = runs.start(targets)
     try:
         worker = runs.await_work(run, step, after=after)
         if worker is None:
@@ -120,10 +130,12 @@ def test_a_run_killed_at_random_moments_ends_with_the_same_results(clone, tmp_pa
     moments = random.Random(SEED)
     hits = Counter()
     for step, victim in plan(KILLS):
+        made = whole.folder.glob(STEPS[step])
+        targets = [killed.folder / path.relative_to(whole.folder) for path in made]
         # One that was too late is tried again, as long as such a job is left.
         for _ in range(3):
             after = moments.uniform(0, 0.9 * whole.cpu_seconds(step))
-            if strike(killed, step, victim, after=after):
+            if strike(killed, step, victim, targets=targets, after=after):
                 hits[step, victim] += 1
                 break
     with capsys.disabled():
