@@ -39,6 +39,7 @@ def sealed(make_clone, tmp_path_factory):
     if os.geteuid() != 0 or shutil.which("unshare") is None:
         pytest.skip("a read-only file system of its own needs root and unshare")
     clone = make_clone()
+    shutil.copy2(checkout() / "CITATION.cff", clone.folder)
     home = tmp_path_factory.mktemp("home")
 
     def run(*words, writable=(), temporary=None, timeout=300):
@@ -92,11 +93,12 @@ def test_the_seal_holds(sealed, tmp_path):
 
 
 @pytest.mark.slow
-def test_steps_write_below_the_root_alone(sealed, root):
-    """Every verb of the graph, in its order, called by hand."""
+def test_steps_write_below_the_root_alone(sealed, root, tmp_path):
+    """Every verb of the graph, in its order, called by hand; torch wants a temporary folder."""
     tiny = sealed.clone.tiny(root)
+    where = {"writable": [root], "temporary": tmp_path}
     for seed in (0, 50, 100):
-        ok(sealed("flexbench", "simulate", "--re", 100, "--seed", seed, *tiny, writable=[root]))
+        ok(sealed("flexbench", "simulate", "--re", 100, "--seed", seed, *tiny, **where))
     for words in (
         ("splits",),
         ("statistics", "superres_x4"),
@@ -109,9 +111,10 @@ def test_steps_write_below_the_root_alone(sealed, root):
         ("figure", "superres_x4", "maps"),
         ("report",),
     ):
-        ok(sealed("flexbench", *words, *tiny, writable=[root]))
+        ok(sealed("flexbench", *words, *tiny, **where))
     assert {path.name for path in root.iterdir()} == {"smoke"}
     assert (root / "smoke" / "report.html").is_file()
+    assert all(path.name.startswith("torchinductor_") for path in tmp_path.iterdir())
 
 
 @pytest.mark.slow
@@ -119,6 +122,10 @@ def test_verbs_that_only_look_write_nothing(sealed, root):
     tiny = sealed.clone.tiny(root)
     ok(sealed("flexbench", "methods", *tiny))
     ok(sealed("flexbench", "config", *tiny))
+    # One figure was drawn, so the page is not whole, and `verify` says so; it has looked at all.
+    assert "bytes checked" in sealed("flexbench", "verify", "--partial", *tiny).stdout
+    ok(sealed("flexbench", "compare", root / "smoke", root / "smoke"))
+    ok(sealed("flexbench", "regress", "--explain"))
     assert "ok" in ok(sealed("flexbench", "check", *root.glob("smoke/data/*.h5"))).stdout
 
 
@@ -131,6 +138,13 @@ def test_an_import_writes_its_output_alone(sealed, tmp_path):
 
 
 @pytest.mark.slow
+def test_an_export_writes_its_archive_alone(sealed, root, tmp_path):
+    words = ("export", tmp_path / "archive.zip", "--force", *sealed.clone.tiny(root))
+    ok(sealed("flexbench", *words, writable=[tmp_path]))
+    assert [path.name for path in tmp_path.iterdir()] == ["archive.zip"]
+
+
+@pytest.mark.slow
 def test_a_run_needs_snakemakes_own_folder_too(sealed, tmp_path):
     """`.snakemake` in the clone, a temporary folder and a cache, both where we say."""
     own, temporary, root = sealed.clone.folder / ".snakemake", tmp_path / "tmp", tmp_path / "root"
@@ -139,6 +153,7 @@ def test_a_run_needs_snakemakes_own_folder_too(sealed, tmp_path):
     target = root / "smoke" / "data" / "splits.json"
     tiny = sealed.clone.tiny(root)
     ok(sealed("flexbench", "run", "--dry-run", *tiny, writable=[own], temporary=temporary))
+    ok(sealed("flexbench", "plan", *tiny, writable=[own], temporary=temporary))
     words = ("flexbench", "run", target, *tiny, "--cores", 2)
     ok(sealed(*words, writable=[root, own], temporary=temporary))
     assert target.is_file()
