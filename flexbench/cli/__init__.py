@@ -1,15 +1,17 @@
 """The command line: one short function per verb; everything heavy is imported inside a verb.
 
-A module of verbs registers them with `app`; their order here is their order in `--help`.
+A module of verbs registers them with `app`, each under a panel of `--help`.
 """
 
 import sys
 
 from flexbench.cli import cluster, plan, receipts, regression, run, steps, tools, versions  # noqa: F401
-from flexbench.cli.app import app
+from flexbench.cli.app import PANELS, app
 from flexbench.errors import FlexbenchError
 
 __all__ = ["app", "main"]
+
+app.registered_commands.sort(key=lambda verb: PANELS.index(str(verb.rich_help_panel)))
 
 
 def main() -> None:

@@ -20,6 +20,10 @@ app = typer.Typer(
     context_settings={"help_option_names": ["-h", "--help"]},
 )
 
+# What `--help` puts the verbs under, in this order.
+PANELS = ("Run the graph", "One step of it", "What was made", "Regression gate", "Look and check")
+RUN, STEPS, RESULTS, GATE, TOOLS = PANELS
+
 Tier = Annotated[str | None, typer.Option(help="smoke, gate, desk (default), lab or paper")]
 ConfigFile = Annotated[Path | None, typer.Option("--config", help="a resolved configuration")]
 Set = Annotated[

@@ -4,10 +4,10 @@ from typing import Annotated
 
 import typer
 
-from flexbench.cli.app import app
+from flexbench.cli.app import RUN, app
 
 
-@app.command()
+@app.command(rich_help_panel=RUN)
 def jobs(
     cancel: Annotated[
         bool, typer.Option("--cancel", help="end the orphans; training saves its state first")

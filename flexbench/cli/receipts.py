@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from flexbench.cli.app import ConfigFile, Set, Tier, app, graph_of
+from flexbench.cli.app import RESULTS, ConfigFile, Set, Tier, app, graph_of
 from flexbench.errors import FlexbenchError
 
 if TYPE_CHECKING:
@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 _SHOWN = 3  # of a kind and step, unless all are asked for
 
 
-@app.command()
+@app.command(rich_help_panel=RESULTS)
 def verify(
     tier: Tier = None,
     config: ConfigFile = None,
@@ -70,7 +70,7 @@ def _lines(found: "Verification", *, shown: int | None) -> list[str]:
     return lines
 
 
-@app.command()
+@app.command(rich_help_panel=RESULTS)
 def export(
     output: Annotated[Path, typer.Argument(help="what to write: a .zip, or else a folder")],
     tier: Tier = None,

@@ -5,7 +5,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from flexbench.cli.app import Set, app, graph_of
+from flexbench.cli.app import GATE, Set, app, graph_of
 
 if TYPE_CHECKING:
     from flexbench.regression.scores import Run
@@ -16,7 +16,7 @@ Against = Annotated[
 ]
 
 
-@app.command()
+@app.command(rich_help_panel=GATE)
 def regress(
     tier: GateTier = "gate",
     against: Against = None,
@@ -54,7 +54,7 @@ def regress(
         raise typer.Exit(1)
 
 
-@app.command()
+@app.command(rich_help_panel=GATE)
 def accept(
     reason: Annotated[str, typer.Option(help="why the reference changes; kept in its history")],
     tier: GateTier = "gate",
@@ -72,7 +72,7 @@ def accept(
     print(f"\nwritten: {path}")
 
 
-@app.command()
+@app.command(rich_help_panel=GATE)
 def compare(
     one: Annotated[Path, typer.Argument(help="a results folder, or a tables/scores.csv")],
     other: Annotated[Path, typer.Argument(help="another one")],

@@ -5,10 +5,10 @@ from typing import Annotated
 
 import typer
 
-from flexbench.cli.app import Set, Tier, app, overrides_of
+from flexbench.cli.app import RUN, Set, Tier, app, overrides_of
 
 
-@app.command()
+@app.command(rich_help_panel=RUN)
 def run(
     targets: Annotated[
         list[str] | None, typer.Argument(help="rules or files; default: everything")

@@ -4,10 +4,10 @@ from typing import Annotated
 
 import typer
 
-from flexbench.cli.app import ConfigFile, Log, Method, Seed, Set, Task, Tier, app, graph_of
+from flexbench.cli.app import STEPS, ConfigFile, Log, Method, Seed, Set, Task, Tier, app, graph_of
 
 
-@app.command()
+@app.command(rich_help_panel=STEPS)
 def simulate(
     reynolds: Annotated[float, typer.Option("--re", help="Reynolds number")],
     seed: Annotated[int, typer.Option(help="seed of the initial condition")],
@@ -23,7 +23,7 @@ def simulate(
     simulate_step(graph, reynolds=reynolds, seed=seed)
 
 
-@app.command()
+@app.command(rich_help_panel=STEPS)
 def splits(tier: Tier = None, config: ConfigFile = None, set_: Set = None, log: Log = None) -> None:
     """Check that no run stands in two splits."""
     graph = graph_of(tier, config, set_, log)
@@ -32,7 +32,7 @@ def splits(tier: Tier = None, config: ConfigFile = None, set_: Set = None, log: 
     splits_step(graph)
 
 
-@app.command()
+@app.command(rich_help_panel=STEPS)
 def statistics(
     task: Task, tier: Tier = None, config: ConfigFile = None, set_: Set = None, log: Log = None
 ) -> None:
@@ -43,7 +43,7 @@ def statistics(
     statistics_step(graph, task=task)
 
 
-@app.command()
+@app.command(rich_help_panel=STEPS)
 def train(
     task: Task,
     method: Method,
@@ -60,7 +60,7 @@ def train(
     train_step(graph, task=task, method=method, seed=seed)
 
 
-@app.command()
+@app.command(rich_help_panel=STEPS)
 def sample(
     task: Task,
     method: Method,
@@ -77,7 +77,7 @@ def sample(
     sample_step(graph, task=task, method=method, seed=seed)
 
 
-@app.command()
+@app.command(rich_help_panel=STEPS)
 def score(
     task: Task,
     method: Method,
@@ -94,7 +94,7 @@ def score(
     score_step(graph, task=task, method=method, seed=seed)
 
 
-@app.command()
+@app.command(rich_help_panel=STEPS)
 def tabulate(
     tier: Tier = None, config: ConfigFile = None, set_: Set = None, log: Log = None
 ) -> None:
@@ -105,7 +105,7 @@ def tabulate(
     tabulate_step(graph)
 
 
-@app.command()
+@app.command(rich_help_panel=STEPS)
 def figure(
     task: Task,
     name: Annotated[str, typer.Argument(help="a figure of the report, such as spectra")],
@@ -121,7 +121,7 @@ def figure(
     figure_step(graph, task=task, name=name)
 
 
-@app.command()
+@app.command(rich_help_panel=STEPS)
 def report(tier: Tier = None, config: ConfigFile = None, set_: Set = None, log: Log = None) -> None:
     """Write the report: one HTML page that needs nothing else."""
     graph = graph_of(tier, config, set_, log)

@@ -5,11 +5,11 @@ from typing import Annotated
 
 import typer
 
-from flexbench.cli.app import Set, Tier, app, graph_of
+from flexbench.cli.app import TOOLS, Set, Tier, app, graph_of
 from flexbench.errors import FlexbenchError
 
 
-@app.command()
+@app.command(rich_help_panel=TOOLS)
 def methods(tier: Tier = None, set_: Set = None) -> None:
     """List a tier's tasks, the network files that are found, and the tier's methods."""
     from flexbench import registry
@@ -27,7 +27,7 @@ def methods(tier: Tier = None, set_: Set = None) -> None:
         print(f"{name:15} {kind:8} {', '.join(facts.tasks):20} {graph.config.tier}: {as_methods}")
 
 
-@app.command()
+@app.command(rich_help_panel=TOOLS)
 def config(
     tier: Tier = None,
     set_: Set = None,
@@ -45,7 +45,7 @@ def config(
         write_text(output, text)
 
 
-@app.command()
+@app.command(rich_help_panel=TOOLS)
 def check(files: Annotated[list[Path], typer.Argument(help="trajectory files (HDF5)")]) -> None:
     """Check trajectory files against the written format."""
     from flexbench.data.check import check_trajectory
@@ -63,7 +63,7 @@ def check(files: Annotated[list[Path], typer.Argument(help="trajectory files (HD
         raise FlexbenchError(f"{wrong} of {len(files)} files do not follow the format")
 
 
-@app.command("import-checkpoint")
+@app.command("import-checkpoint", rich_help_panel=TOOLS)
 def import_checkpoint(
     source: Annotated[Path, typer.Argument(help="an official checkpoint: .safetensors or .pt")],
     output: Annotated[Path, typer.Argument(help="where to write the imported weights")],

@@ -5,13 +5,13 @@ from typing import Annotated
 
 import typer
 
-from flexbench.cli.app import app, graph_of
+from flexbench.cli.app import RESULTS, app, graph_of
 
 Tier = Annotated[str | None, typer.Option(help="smoke, desk, lab, paper; default: params.yaml's")]
 Remote = Annotated[str | None, typer.Option(help="DVC's name of a remote; default: its default")]
 
 
-@app.command()
+@app.command(rich_help_panel=RESULTS)
 def snapshot(
     tier: Tier = None,
     message: Annotated[
@@ -40,7 +40,7 @@ def snapshot(
         print(f"now: git add dvc.lock params.yaml {graph.layout.folder} && git commit")
 
 
-@app.command()
+@app.command(rich_help_panel=RESULTS)
 def restore(
     tier: Tier = None,
     remote: Remote = None,
