@@ -85,12 +85,14 @@ class Runs:
                 found.append(pid)
         return found
 
-    def await_work(self, run, step, *, after):
+    def await_work(self, run, step, *, after, orphans=()):
         """A job of the step that has worked for `after` seconds of a processor; or None.
+
+        orphans: processes of a killed run, which this one is about to end.
 
         Processor time, so that the moment is the same one on a busy machine.
         """
-        while not (workers := self.workers(step)):
+        while not (workers := [pid for pid in self.workers(step) if pid not in orphans]):
             if run.poll() is not None:
                 return None
             time.sleep(0.01)

@@ -66,9 +66,10 @@ def strike(runs, step, victim, *, targets, after):
     False if the job was done by then, or no such job is left. Nobody tidies up afterwards: what
     the victim leaves running is the next run's to find.
     """
+    orphans = marked(runs.folder)
     run = runs.start(targets)
     try:
-        worker = runs.await_work(run, step, after=after)
+        worker = runs.await_work(run, step, after=after, orphans=orphans)
         if worker is None:
             end_group(run)  # before it does the work that other kills are meant for
             return False
