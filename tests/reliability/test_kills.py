@@ -146,6 +146,8 @@ def test_a_run_killed_at_random_moments_ends_with_the_same_results(clone, tmp_pa
     killed.finish()
     assert killed.results() == whole.results()
     check_whole(killed.folder)
+    verified = clone.flexbench("verify", *killed.options)
+    assert verified.returncode == 0, verified.stdout + verified.stderr
     assert not marked(killed.folder)
     assert not list(clone.folder.glob(".snakemake/locks/*"))
     assert not list(clone.folder.glob(".snakemake/incomplete/*"))
