@@ -84,7 +84,7 @@ def trajectory_bytes(facts: RunFacts) -> int:
         chunks=facts.snapshots * math.ceil(facts.grid / side) ** 2,
         chunk_bytes=FLOAT * side**2,
         rank=3,
-        fixed=10_200 + 8 * facts.snapshots,
+        fixed=6_680 + 8 * facts.snapshots,
     )
 
 
@@ -94,7 +94,7 @@ def samples_bytes(facts: RunFacts, method: str) -> int:
         chunks=facts.scored * facts.members(method),
         chunk_bytes=facts.field_bytes,
         rank=5,
-        fixed=10_240 + 64 * facts.scored,
+        fixed=7_750 + 64 * facts.scored,
     )
 
 

@@ -175,8 +175,12 @@ class SlurmRun:
         return [row.split()[0] for row in rows if row.split()[1] == str(self.clone.folder)]
 
     def trainings(self):
-        """The processes that train in this folder (not the shells and runners around them)."""
-        return [pid for pid, _ in self._trainings()]
+        """The processes that train in this folder (not the shells and runners around them).
+
+        A child that one of them has just forked, to become another program, bears its name still.
+        """
+        found = [pid for pid, _ in self._trainings()]
+        return [pid for pid in found if parent(pid) not in found]
 
     def _trainings(self):
         for entry in Path("/proc").glob("[0-9]*"):
@@ -221,6 +225,14 @@ class SlurmRun:
             key=lambda path: path.stat().st_mtime,
         )
         return "\n".join(f"== {path.name}\n{path.read_text()}" for path in logs)
+
+
+def parent(pid):
+    """The process that started another one; None where that is gone."""
+    try:
+        return int(Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[1])
+    except OSError:
+        return None
 
 
 class Watch:

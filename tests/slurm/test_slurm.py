@@ -153,7 +153,8 @@ def test_a_struck_training_ends_with_the_same_bits(local, struck, name):
     future.result()
     assert run.weights.read_bytes() == local.weights.read_bytes()
     assert watch.most == 1, "never two at once"
-    least = {"kill_the_runner": 4}.get(name, 2)
+    # Of the runner's four lives, the third may end its work before it is told to stop.
+    least = {"kill_the_runner": 3}.get(name, 2)
     assert len(watch.seen) >= least, "the training really ran again"
     assert not run.jobs()
 

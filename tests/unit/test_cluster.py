@@ -95,7 +95,7 @@ def test_large_tiers_use_gpus_to_learn_and_to_sample(tier):
         ({"train": {"memory_mb": 10}}, ["cluster.train.memory_mb", "500", "found 10"]),
         ({"train": 5}, ["cluster.train", "mapping"]),
         ({"gpu_model": "a 100"}, ["cluster.gpu_model", "a 100"]),
-        ({"partition": ""}, ["cluster.partition", "at least 1"]),
+        ({"partition": ""}, ["cluster.partition", "pattern", "found ''"]),
     ],
 )
 def test_a_wrong_wish_is_told_in_one_line(cluster, words):

@@ -24,9 +24,10 @@ def test_the_jobs_are_those_of_snakemake(shared_clone, tmp_path, tier):
     done = shared_clone.flexbench("run", "--dry-run", "--tier", tier, "--set", f"root={root}")
     assert done.returncode == 0, done.stderr
     found = read_dry_run(done.stdout)
-    jobs = planned_jobs(Graph(load_config({"tier": tier, "root": str(root)})))
-    assert set(found) - {"all "} == set(jobs)
-    assert set(found["train task=forecast, method=flex, seed=0"]) == {
+    config = load_config({"tier": tier, "root": str(root)})
+    assert set(found) - {"all "} == set(planned_jobs(Graph(config)))
+    seed = config.training_seeds[0]
+    assert set(found[f"train task=forecast, method=flex, seed={seed}"]) == {
         "missing output",
         "input is made anew",
     }
