@@ -6,15 +6,15 @@ CPU both are process time, with the threads of the configuration, so that waitin
 machine does not count. Nothing here draws a random number or changes a value that is sampled.
 """
 
-import platform
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
-from pathlib import Path
 from statistics import median
 from typing import Any
 
 import torch
+
+from flexbench.provenance import processor
 
 MATMUL_SIDE = 384
 MATMUL_REPEATS = 8
@@ -79,15 +79,6 @@ class Stopwatch:
         if self.device.type == "cuda":  # never run on a GPU so far
             return torch.cuda.get_device_name(self.device)
         return processor()
-
-
-def processor() -> str:
-    """The name of this machine's CPU."""
-    info = Path("/proc/cpuinfo")
-    for line in info.read_text(encoding="utf-8").splitlines() if info.is_file() else ():
-        if line.startswith("model name"):
-            return line.partition(":")[2].strip()
-    return platform.processor() or platform.machine()
 
 
 def _median(values: list[float]) -> float | None:

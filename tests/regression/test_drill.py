@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 from flexbench.inference.samples import Samples, write_samples
-from flexbench.inference.timing import processor
+from flexbench.provenance import processor
 from flexbench.regression.reference import default_reference, read_reference
 
 TASKS = ("superres_x4", "forecast")

@@ -5,7 +5,8 @@ import time
 import pytest
 import torch
 
-from flexbench.inference.timing import MATMUL_SIDE, Stopwatch, processor
+from flexbench.inference.timing import MATMUL_SIDE, Stopwatch
+from flexbench.provenance import processor
 
 
 def work(times):
