@@ -61,8 +61,12 @@ class Predictor(Protocol):
         """JSON-like: all that decides its numbers, given the example."""
         ...
 
-    def predict(self, example: Example, task: Task, snapshot: Snapshot) -> Tensor:
-        """Members (M,C,H,W), physical, of the whole-domain example (B = 1) of a snapshot."""
+    def predict(self, example: Example, task: Task, snapshot: Snapshot, *, lead: int = 1) -> Tensor:
+        """Members (M,C,H,W), physical, of the whole-domain example of a snapshot.
+
+        The example has B = 1, a condition that all members share, or B = M, one of each member.
+        lead: how many leads ahead of the last known snapshot the prediction is; 1 is the next.
+        """
         ...
 
 
@@ -93,31 +97,46 @@ class NetworkPredictor:
             "weights": tensors_digest(self.method.network.state_dict()),
         }
 
-    def predict(self, example: Example, task: Task, snapshot: Snapshot) -> Tensor:
-        patch = self.method.problem.patch
-        tiles = example.tile(patch).to(self.device)
-        field_shape = example.base.shape[1:]  # (C, H, W)
+    def predict(self, example: Example, task: Task, snapshot: Snapshot, *, lead: int = 1) -> Tensor:
+        """Members (M,C,H,W), as `Predictor.predict`; FlexbenchError on another number of rows."""
+        conditions, *field_shape = example.base.shape  # B, then (C, H, W)
+        if conditions not in (1, self.members):
+            raise FlexbenchError(
+                f"{snapshot.trajectory}, snapshot {snapshot.index}: {conditions} conditions, "
+                f"allowed: 1 for all members, or {self.members}, one for each"
+            )
 
         def noise(kind: str, *name: int) -> Tensor:
-            """(B,M,C,p,p), cut from one field per member; drawn on the CPU."""
-            streams = (
-                generator(self.seed, kind, snapshot.trajectory, snapshot.index, member, *name)
-                for member in range(self.members)
-            )
-            drawn = [torch.randn(field_shape, generator=stream) for stream in streams]
-            return cut_members(torch.stack(drawn), patch).to(self.device)
+            """(M,C,H,W), one field over the domain per member; drawn on the CPU."""
+            target = (self.seed, kind, snapshot.trajectory, snapshot.index)
+            ahead = ("lead", lead) if lead > 1 else ()
+            streams = (generator(*target, member, *name, *ahead) for member in range(self.members))
+            return torch.stack([torch.randn(field_shape, generator=stream) for stream in streams])
+
+        residual = self._stitched(example, noise)
+        return task.reconstruct(residual, example.base.to(self.device))
+
+    def _stitched(self, example: Example, noise: Callable[..., Tensor]) -> Tensor:
+        """Residuals (M,C,H,W) on tiles that know nothing of one another."""
+        patch, conditions = self.method.problem.patch, len(example.base)
+        height, width = example.base.shape[-2:]
+
+        def cut(fields: Tensor) -> Tensor:
+            """Members (M,C,H,W) as (B * tiles, M / B, C, p, p), in the order of `Example.tile`."""
+            parts = fields.unflatten(0, (conditions, -1))
+            tiles = torch.cat([cut_members(members, patch) for members in parts])
+            return tiles.to(self.device)
 
         residual = self.method.sample(
-            tiles,
-            noise("initial noise"),
+            example.tile(patch).to(self.device),
+            cut(noise("initial noise")),
             sampler=self.settings.sampler,
             steps=self.settings.steps,
             batch=self.settings.batch,
-            noise_fn=lambda step: noise("step noise", step),
+            noise_fn=lambda step: cut(noise("step noise", step)),
         )
-        rows, columns = field_shape[1] // patch, field_shape[2] // patch
-        whole = untile(residual, rows=rows, columns=columns)  # (1, M, C, H, W)
-        return task.reconstruct(whole, example.base.to(self.device))[0]
+        whole = untile(residual, rows=height // patch, columns=width // patch)
+        return whole.flatten(0, 1)  # (B, M / B, C, H, W) -> (M, C, H, W)
 
 
 @dataclass(frozen=True)
@@ -136,7 +155,7 @@ class FormulaPredictor:
     def identity(self) -> dict[str, Any]:
         return {"mode": self.mode, "options": dict(self.options)}
 
-    def predict(self, example: Example, task: Task, snapshot: Snapshot) -> Tensor:
+    def predict(self, example: Example, task: Task, snapshot: Snapshot, *, lead: int = 1) -> Tensor:
         with torch.no_grad():
             return self.formula(example, task, **self.options)
 

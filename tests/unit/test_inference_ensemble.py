@@ -32,14 +32,14 @@ from flexbench.inference.ensemble import (
     draw_samples,
     scored_indices,
 )
-from flexbench.inference.samples import Samples
+from flexbench.inference.samples import Samples, Snapshot
 from flexbench.inference.segments import tensors_digest
 from flexbench.inference.timing import Stopwatch
 from flexbench.methods import make_method
 from flexbench.models.flex import build
 from flexbench.seeding import generator
 from flexbench.spec import ProblemSpec
-from flexbench.tasks import make_task, untile
+from flexbench.tasks import Example, make_task, untile
 
 GRID, PATCH = 32, 16
 NORMALISER = Normaliser(field_std=5.0, residual_std=1.5)
@@ -205,9 +205,7 @@ def test_cut_members_is_undone_by_untile_and_matches_tile(files):
     assert tiles.shape == (16, 3, 1, 8, 8)
     assert torch.equal(untile(tiles, rows=4, columns=4)[0], fields)
     task = forecast()
-    example = task.example(
-        full_windows(Trajectory(files[0]), 4, window=3, stride=1, halo=task.halo)
-    )
+    example = whole_example(task, files[0])
     assert torch.equal(cut_members(example.base, 8)[:, 0], example.tile(8).base)
 
 
@@ -230,6 +228,48 @@ def test_noise_differs_between_members_snapshots_and_seeds(files, tmp_path):
     spread = drawn.ensemble(0).std(axis=0).mean()
     assert spread > 0.1
     assert np.abs(drawn.ensemble(0) - seeded.ensemble(0)).mean() > spread / 2
+
+
+SNAPSHOT = Snapshot(trajectory="re500_seed1", reynolds=500.0, seed=1, index=4, time=0.9)
+
+
+def whole_example(task, file, index=4):
+    windows = full_windows(
+        Trajectory(file), index, window=task.window, stride=task.stride, halo=task.halo
+    )
+    return task.example(windows)
+
+
+def joined(examples):
+    columns = zip(*(vars(example).values() for example in examples), strict=True)
+    return Example(*(torch.cat(column) for column in columns))
+
+
+@pytest.mark.parametrize("sampler", ["ddim", "ddpm"])
+def test_members_with_conditions_of_their_own(files, sampler):
+    """Member m of an ensemble over conditions is member m of the ensemble over its condition."""
+    task = forecast()
+    chosen = predictor(task, sampler=sampler, batch=4)
+    examples = [whole_example(task, files[0], index) for index in (3, 5, 8)]
+    own = chosen.predict(joined(examples), task, SNAPSHOT)
+    assert own.shape == (3, 1, GRID, GRID)
+    for member, example in enumerate(examples):
+        shared = chosen.predict(example, task, SNAPSHOT)
+        torch.testing.assert_close(own[member], shared[member], rtol=0, atol=2e-5)
+        assert (own[member] - shared[member - 1]).abs().max() > 0.1
+    with pytest.raises(FlexbenchError, match="2 conditions, allowed: 1 for all members, or 3"):
+        chosen.predict(joined(examples[:2]), task, SNAPSHOT)
+
+
+def test_leads_have_noise_of_their_own(files):
+    task = forecast()
+    example = whole_example(task, files[0])
+    chosen = predictor(task, sampler="ddpm")
+    plain, first, second = (
+        chosen.predict(example, task, SNAPSHOT, **lead) for lead in ({}, {"lead": 1}, {"lead": 2})
+    )
+    assert torch.equal(plain, first)
+    assert (first - second).abs().mean() > first.std(dim=0).mean() / 2
 
 
 def test_regressor_has_one_member(files, tmp_path):
@@ -317,9 +357,9 @@ def test_kill_and_resume_gives_the_same_bytes(files, tmp_path):
     task, untouched = forecast(), set()
 
     class Watched(NetworkPredictor):
-        def predict(self, example, task, snapshot):
+        def predict(self, example, task, snapshot, **options):
             untouched.update(p for p, stamp in kept.items() if p.stat().st_mtime_ns == stamp)
-            return super().predict(example, task, snapshot)
+            return super().predict(example, task, snapshot, **options)
 
     chosen = predictor(task)
     chosen.__class__ = Watched
@@ -335,11 +375,11 @@ def interrupted(task, files, folder, **options):
     drawn = []
 
     class Stopping(NetworkPredictor):
-        def predict(self, example, task, snapshot):
+        def predict(self, example, task, snapshot, **options):
             if len(drawn) == 2:
                 raise KeyboardInterrupt
             drawn.append(snapshot)
-            return super().predict(example, task, snapshot)
+            return super().predict(example, task, snapshot, **options)
 
     chosen = predictor(task)
     chosen.__class__ = Stopping
