@@ -5,9 +5,12 @@ import shutil
 import h5py
 import numpy as np
 import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
 
 from flexbench.data.dummy import write_dummy
 from flexbench.data.splits import check_leaks
+from flexbench.data.store import Trajectory, write_trajectory
 from flexbench.errors import FlexbenchError
 
 
@@ -34,7 +37,7 @@ def test_one_run_in_two_splits_is_a_leak(tmp_path, start):
 def test_one_initial_field_under_two_reynolds_numbers_is_a_leak(tmp_path):
     one = make(tmp_path / "a.h5", seed=0, start=0.0)
     other = make(tmp_path / "b.h5", seed=0, start=0.0, reynolds=600)
-    with pytest.raises(FlexbenchError, match="the same first snapshot"):
+    with pytest.raises(FlexbenchError, match=r"the same snapshot \(numbers 0 and 0\)"):
         check_leaks({"train": [one], "test": [other]})
 
 
@@ -43,5 +46,111 @@ def test_a_copy_under_another_seed_is_a_leak(tmp_path):
     shutil.copy(one, other)
     with h5py.File(other, "r+") as file:
         file.attrs["seed"] = 9
-    with pytest.raises(FlexbenchError, match=r"a\.h5 and .*b\.h5 hold the same first snapshot"):
+    with pytest.raises(FlexbenchError, match=r"a\.h5 and .*b\.h5 hold the same snapshot"):
         check_leaks({"train": [one], "validation": [], "test": [other]})
+
+
+def test_an_evaluation_may_share_the_test_runs_but_not_the_learnt_ones(tmp_path):
+    learnt, test = make(tmp_path / "a.h5", seed=0), make(tmp_path / "b.h5", seed=1)
+    splits = {"train": [learnt], "test": [test]}
+    check_leaks(splits | {"walls": [test]})
+    with pytest.raises(FlexbenchError, match="leak between train and walls"):
+        check_leaks(splits | {"walls": [learnt]})
+
+
+def restored(source, path, *, first, chunks=None, **changes):
+    """The snapshots of a file from `first` on, stored anew under other labels."""
+    with Trajectory(source) as trajectory:
+        fields = trajectory.whole()[first:]
+    write_trajectory(
+        path,
+        iter(fields),
+        time=100.0 + np.arange(len(fields)),
+        grid=16,
+        reynolds=777.0,
+        seed=42,
+        attributes={},
+    )
+    if chunks:
+        with h5py.File(path, "r+") as file:
+            del file["w"]
+            file.create_dataset("w", data=fields, chunks=chunks, compression="gzip", shuffle=True)
+    return path
+
+
+@pytest.mark.parametrize("chunks", [None, (1, 3, 5)])
+@pytest.mark.parametrize("first", [0, 2])
+def test_a_copy_stored_anew_is_a_leak(tmp_path, chunks, first):
+    one = make(tmp_path / "a.h5", seed=0)
+    other = restored(one, tmp_path / "b.h5", first=first, chunks=chunks)
+    for splits in ({"train": [one], "test": [other]}, {"test": [other], "validation": [one]}):
+        with pytest.raises(FlexbenchError, match="hold the same snapshot") as caught:
+            check_leaks(splits)
+        assert str(one) in str(caught.value)
+        assert str(other) in str(caught.value)
+
+
+def test_fields_of_one_value_are_no_copies(tmp_path):
+    for name, seed in (("a", 0), ("b", 1)):
+        fields = [np.zeros((16, 16), np.float32), np.full((16, 16), seed + 1.0, np.float32)]
+        write_trajectory(
+            tmp_path / f"{name}.h5",
+            fields,
+            time=np.arange(2.0),
+            grid=16,
+            reynolds=100.0,
+            seed=seed,
+            attributes={},
+        )
+    check_leaks({"train": [tmp_path / "a.h5"], "test": [tmp_path / "b.h5"]})
+
+
+def test_where_the_probe_is_quiet_the_whole_field_counts(tmp_path):
+    """Walls and coasts: a row of zeros is common to flows that differ elsewhere."""
+    paths = []
+    for seed in (0, 1, 0):
+        field = np.zeros((16, 16), np.float32)
+        field[:4] = np.random.default_rng(seed).standard_normal((4, 16))
+        paths.append(tmp_path / f"{len(paths)}.h5")
+        write_trajectory(
+            paths[-1],
+            [field],
+            time=np.zeros(1),
+            grid=16,
+            reynolds=100.0,
+            seed=len(paths),
+            attributes={},
+        )
+    check_leaks({"train": paths[:1], "test": paths[1:2]})
+    with pytest.raises(FlexbenchError, match="hold the same snapshot"):
+        check_leaks({"train": paths[:1], "test": paths[2:]})
+
+
+# One run of 40 snapshots, cut in two: leaks exactly where the windows touch, or lie too close.
+@given(
+    first=st.integers(0, 30),
+    length=st.integers(1, 10),
+    other=st.integers(0, 30),
+    width=st.integers(1, 10),
+    gap=st.integers(0, 6),
+)
+@settings(
+    max_examples=40, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture]
+)
+def test_windows_of_one_run_leak_where_they_lie_too_close(
+    tmp_path, first, length, other, width, gap
+):
+    paths = []
+    for name, start, count in (("a", first, length), ("b", other, width)):
+        paths.append(tmp_path / f"{name}.h5")
+        times = 0.1 * np.arange(start, start + count)
+        write_dummy(paths[-1], grid=8, times=times, reynolds=500, seed=3)
+    free = max(other - (first + length - 1), first - (other + width - 1))
+    splits = {"train": paths[:1], "test": paths[1:]}
+    if free >= max(gap, 1):
+        check_leaks(splits, gap=gap * 0.1)
+    else:
+        with pytest.raises(FlexbenchError, match="apart, less than" if free > 0 else "overlapping"):
+            check_leaks(splits, gap=gap * 0.1)
+    with pytest.raises(FlexbenchError, match="leak between train and test"):
+        check_leaks(splits)
