@@ -4,7 +4,7 @@ Networks know nothing of diffusion and samplers know nothing of networks; this i
 All residuals here are normalised (see `tasks.base.Normaliser`).
 """
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import cache
@@ -18,10 +18,11 @@ from flexbench.config import DiffusionSettings
 from flexbench.diffusion import CosineSchedule, diffusion_loss, evaluations, sample
 from flexbench.diffusion.loss import NORMS, Streams
 from flexbench.errors import FlexbenchError
-from flexbench.spec import Network, ProblemSpec
+from flexbench.spec import Network, Problem
 
 if TYPE_CHECKING:
     from flexbench.tasks.base import Example
+    from flexbench.tasks.joint import JointExample
 
 NoiseFunction = Callable[[int], Tensor]
 MODES = ("denoiser", "regressor")
@@ -31,11 +32,12 @@ MODES = ("denoiser", "regressor")
 class Method:
     """What both modes share: the network, and the problem and diffusion it was made for.
 
-    network: a `spec.Network`, bare or wrapped by DistributedDataParallel.
+    network: a `spec.Network`, bare or wrapped by DistributedDataParallel. One of several tasks
+    (`spec.JointNetwork`) has a loss on joint examples alone, and samples as `models.joint.OneTask`.
     """
 
     network: nn.Module
-    problem: ProblemSpec
+    problem: Problem
     settings: DiffusionSettings
 
     mode: ClassVar[str]
@@ -48,9 +50,10 @@ class Method:
         inner = network.module if isinstance(network, DistributedDataParallel) else network
         return cast(Network, inner)
 
-    def loss(self, example: "Example", generator: Streams) -> Tensor:
+    def loss(self, example: "Example | JointExample", generator: Streams) -> Tensor:
         """Training loss, a scalar; always through `network.forward`, so DDP sees the call.
 
+        Of a joint example it is the mean of its tasks' losses, as each has as many rows.
         generator: a CPU generator or one per row, the only source of randomness beside dropout.
         """
         raise NotImplementedError
@@ -94,7 +97,7 @@ class DenoiserMethod(Method):
     def schedule(self) -> CosineSchedule:
         return CosineSchedule(self.settings.shift)
 
-    def loss(self, example: "Example", generator: Streams) -> Tensor:
+    def loss(self, example: "Example | JointExample", generator: Streams) -> Tensor:
         def velocity(x_t: Tensor, t: Tensor) -> Tensor:
             return self.network(x_t, t, example.flow, example.condition)
 
@@ -178,7 +181,7 @@ class RegressorMethod(Method):
     mode = "regressor"
     stochastic = False
 
-    def loss(self, example: "Example", generator: Streams) -> Tensor:
+    def loss(self, example: "Example | JointExample", generator: Streams) -> Tensor:
         base, t = self._inputs(example.condition)
         residual = self.network(base, t, example.flow, example.condition)
         return NORMS[self.settings.loss](residual, example.residual).mean()
@@ -207,9 +210,10 @@ class RegressorMethod(Method):
     def evaluations(self, *, sampler: str, steps: int) -> int:
         return 1
 
-    def _inputs(self, condition: Tensor) -> tuple[Tensor, Tensor]:
+    def _inputs(self, condition: Tensor | Mapping[str, Tensor]) -> tuple[Tensor, Tensor]:
         """What stands in the place of (x_t, t)."""
-        base = condition[:, -self.problem.field_channels :]
+        parts = [condition] if isinstance(condition, Tensor) else list(condition.values())
+        base = torch.cat([part[:, -self.problem.field_channels :] for part in parts])
         return base, base.new_zeros(len(base))
 
 
@@ -219,7 +223,7 @@ METHODS: dict[str, type[Method]] = {
 
 
 def make_method(
-    network: nn.Module, *, problem: ProblemSpec, settings: DiffusionSettings, mode: str
+    network: nn.Module, *, problem: Problem, settings: DiffusionSettings, mode: str
 ) -> Method:
     """The method of a mode, "denoiser" or "regressor"; FlexbenchError on any other."""
     if mode not in METHODS:

@@ -22,6 +22,7 @@ from flexbench.paths import checkout
 
 KINDS = ("superres", "forecast")
 FLEX = "flex"
+_CONSTANTS = ("TASKS", "TOGETHER", "WIDTH_STEP")
 _FLEX_FILE = Path(__file__).resolve().parent / "models" / "flex.py"
 
 
@@ -31,6 +32,7 @@ class Facts:
 
     formula: it defines `predict` and has no weights; otherwise it defines `build`.
     tasks: the kinds of task it can do, out of `KINDS`.
+    together: one network of it can learn several tasks.
     width_step: widths are multiples of it; None for formulas and for FLEX, which has sizes instead.
     """
 
@@ -38,6 +40,7 @@ class Facts:
     path: Path
     formula: bool
     tasks: tuple[str, ...]
+    together: bool
     width_step: int | None
 
 
@@ -103,6 +106,7 @@ def facts(name: str, extra: Sequence[str | Path] = ()) -> Facts:
         path=path,
         formula=formula,
         tasks=_tasks(path, constants),
+        together=_together(path, constants, formula=formula),
         width_step=None if formula or name == FLEX else _width_step(path, constants),
     )
 
@@ -115,6 +119,15 @@ def is_formula(name: str, extra: Sequence[str | Path] = ()) -> bool:
 def tasks(name: str, extra: Sequence[str | Path] = ()) -> tuple[str, ...]:
     """The kinds of task the file can do: its `TASKS`."""
     return facts(name, extra).tasks
+
+
+def require_together(facts: Facts) -> None:
+    """FlexbenchError unless one network of this file can learn several tasks."""
+    if not facts.together:
+        raise FlexbenchError(
+            f"together: '{facts.name}' learns one task at a time ({facts.path} does not say "
+            "`TOGETHER = True`)"
+        )
 
 
 def load(name: str, extra: Sequence[str | Path] = ()) -> ModuleType:
@@ -164,7 +177,7 @@ def _parse(path: Path) -> ast.Module:
 
 
 def _constants(path: Path, tree: ast.Module) -> dict[str, object]:
-    """TASKS and WIDTH_STEP, where the file sets them at top level to literal values."""
+    """The constants of the contract, where the file sets them at top level to literal values."""
     values: dict[str, object] = {}
     for node in tree.body:
         if isinstance(node, ast.Assign):
@@ -174,7 +187,7 @@ def _constants(path: Path, tree: ast.Module) -> dict[str, object]:
         else:
             continue
         for target in targets:
-            if not isinstance(target, ast.Name) or target.id not in ("TASKS", "WIDTH_STEP"):
+            if not isinstance(target, ast.Name) or target.id not in _CONSTANTS:
                 continue
             try:
                 values[target.id] = ast.literal_eval(value)
@@ -192,6 +205,15 @@ def _tasks(path: Path, constants: dict[str, object]) -> tuple[str, ...]:
         return tuple(str(kind) for kind in value)
     found = f"found {value!r}" if "TASKS" in constants else "it is missing"
     raise FlexbenchError(f"{path}: TASKS must be a tuple out of {KINDS}; {found}")
+
+
+def _together(path: Path, constants: dict[str, object], *, formula: bool) -> bool:
+    value = constants.get("TOGETHER", False)
+    if not isinstance(value, bool):
+        raise FlexbenchError(f"{path}: TOGETHER must be True or False; found {value!r}")
+    if value and formula:
+        raise FlexbenchError(f"{path}: TOGETHER is for networks; a formula learns nothing")
+    return value
 
 
 def _width_step(path: Path, constants: dict[str, object]) -> int:

@@ -9,7 +9,7 @@ import inspect
 import json
 import math
 import warnings
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
@@ -22,7 +22,8 @@ from torch.utils.flop_counter import FlopCounterMode
 
 from flexbench import registry
 from flexbench.errors import FlexbenchError
-from flexbench.spec import Network, ProblemSpec
+from flexbench.models.joint import OneTask
+from flexbench.spec import JointProblem, Network, Problem, ProblemSpec
 
 Match = Literal["parameters", "flops"]
 Build = Callable[..., nn.Module]
@@ -33,7 +34,10 @@ _LARGEST_WIDTH = 2**16
 
 @dataclass(frozen=True, kw_only=True)
 class Flops:
-    """FLOPs for one patch: `encode` once per condition, `denoise` at every evaluation."""
+    """FLOPs for one patch: `encode` once per condition, `denoise` at every evaluation.
+
+    Of a network of several tasks, `encode` is the mean over its tasks, as they share a batch.
+    """
 
     encode: int
     denoise: int
@@ -80,13 +84,21 @@ class NetworkSummary:
         return self.footprint.measure(self.match) / self.reference.measure(self.match)
 
 
-def count_parameters(build: Build, problem: ProblemSpec, **options: Any) -> int:
+def count_parameters(build: Build, problem: Problem, **options: Any) -> int:
     """Trainable parameters of `build(problem, **options)`."""
     return _parameters(_meta(build, problem, options))
 
 
-def count_flops(network: nn.Module, problem: ProblemSpec) -> Flops:
+def count_flops(network: nn.Module, problem: Problem) -> Flops:
     """FLOPs of `encode` and of `denoise` for one patch, run on the network's own device."""
+    if isinstance(problem, JointProblem):
+        counts = [count_flops(OneTask(network, task), own) for task, own in problem.tasks]
+        encode = round(sum(count.encode for count in counts) / len(counts))
+        return Flops(encode=encode, denoise=counts[0].denoise)
+    return _count_flops(network, problem)
+
+
+def _count_flops(network: nn.Module, problem: ProblemSpec) -> Flops:
     parts, parameter = cast(Network, network), next(network.parameters())
     side = (problem.patch, problem.patch)
 
@@ -107,21 +119,21 @@ def count_flops(network: nn.Module, problem: ProblemSpec) -> Flops:
     return Flops(encode=int(encode.get_total_flops()), denoise=int(denoise.get_total_flops()))
 
 
-def footprint(build: Build, problem: ProblemSpec, **options: Any) -> Footprint:
+def footprint(build: Build, problem: Problem, **options: Any) -> Footprint:
     """Parameters and FLOPs of `build(problem, **options)`."""
     network = _meta(build, problem, options)
     return Footprint(parameters=_parameters(network), flops=count_flops(network, problem))
 
 
 @cache
-def reference_size(size: str, problem: ProblemSpec) -> Footprint:
+def reference_size(size: str, problem: Problem) -> Footprint:
     """FLEX's footprint at a size ("XXS" ... "L"), all its switches on."""
     return footprint(registry.load(registry.FLEX).build, problem, size=size)
 
 
 def solve_width(
     module: ModuleType,
-    problem: ProblemSpec,
+    problem: Problem,
     *,
     target: int,
     match: Match = "parameters",
@@ -138,7 +150,7 @@ def solve_width(
 
 def build_network(
     name: str,
-    problem: ProblemSpec,
+    problem: Problem,
     *,
     size: str,
     width: int | None = None,
@@ -150,16 +162,21 @@ def build_network(
     """A network by its file's name, as large as FLEX is at `size` unless `width` is given.
 
     Initial weights come from torch's default generator: seed it before (`torch.manual_seed`).
-    Raises FlexbenchError for a formula, a task the network cannot do, an option its `build` does
-    not have, and a width for FLEX (which has sizes).
+    Raises FlexbenchError for a formula, a task the network cannot do, several tasks where it learns
+    only one, an option its `build` does not have, and a width for FLEX (which has sizes).
     """
     facts = registry.facts(name, baseline_folders)
     if facts.formula:
         raise FlexbenchError(f"{name} is a formula ({facts.path}): there is no network to build")
-    if problem.task not in facts.tasks:
-        raise FlexbenchError(
-            f"{name} cannot do the task '{problem.task}'; its TASKS: {', '.join(facts.tasks)}"
-        )
+    problems: Iterable[ProblemSpec] = (problem,) if isinstance(problem, ProblemSpec) else ()
+    if isinstance(problem, JointProblem):
+        registry.require_together(facts)
+        problems = problem.by_task.values()
+    for own in problems:
+        if own.task not in facts.tasks:
+            raise FlexbenchError(
+                f"{name} cannot do the task '{own.task}'; its TASKS: {', '.join(facts.tasks)}"
+            )
     module = registry.load(name, baseline_folders)
     chosen = dict(options or {}) | ({"dropout": dropout} if dropout else {})
     _check_options(name, module.build, chosen)
@@ -202,9 +219,7 @@ def _check_options(name: str, build: Build, options: Mapping[str, Any]) -> None:
 
 
 @cache
-def _solve(
-    module: ModuleType, problem: ProblemSpec, target: int, match: Match, options: str
-) -> int:
+def _solve(module: ModuleType, problem: Problem, target: int, match: Match, options: str) -> int:
     step: int = module.WIDTH_STEP
     chosen = json.loads(options)
     name = Path(module.__file__ or module.__name__).name
@@ -237,7 +252,7 @@ def _solve(
     return width
 
 
-def _meta(build: Build, problem: ProblemSpec, options: Mapping[str, Any]) -> nn.Module:
+def _meta(build: Build, problem: Problem, options: Mapping[str, Any]) -> nn.Module:
     """The network without memory."""
     with torch.device("meta"):
         return build(problem, **options)

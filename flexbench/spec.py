@@ -3,14 +3,20 @@
 Tensor letters: B batch, K past snapshots, C channels, H W grid, M ensemble members.
 """
 
-from dataclasses import dataclass
-from typing import TYPE_CHECKING, Protocol
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass
+from typing import TYPE_CHECKING, Any, Protocol
+
+from flexbench.errors import FlexbenchError
 
 if TYPE_CHECKING:
     from torch import Tensor
 
 # Re is given to networks as a fraction of this (the paper's normalisation).
 REYNOLDS_SCALE = 40_000.0
+
+# A training step is a forward pass and a backward pass of twice its FLOPs.
+TRAINING_PASSES = 3
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -27,6 +33,61 @@ class ProblemSpec:
     condition_channels: int
     patch: int
     field_channels: int = 1
+
+
+@dataclass(frozen=True, kw_only=True)
+class JointProblem:
+    """The problems of several tasks that one network learns together.
+
+    tasks: (name of the task, its problem), in the order in which they share a batch. Names are
+    those of the configuration, so two tasks may be of one kind.
+    Raises FlexbenchError unless there are two or more, each named once, of one patch and with
+    residuals of as many channels.
+    """
+
+    tasks: tuple[tuple[str, ProblemSpec], ...]
+
+    def __post_init__(self) -> None:
+        if len(self.tasks) < 2 or len(self.by_task) < len(self.tasks):
+            found = ", ".join(self.names) or "none"
+            raise FlexbenchError(f"together: found {found}; allowed: two different tasks or more")
+        for key in ("patch", "field_channels"):
+            values = {name: getattr(problem, key) for name, problem in self.tasks}
+            if len(set(values.values())) > 1:
+                told = ", ".join(f"{name} {value}" for name, value in values.items())
+                raise FlexbenchError(f"together: {key} differs: {told}; allowed: one for all tasks")
+
+    @classmethod
+    def of(cls, problems: Mapping[str, ProblemSpec]) -> "JointProblem":
+        """From the problem of each task."""
+        return cls(tasks=tuple(problems.items()))
+
+    @property
+    def by_task(self) -> dict[str, ProblemSpec]:
+        return dict(self.tasks)
+
+    @property
+    def names(self) -> tuple[str, ...]:
+        return tuple(name for name, _ in self.tasks)
+
+    @property
+    def patch(self) -> int:
+        return self.tasks[0][1].patch
+
+    @property
+    def field_channels(self) -> int:
+        return self.tasks[0][1].field_channels
+
+
+# What a network is built for.
+Problem = ProblemSpec | JointProblem
+
+
+def problem_facts(problem: Problem) -> dict[str, Any]:
+    """The problem as a JSON-like mapping; of a joint one, a mapping for each task."""
+    if isinstance(problem, JointProblem):
+        return {name: asdict(own) for name, own in problem.tasks}
+    return asdict(problem)
 
 
 class Network(Protocol):
@@ -49,4 +110,22 @@ class Network(Protocol):
         self, noisy: "Tensor", t: "Tensor", flow: "Tensor", condition: "Tensor"
     ) -> "Tensor":
         """encode, then denoise: what training (and DDP) calls."""
+        ...
+
+
+class JointNetwork(Network, Protocol):
+    """A network of several tasks (a file with `TOGETHER = True` builds one for a JointProblem)."""
+
+    def encode(self, condition: "Tensor", flow: "Tensor", task: str = ...) -> "list[Tensor]":
+        """The same, by the encoder of a task; `denoise` takes the features of any of them."""
+        ...
+
+    def forward(
+        self,
+        noisy: "Tensor",
+        t: "Tensor",
+        flow: "Tensor",
+        condition: "Tensor | Mapping[str, Tensor]",
+    ) -> "Tensor":
+        """encode each task's condition, then denoise all rows at once, in the mapping's order."""
         ...

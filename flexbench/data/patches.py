@@ -1,7 +1,7 @@
 """Random patches for training and whole snapshots for testing, as windows of snapshots."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -33,6 +33,15 @@ class Windows:
     fields: Tensor
     reynolds: Tensor
     patch: int | None = None
+
+    def to(self, device: torch.device) -> "Windows":
+        """The windows on a device; from pinned memory the copy does not hold the CPU up."""
+        fields = self.fields.to(device, non_blocking=True)
+        return replace(self, fields=fields, reynolds=self.reynolds.to(device, non_blocking=True))
+
+    def pinned(self) -> "Windows":
+        """The windows in page-locked memory."""
+        return replace(self, fields=self.fields.pin_memory(), reynolds=self.reynolds.pin_memory())
 
 
 @dataclass(frozen=True)

@@ -24,9 +24,11 @@ from flexbench.errors import FlexbenchError
 from flexbench.models.convblocks import ConvOptions, Padding, ResBlock, conv3x3, group_norm
 from flexbench.models.embeddings import EmbeddingMLP, TimeEmbedding
 from flexbench.models.transformer import LatentDecoder, LatentEncoder
-from flexbench.spec import ProblemSpec
+from flexbench.spec import JointProblem, Problem
 
 TASKS = ("superres", "forecast")
+# One network may learn several tasks, each by a task encoder of its own.
+TOGETHER = True
 
 Skips = Literal["all", "convolutional", "none"]
 
@@ -270,8 +272,8 @@ class Decoder(nn.Module):
 class Flex(nn.Module):
     """The network: one common encoder and decoder, and a task encoder for each task.
 
-    tasks: task -> channels of its condition. `encode` and `forward` take the task's name; a
-    network of a single task needs none.
+    tasks: task -> channels of its condition. `encode` takes the task's name; a network of a single
+    task needs none.
     """
 
     def __init__(
@@ -309,9 +311,13 @@ class Flex(nn.Module):
         self.encoder = CommonEncoder(
             field_channels, size, options, side=patch // stride, transformer=transformer
         )
-        self.task_encoders = nn.ModuleDict(
-            {name: TaskEncoder(channels, size, options) for name, channels in tasks.items()}
-        )
+        self.task_encoders = nn.ModuleDict()
+        for name, channels in tasks.items():
+            if hasattr(self.task_encoders, name):
+                raise FlexbenchError(
+                    f"flex: a task cannot be named '{name}', a word of torch's own"
+                )
+            self.task_encoders[name] = TaskEncoder(channels, size, options)
         self.decoder = Decoder(field_channels, size, options, transformer=transformer, skips=skips)
 
     def encode(self, condition: Tensor, flow: Tensor, task: str | None = None) -> list[Tensor]:
@@ -345,15 +351,25 @@ class Flex(nn.Module):
         noisy: Tensor,
         t: Tensor,
         flow: Tensor,
-        condition: Tensor,
-        task: str | None = None,
+        condition: Tensor | Mapping[str, Tensor],
     ) -> Tensor:
-        """Velocity (B, C, P, P): encode, then denoise."""
-        return self.denoise(noisy, t, flow, self.encode(condition, flow, task))
+        """Velocity (B, C, P, P): encode, then denoise.
+
+        condition: of each task, where the batch holds rows of several, in the order of the rows.
+        """
+        if isinstance(condition, Tensor):
+            return self.denoise(noisy, t, flow, self.encode(condition, flow))
+        flows = flow.split([len(own) for own in condition.values()])
+        parts = [
+            self.encode(own, rows, task)
+            for (task, own), rows in zip(condition.items(), flows, strict=True)
+        ]
+        encoded = [torch.cat(features) for features in zip(*parts, strict=True)]
+        return self.denoise(noisy, t, flow, encoded)
 
 
 def build(
-    problem: ProblemSpec,
+    problem: Problem,
     *,
     size: str = "XS",
     weak: bool = True,
@@ -364,8 +380,9 @@ def build(
     dropout: float = 0.0,
     padding: Padding = "zeros",
 ) -> Flex:
-    """FLEX for one task, on the official layout unless switches say otherwise.
+    """FLEX for one task, or for several, on the official layout unless switches say otherwise.
 
+    A task encoder is named after its kind of task, of several after the task.
     size: a key of `SIZES`. transformer: off, the bottleneck map goes straight to the decoder.
     skips: "all"; "convolutional" (no long skips between transformer blocks); "none" (nor any
     above the bottleneck: `strong_skip` then acts at the bottleneck only).
@@ -373,14 +390,15 @@ def build(
     """
     choices = {"size": (size, tuple(SIZES)), "skips": (skips, get_args(Skips))}
     choices["padding"] = (padding, get_args(Padding))
-    choices["task"] = (problem.task, TASKS)
+    problems = problem.by_task if isinstance(problem, JointProblem) else {problem.task: problem}
+    choices |= {f"{name}: task": (own.task, TASKS) for name, own in problems.items()}
     for option, (value, allowed) in choices.items():
         if value not in allowed:
             raise FlexbenchError(f"flex: {option} is {value!r}; allowed: {', '.join(allowed)}")
     if not 0 <= dropout < 1:
         raise FlexbenchError(f"flex: dropout is {dropout}; allowed: from 0 to below 1")
     return Flex(
-        {problem.task: problem.condition_channels},
+        {name: own.condition_channels for name, own in problems.items()},
         size=SIZES[size],
         patch=problem.patch,
         field_channels=problem.field_channels,

@@ -98,7 +98,7 @@ def train(graph: Graph, task: str, method: str, size: str, patch: str, rows: str
     learner = Learner(
         learnt, problem, settings=settings, seed=0, device=device, processes=Processes()
     )
-    batch = MicroBatch(first_row=0, windows=_windows(problem, rows=int(rows)))
+    batch = MicroBatch(rows=range(int(rows)), windows=_windows(problem, rows=int(rows)))
     learner.find_parameters_without_gradient(batch)
     learner.assemble()
     seconds, _ = _repeat(lambda: learner.advance([batch], stop=False), device)

@@ -4,9 +4,10 @@ from flexbench.config import ForecastSettings, SuperResolutionSettings
 from flexbench.data.stats import Normaliser
 from flexbench.tasks.base import Example, Task, untile
 from flexbench.tasks.forecast import Forecast
+from flexbench.tasks.joint import JointExample, JointTask
 from flexbench.tasks.superres import SuperResolution
 
-__all__ = ["Example", "Task", "make_task", "untile"]
+__all__ = ["Example", "JointExample", "JointTask", "Task", "make_task", "untile"]
 
 
 def make_task(

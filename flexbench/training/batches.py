@@ -2,13 +2,14 @@
 
 from collections.abc import Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from types import TracebackType
 from typing import Protocol
 
 import torch
 
 from flexbench.config import TrainSettings
+from flexbench.data.joint import JointWindows
 from flexbench.data.patches import Windows
 from flexbench.errors import FlexbenchError
 from flexbench.training.distributed import Processes
@@ -17,40 +18,38 @@ from flexbench.training.distributed import Processes
 class PatchSource(Protocol):
     """A patch sampler: patch number i is the same whatever the batch, worker or order."""
 
-    def draw(self, indices: Sequence[int]) -> Windows: ...
+    def draw(self, indices: Sequence[int]) -> Windows | JointWindows: ...
 
 
 @dataclass(frozen=True, kw_only=True)
 class MicroBatch:
-    """Rows first_row, first_row + 1, ... of a step's global batch."""
+    """Some rows of a step's global batch: of one task, or the same rows of each of several."""
 
-    first_row: int
-    windows: Windows
-
-    @property
-    def rows(self) -> range:
-        return range(self.first_row, self.first_row + len(self.windows.fields))
-
-    def on(self, device: torch.device) -> Windows:
-        """The windows on a device; from pinned memory the copy does not hold the CPU up."""
-        fields = self.windows.fields.to(device, non_blocking=True)
-        reynolds = self.windows.reynolds.to(device, non_blocking=True)
-        return replace(self.windows, fields=fields, reynolds=reynolds)
+    rows: range
+    windows: Windows | JointWindows
 
 
-def micro_batch_size(settings: TrainSettings) -> int:
-    """Rows per micro-batch and process; FlexbenchError if the batch cannot be cut evenly."""
-    parts = settings.accumulate * settings.processes
+def micro_batch_size(settings: TrainSettings, tasks: int) -> int:
+    """Rows of each task per micro-batch and process; FlexbenchError if the batch has no even cut.
+
+    Every micro-batch holds all tasks, so each is a step in small: no process, and no backward
+    pass, is without one of the task encoders.
+    """
+    parts = settings.accumulate * settings.processes * tasks
     if settings.batch % parts:
+        shared = f" x {tasks} tasks" if tasks > 1 else ""
         raise FlexbenchError(
             f"train.batch: found {settings.batch}, allowed: multiples of "
-            f"train.accumulate x train.processes ({parts})"
+            f"train.accumulate x train.processes{shared} ({parts})"
         )
     return settings.batch // parts
 
 
 class Batches:
-    """This process's micro-batches of each step; the next step's are read while one computes."""
+    """This process's micro-batches of each step; the next step's are read while one computes.
+
+    tasks: how many share a batch.
+    """
 
     def __init__(
         self,
@@ -59,10 +58,12 @@ class Batches:
         settings: TrainSettings,
         processes: Processes,
         device: torch.device,
+        tasks: int = 1,
     ) -> None:
         self._sampler = sampler
         self._settings = settings
-        self._size = micro_batch_size(settings)
+        self._rows = settings.batch // tasks
+        self._size = micro_batch_size(settings, tasks)
         self._first_row = processes.rank * settings.accumulate * self._size
         self._pin = device.type == "cuda"
         self._reader = ThreadPoolExecutor(max_workers=1, thread_name_prefix="patches")
@@ -90,21 +91,20 @@ class Batches:
         return batches
 
     def _read(self, step: int) -> list[MicroBatch]:
-        offset = step * self._settings.batch
+        offset = step * self._rows
         rows = [self._first_row + i * self._size for i in range(self._settings.accumulate)]
         return [_draw(self._sampler, offset, row, self._size, pin=self._pin) for row in rows]
 
 
-def fixed_batches(sampler: PatchSource, settings: TrainSettings) -> Iterator[MicroBatch]:
+def fixed_batches(
+    sampler: PatchSource, settings: TrainSettings, *, tasks: int
+) -> Iterator[MicroBatch]:
     """The patches that every validation looks at, numbered 0, 1, ... over all its batches."""
-    size = micro_batch_size(settings)
-    for row in range(0, settings.validation_batches * settings.batch, size):
+    size = micro_batch_size(settings, tasks)
+    for row in range(0, settings.validation_batches * settings.batch // tasks, size):
         yield _draw(sampler, 0, row, size, pin=False)
 
 
 def _draw(sampler: PatchSource, offset: int, row: int, size: int, *, pin: bool) -> MicroBatch:
     windows = sampler.draw(range(offset + row, offset + row + size))
-    if pin:
-        fields, reynolds = windows.fields.pin_memory(), windows.reynolds.pin_memory()
-        windows = replace(windows, fields=fields, reynolds=reynolds)
-    return MicroBatch(first_row=row, windows=windows)
+    return MicroBatch(rows=range(row, row + size), windows=windows.pinned() if pin else windows)

@@ -5,17 +5,18 @@ import math
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
-from typing import Protocol
+from typing import Any, Protocol
 
 import torch
 from torch import Tensor
 
 from flexbench.config import TrainSettings
-from flexbench.data.patches import Windows
 from flexbench.errors import FlexbenchError
 from flexbench.methods import Method
 from flexbench.seeding import Name, generator, stream_seed
+from flexbench.spec import JointProblem
 from flexbench.tasks.base import Example
+from flexbench.tasks.joint import JointExample
 from flexbench.training.batches import MicroBatch
 from flexbench.training.distributed import Processes, gradients_kept_local
 from flexbench.training.ema import WeightAverage
@@ -24,9 +25,9 @@ from flexbench.training.state import TrainingState, load_optimizer_state, optimi
 
 
 class ExampleSource(Protocol):
-    """What training needs of a task (`tasks.base.Task`)."""
+    """What training needs of a task (`tasks.base.Task`) or of several (`tasks.joint.JointTask`)."""
 
-    def example(self, windows: Windows) -> Example: ...
+    def example(self, windows: Any) -> Example | JointExample: ...
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -63,10 +64,17 @@ class Learner:
         self.step = 0
         self._method = method
         self._task = task
+        problem = method.problem
+        self._names = problem.names if isinstance(problem, JointProblem) else ()
         self._settings = settings
         self._seed = seed
         self._device = device
         self._processes = processes
+
+    @property
+    def tasks(self) -> int:
+        """How many tasks share a batch."""
+        return max(1, len(self._names))
 
     @property
     def parameters(self) -> int:
@@ -163,10 +171,13 @@ class Learner:
         stream: tuple[Name, ...] = (self._seed, "train", self.step)
         if validating:
             stream = ("validation",)
-        self._seed_dropout(stream_seed(*stream, "dropout", batch.first_row))
-        example = self._task.example(batch.on(self._device))
+        self._seed_dropout(stream_seed(*stream, "dropout", batch.rows.start))
+        example = self._task.example(batch.windows.to(self._device))
+        rows: list[tuple[Name, ...]] = [(row,) for row in batch.rows]
+        if self._names:
+            rows = [(name, *row) for name in self._names for row in rows]
         with self._precision():
-            return method.loss(example, [generator(*stream, row) for row in batch.rows])
+            return method.loss(example, [generator(*stream, *row) for row in rows])
 
     def _seed_dropout(self, number: int) -> None:
         """Dropout knows only the global generators, which the training forked for itself.

@@ -5,7 +5,8 @@ sampler and one stream per patch of the batch. So a killed training that is star
 the same call, ends with the same bits (on a CPU with the same thread count; GPU kernels may add
 in another order, and none of this was run on a GPU here), and the batch may be cut into
 micro-batches and shared among processes without changing what is learnt beyond round-off
-(dropout apart, whose masks follow the cut).
+(dropout apart, whose masks follow the cut). Of K tasks that are learnt together each has
+batch / K patches in every step, numbered as if it were trained alone with such a batch.
 """
 
 from collections.abc import Iterator, Mapping
@@ -65,6 +66,8 @@ def train(
     """Train `method.network` and write its averaged weights to `checkpoint_path`.
 
     sampler, validation: patch samplers (`data/patches.py`) of the training and validation files.
+    Where the method's problem is a joint one, they and `task` are those of all its tasks
+    (`data/joint.py`, `tasks/joint.py`), and each task has an equal share of every batch.
     seed: of all draws of the training; the network's initial weights are the caller's.
     state_dir: restart points, the lock and the log live here; the same call goes on from there.
     log_path: a copy of the log (see `log.TrainingLog`), renewed with every restart point.
@@ -91,7 +94,15 @@ def train(
         learner = Learner(
             method, task, settings=settings, seed=seed, device=device, processes=processes
         )
-        batches = enter(Batches(sampler, settings=settings, processes=processes, device=device))
+        batches = enter(
+            Batches(
+                sampler,
+                settings=settings,
+                processes=processes,
+                device=device,
+                tasks=learner.tasks,
+            )
+        )
 
         resumed = _start(learner, batches, records.newest_state(), narrator)
         records.begin(learner, resumed, validation)

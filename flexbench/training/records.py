@@ -85,7 +85,7 @@ class Records:
             log = TrainingLog(self._folder.log, resumed_step=learner.step)
             self._log = self._open.enter_context(log)
             if validation is not None:
-                self._fixed = list(fixed_batches(validation, self._settings))
+                self._fixed = list(fixed_batches(validation, self._settings, tasks=learner.tasks))
         self._row_time = self._save_time = time.monotonic()
 
     @property

@@ -287,9 +287,10 @@ def test_two_tasks_share_everything_but_their_encoders() -> None:
     state = network.state_dict()
     single.load_state_dict({name: state[name] for name in single.state_dict()})
     data = inputs()
-    assert torch.equal(network(**data, task="superres"), single(**data))
+    one = data | {"condition": {"superres": data["condition"]}}
+    assert torch.equal(network(**one), single(**data))
     past = torch.randn(2, 2, PATCH, PATCH)
-    network(**(data | {"condition": past}), task="forecast").sum().backward()
+    network(**(data | {"condition": {"forecast": past}})).sum().backward()
     untouched = {name for name, p in network.named_parameters() if p.grad is None}
     assert untouched == {name for name in state if name.startswith("task_encoders.superres.")}
     with pytest.raises(ValueError, match="several tasks: superres, forecast"):

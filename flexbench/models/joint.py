@@ -1,0 +1,24 @@
+"""A network of several tasks, as one of them sees it."""
+
+from typing import cast
+
+from torch import Tensor, nn
+
+from flexbench.spec import JointNetwork
+
+
+class OneTask(nn.Module):
+    """A `spec.JointNetwork` as the `spec.Network` of one of its tasks; the weights are shared."""
+
+    def __init__(self, network: nn.Module, task: str):
+        super().__init__()
+        self.network, self.task = network, task
+
+    def encode(self, condition: Tensor, flow: Tensor) -> list[Tensor]:
+        return cast(JointNetwork, self.network).encode(condition, flow, self.task)
+
+    def denoise(self, noisy: Tensor, t: Tensor, flow: Tensor, encoded: list[Tensor]) -> Tensor:
+        return cast(JointNetwork, self.network).denoise(noisy, t, flow, encoded)
+
+    def forward(self, noisy: Tensor, t: Tensor, flow: Tensor, condition: Tensor) -> Tensor:
+        return self.denoise(noisy, t, flow, self.encode(condition, flow))
