@@ -1,8 +1,9 @@
 """Ensembles of the scored snapshots of the test split, into one file of samples.
 
 Every number is decided by identity: the noise of a member depends on (seed, trajectory, snapshot,
-member) alone, so methods share it, and neither batches nor interruptions change it. Finished
-snapshots are kept as segments in a state folder: a killed run draws only what is missing.
+member, lead) alone, so methods share it, and neither batches nor interruptions change it. Finished
+snapshots are kept as segments in a state folder: a killed run draws only what is missing, and a
+rollout holds no lead but its last in memory.
 """
 
 import warnings
@@ -19,17 +20,14 @@ from rich.progress import track
 from torch import Tensor
 
 from flexbench.config import SampleSettings
-from flexbench.data.patches import full_windows
-from flexbench.data.store import Trajectory
 from flexbench.errors import FlexbenchError
+from flexbench.inference.rollout import Feedback, Rollout, feed_back, plan_rollouts
 from flexbench.inference.samples import Labels, Snapshot, write_samples
 from flexbench.inference.segments import Segments, tensors_digest
 from flexbench.inference.timing import Stopwatch
 from flexbench.methods import Method
 from flexbench.seeding import generator
 from flexbench.tasks.base import Example, Task, untile
-
-GOLDEN = (5**0.5 - 1) / 2
 
 
 class Predictor(Protocol):
@@ -174,12 +172,16 @@ def draw_samples(
     training_seed: int,
     parameters: int = 0,
     flops: float = 0.0,
+    leads: int = 1,
+    feedback: Feedback = "member",
     progress: bool = False,
     stopwatch: Stopwatch | None = None,
 ) -> None:
     """Draw the ensembles of a split and write the samples file `path`, atomically.
 
-    trajectories: files of the split, all of one grid. snapshots: scored ones per file.
+    trajectories: files of the split, all of one grid. snapshots: scored ones per file, each the
+        first of `leads` that follow one another. feedback: what a rollout's members know of the
+        leads before (see `rollout`).
     state_dir: a folder for this file alone; holds the finished snapshots, is gone at the end.
     identity: stands for the code. If it, the predictor's own identity or the snapshots changed
         since an earlier run, its segments are thrown away; where an example changed (its data,
@@ -191,28 +193,32 @@ def draw_samples(
     are kept, with a warning. Raises FlexbenchError where the files do not fit the task, the patch,
     or one another.
     """
-    planned, grid = _plan(predictor, task, trajectories, snapshots)
+    rollouts = plan_rollouts(
+        task, trajectories, snapshots=snapshots, leads=leads, feedback=feedback
+    )
+    shape = _shape(predictor, task, rollouts[0])
+    targets = [snapshot for rollout in rollouts for snapshot in rollout.targets]
     everything = {
         "identity": identity,
         "predictor": predictor.identity(),
-        "snapshots": [asdict(snapshot) for snapshot, _ in planned],
+        "feedback": feedback,
+        "snapshots": [asdict(snapshot) for snapshot in targets],
     }
     segments = Segments(state_dir, identity=everything)
-    shape = (predictor.members, task.spec.field_channels, grid, grid)
-    names = []
-    for row, (snapshot, trajectory) in track(
-        list(enumerate(planned)), description=f"{task_name} {method_name}", disable=not progress
-    ):
-        windows = full_windows(
-            trajectory, snapshot.index, window=task.window, stride=task.stride, halo=task.halo
-        )
-        example = task.example(windows)
-        name = f"snapshot_{row:05d}_{tensors_digest(vars(example))[:16]}"
-        if name not in segments:
-            with stopwatch.snapshot() if stopwatch else nullcontext():
-                prediction = _predict(predictor, task, snapshot, example, shape)
-            segments.write(name, prediction)
-        names.append(name)
+    names: list[str] = []
+    for rollout in track(rollouts, description=f"{task_name} {method_name}", disable=not progress):
+        past = None
+        for snapshot in rollout.targets:
+            example = rollout.example(task, snapshot.lead, past)
+            name = f"snapshot_{len(names):05d}_{tensors_digest(vars(example))[:16]}"
+            if name not in segments:
+                with stopwatch.snapshot() if stopwatch else nullcontext():
+                    prediction = _predict(predictor, task, snapshot, example, shape)
+                segments.write(name, prediction)
+            names.append(name)
+            # Read, even if just drawn: what a killed run goes on from is what this one does.
+            if snapshot.lead < leads:
+                past = feed_back(example.inputs, torch.from_numpy(segments.load(name)), feedback)
     labels = Labels(
         task=task_name,
         method=method_name,
@@ -223,36 +229,16 @@ def draw_samples(
         parameters=parameters,
         flops=flops,
         evaluations=predictor.evaluations,
+        feedback=feedback if leads > 1 else "none",
     )
     write_samples(
         path,
         segments.read(names),
-        snapshots=[snapshot for snapshot, _ in planned],
+        snapshots=targets,
         shape=shape,
         labels=labels,
     )
     segments.remove()
-
-
-def scored_indices(
-    trajectory: Trajectory, *, rank: int, count: int, window: int, stride: int
-) -> list[int]:
-    """Targets that are scored: `count` snapshots, spread evenly over those a window can end at.
-
-    One stands in each of `count` equal parts of the file, at a place within its part that moves
-    from one trajectory to the next (rank: its number in the split; golden-ratio steps from the
-    middle on), so that a split covers all times however few snapshots are scored. Raises
-    FlexbenchError if the file has fewer.
-    """
-    first = (window - 1) * stride
-    possible = trajectory.shape[0] - first
-    if possible < count:
-        raise FlexbenchError(
-            f"{trajectory.path}: sample.snapshots is {count}, but only {max(possible, 0)} of "
-            f"{trajectory.shape[0]} snapshots can be targets"
-        )
-    place = (0.5 + rank * GOLDEN) % 1.0
-    return [first + int((part + place) * possible / count) for part in range(count)]
 
 
 def cut_members(fields: Tensor, patch: int) -> Tensor:
@@ -262,38 +248,15 @@ def cut_members(fields: Tensor, patch: int) -> Tensor:
     return split.permute(2, 4, 0, 1, 3, 5).reshape(-1, members, channels, patch, patch)
 
 
-def _plan(
-    predictor: Predictor, task: Task, trajectories: Sequence[Path], count: int
-) -> tuple[list[tuple[Snapshot, Trajectory]], int]:
-    """Every snapshot to be drawn with its file, and the grid they share."""
-    planned, grid = [], 0
-    for rank, path in enumerate(trajectories):
-        trajectory = Trajectory(path)
-        grid = grid or trajectory.grid
-        if trajectory.grid != grid:
-            raise FlexbenchError(
-                f"{path}: grid is {trajectory.grid}, allowed: {grid}, as in {trajectories[0]}"
-            )
-        if predictor.patch is not None and grid % predictor.patch:
-            raise FlexbenchError(
-                f"{path}: grid is {grid}, allowed: a multiple of the network's patch "
-                f"({predictor.patch})"
-            )
-        indices = scored_indices(
-            trajectory, rank=rank, count=count, window=task.window, stride=task.stride
+def _shape(predictor: Predictor, task: Task, rollout: Rollout) -> tuple[int, int, int, int]:
+    """(M, C, H, W) of every prediction; FlexbenchError where patches do not make up the field."""
+    grid, patch = rollout.trajectory.grid, predictor.patch
+    if patch is not None and grid % patch:
+        raise FlexbenchError(
+            f"{rollout.trajectory.path}: grid is {grid}, allowed: a multiple of the network's "
+            f"patch ({patch})"
         )
-        for index in indices:
-            snapshot = Snapshot(
-                trajectory=Path(path).stem,
-                reynolds=float(trajectory.reynolds),
-                seed=int(trajectory.seed),
-                index=index,
-                time=float(trajectory.time[index]),
-            )
-            planned.append((snapshot, trajectory))
-    if not planned:
-        raise FlexbenchError("no trajectory files to draw samples of")
-    return planned, grid
+    return (predictor.members, task.spec.field_channels, grid, grid)
 
 
 def _predict(
@@ -304,7 +267,7 @@ def _predict(
     shape: tuple[int, int, int, int],
 ) -> NDArray[np.float32]:
     """The ensemble of one snapshot, checked."""
-    drawn = predictor.predict(example, task, snapshot)
+    drawn = predictor.predict(example, task, snapshot, lead=snapshot.lead)
     prediction = drawn.to(device="cpu", dtype=torch.float32).numpy()
     if prediction.shape != shape:
         raise FlexbenchError(

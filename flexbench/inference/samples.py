@@ -2,7 +2,8 @@
 
 `/prediction` float32 (S, M, C, H, W), physical units, one chunk per member and field; and of each
 of the S snapshots `/trajectory` (file stem), `/reynolds`, `/seed`, `/index` (of the target
-snapshot in its file) and `/time`. Root attributes: `Labels`, and the format's name and version.
+snapshot in its file), `/time`, and `/lead` (1 but in rollouts, whose leads follow one another).
+Root attributes: `Labels`, and the format's name and version. Version 2 added leads.
 """
 
 from collections.abc import Iterable, Sequence
@@ -20,7 +21,7 @@ from flexbench.data.store import own_dataset
 from flexbench.errors import FlexbenchError
 
 FORMAT = "flexbench-samples"
-FORMAT_VERSION = 1
+FORMAT_VERSION = 2
 
 PREDICTION = "prediction"
 COLUMNS: dict[str, Any] = {
@@ -29,18 +30,23 @@ COLUMNS: dict[str, Any] = {
     "seed": np.dtype("<i8"),
     "index": np.dtype("<i8"),
     "time": np.dtype("<f8"),
+    "lead": np.dtype("<i8"),
 }
 
 
 @dataclass(frozen=True, kw_only=True)
 class Snapshot:
-    """Which snapshot is predicted: the target's file (stem), its run, and its place in the file."""
+    """Which snapshot is predicted: the target's file (stem), its run, and its place in the file.
+
+    lead: how many leads it is ahead of the last snapshot that was given.
+    """
 
     trajectory: str
     reynolds: float
     seed: int
     index: int
     time: float
+    lead: int = 1
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -49,7 +55,8 @@ class Labels:
 
     mode: "denoiser", "regressor" or "formula". sampler, steps: of the reverse diffusion; "none"
     and 0 where there is none. parameters: of the network. evaluations: network evaluations per
-    member. flops: of one member of one patch, encode + evaluations x denoise.
+    member. flops: of one member of one patch, encode + evaluations x denoise. feedback: of a
+    rollout, "member" or "mean"; "none" where no prediction is fed back.
     """
 
     task: str
@@ -61,6 +68,7 @@ class Labels:
     parameters: int
     flops: float
     evaluations: int
+    feedback: str = "none"
 
 
 def write_samples(

@@ -40,10 +40,11 @@ class Segments:
 
     def read(self, names: Iterable[str]) -> Iterator[NDArray[np.float32]]:
         """The segments with these names, one by one."""
-        return (self._read(self._path(name)) for name in names)
+        return (self.load(name) for name in names)
 
-    @staticmethod
-    def _read(path: Path) -> NDArray[np.float32]:
+    def load(self, name: str) -> NDArray[np.float32]:
+        """One segment; FlexbenchError where it is missing or damaged."""
+        path = self._path(name)
         try:
             segment: NDArray[np.float32] = np.load(path, allow_pickle=False)
         except (OSError, ValueError, EOFError) as error:

@@ -30,8 +30,8 @@ from flexbench.inference.ensemble import (
     NetworkPredictor,
     cut_members,
     draw_samples,
-    scored_indices,
 )
+from flexbench.inference.rollout import scored_indices
 from flexbench.inference.samples import Samples, Snapshot
 from flexbench.inference.segments import tensors_digest
 from flexbench.inference.timing import Stopwatch
@@ -327,9 +327,9 @@ chosen = own.predictor(task)
 if sys.argv[4] == "slow":
     import time
     quick = chosen.predict
-    def predict(*arguments):
+    def predict(*arguments, **options):
         time.sleep(0.3)
-        return quick(*arguments)
+        return quick(*arguments, **options)
     chosen.predict = predict
 files = sorted(Path(sys.argv[2]).glob("*.h5"), reverse=True)
 own.draw(chosen, task, files, Path(sys.argv[3]), snapshots=3)

@@ -45,7 +45,15 @@ def test_round_trip(path):
 
 def test_layout_as_documented(path):
     with h5py.File(path) as file:
-        assert set(file) == {"prediction", "trajectory", "reynolds", "seed", "index", "time"}
+        assert set(file) == {
+            "prediction",
+            "trajectory",
+            "reynolds",
+            "seed",
+            "index",
+            "time",
+            "lead",
+        }
         assert file["prediction"].dtype == np.float32
         assert file["prediction"].chunks == (1, 1, 1, 8, 8)
         assert file["trajectory"].asstr()[:].tolist() == ["re500_seed7", "re2000_seed9"]
@@ -100,7 +108,7 @@ def _flat_prediction(file):
 
 
 def _other_version(file):
-    file.attrs["format_version"] = 2
+    file.attrs["format_version"] = 1
 
 
 @pytest.mark.parametrize(
@@ -110,7 +118,7 @@ def _other_version(file):
         (_without("index"), "dataset 'index' is missing"),
         (_without_attribute("sampler"), "attribute 'sampler' is missing"),
         (_without_attribute("format"), "attribute 'format' is missing"),
-        (_other_version, "format is 'flexbench-samples' version 2; allowed: .* version 1"),
+        (_other_version, "format is 'flexbench-samples' version 1; allowed: .* version 2"),
         (_short_column, "datasets differ in length"),
         (_flat_prediction, r"has shape \(2, 3\); allowed: \(2, M, C, H, W\)"),
     ],

@@ -1,0 +1,138 @@
+"""Rollouts: a forecast becomes its own past, lead by lead.
+
+The first lead is predicted from the true past. After that each member's own prediction is what it
+knows (feedback "member"), so that members drift apart as flows do; or the ensemble mean is what
+all members know (feedback "mean"), the protocol of the authors' code, whose members differ by
+their last step alone. A single prediction is a rollout of one lead.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Literal
+
+import torch
+from torch import Tensor
+
+from flexbench.data.patches import Windows, full_windows
+from flexbench.data.store import Trajectory
+from flexbench.errors import FlexbenchError
+from flexbench.inference.samples import Snapshot
+from flexbench.tasks.base import Example, Task
+
+GOLDEN = (5**0.5 - 1) / 2
+
+Feedback = Literal["member", "mean"]
+FEEDBACKS: tuple[Feedback, ...] = ("member", "mean")
+
+
+@dataclass(frozen=True, kw_only=True)
+class Rollout:
+    """The targets of leads 1, 2, … from one start, and the file that they stand in."""
+
+    trajectory: Trajectory
+    targets: tuple[Snapshot, ...]
+
+    def example(self, task: Task, lead: int, past: Tensor | None) -> Example:
+        """What a lead is predicted from.
+
+        past: (B, K, H, W), physical, oldest first, B = 1 or one of each member; None: the true
+        one, which is that of lead 1.
+        """
+        index = self.targets[lead - 1].index
+        if past is None:
+            windows = full_windows(
+                self.trajectory, index, window=task.window, stride=task.stride, halo=task.halo
+            )
+            return task.example(windows)
+        truth = torch.from_numpy(self.trajectory.snapshot(index))  # (H, W)
+        fields = torch.cat([past, truth.expand(len(past), 1, -1, -1)], dim=1)
+        reynolds = torch.full((len(past),), self.trajectory.reynolds, dtype=torch.float32)
+        return task.example(Windows(fields=fields, reynolds=reynolds))
+
+
+def feed_back(past: Tensor, prediction: Tensor, feedback: Feedback) -> Tensor:
+    """The past of the next lead: (M, K, H, W), or (1, K, H, W) where all members share it.
+
+    past: (1 or M, K, H, W). prediction: members (M, 1, H, W). Both physical.
+    """
+    if feedback == "mean":
+        prediction = prediction.mean(dim=0, keepdim=True)
+    kept = past[:, 1:].expand(len(prediction), -1, -1, -1)
+    return torch.cat([kept, prediction], dim=1)
+
+
+def plan_rollouts(
+    task: Task, trajectories: Sequence[Path], *, snapshots: int, leads: int, feedback: Feedback
+) -> list[Rollout]:
+    """`snapshots` rollouts of each file.
+
+    Raises FlexbenchError where a file is too short, where grids differ, or where the task has no
+    past that a prediction could become.
+    """
+    if feedback not in FEEDBACKS:
+        raise FlexbenchError(f"feedback: found '{feedback}', allowed: {', '.join(FEEDBACKS)}")
+    if leads > 1 and task.kind != "forecast":
+        raise FlexbenchError(f"leads: found {leads}, allowed for {task.kind}: 1 (it has no past)")
+    rollouts: list[Rollout] = []
+    for rank, path in enumerate(trajectories):
+        trajectory = Trajectory(path)
+        grid = rollouts[0].trajectory.grid if rollouts else trajectory.grid
+        if trajectory.grid != grid:
+            raise FlexbenchError(
+                f"{path}: grid is {trajectory.grid}, allowed: {grid}, as in {trajectories[0]}"
+            )
+        firsts = scored_indices(
+            trajectory,
+            rank=rank,
+            count=snapshots,
+            window=task.window,
+            stride=task.stride,
+            leads=leads,
+        )
+        for first in firsts:
+            targets = (
+                _target(trajectory, index=first + (lead - 1) * task.stride, lead=lead)
+                for lead in range(1, leads + 1)
+            )
+            rollouts.append(Rollout(trajectory=trajectory, targets=tuple(targets)))
+    if not rollouts:
+        raise FlexbenchError("no trajectory files to draw samples of")
+    return rollouts
+
+
+def scored_indices(
+    trajectory: Trajectory, *, rank: int, count: int, window: int, stride: int, leads: int = 1
+) -> list[int]:
+    """Targets of the first lead: `count` snapshots, spread evenly over those a window can end at.
+
+    One stands in each of `count` equal parts of the file, at a place within its part that moves
+    from one trajectory to the next (rank: its number in the split; golden-ratio steps from the
+    middle on), so that a split covers all times however few snapshots are scored. All `leads` of
+    a rollout lie in the file. Raises FlexbenchError if the file has room for fewer.
+    """
+    first, beyond = (window - 1) * stride, (leads - 1) * stride
+    times = trajectory.shape[0]
+    possible = times - first - beyond
+    if possible < count:
+        room = max(possible, 0)
+        reason = f"only {room} of {times} snapshots can be targets"
+        if leads > 1:
+            reason = (
+                f"only {room} rollouts of {leads} leads fit: one takes {first + beyond + 1} "
+                f"snapshots, and the file has {times}"
+            )
+        raise FlexbenchError(f"{trajectory.path}: sample.snapshots is {count}, but {reason}")
+    place = (0.5 + rank * GOLDEN) % 1.0
+    return [first + int((part + place) * possible / count) for part in range(count)]
+
+
+def _target(trajectory: Trajectory, *, index: int, lead: int) -> Snapshot:
+    return Snapshot(
+        trajectory=trajectory.path.stem,
+        reynolds=float(trajectory.reynolds),
+        seed=int(trajectory.seed),
+        index=index,
+        time=float(trajectory.time[index]),
+        lead=lead,
+    )
