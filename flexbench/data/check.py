@@ -7,7 +7,7 @@ import h5py
 import numpy as np
 
 from flexbench.data import schema
-from flexbench.data.store import open_readonly, own_dataset
+from flexbench.data.store import open_readonly, own_dataset, wall_problems
 from flexbench.errors import FlexbenchError
 
 
@@ -25,7 +25,7 @@ def check_trajectory(path: Path | str) -> list[str]:
             problems += schema.time_problems(np.asarray(file[schema.TIME][()]))
         if schema.FIELD not in missing:
             problems += _field_problems(path, file)
-    return problems
+        return problems or wall_problems(file)
 
 
 def _field_problems(path: Path, file: h5py.File) -> list[str]:

@@ -24,12 +24,16 @@ from flexbench.config import SolverSettings
 from flexbench.data.store import write_trajectory
 from flexbench.errors import FlexbenchError
 from flexbench.provenance import digest_of
+from flexbench.solver.penalised import PenalisedNavierStokes
 from flexbench.solver.simulate import Simulation, snapshot_times
 
 STATE = "state.npz"
 
 # Snapshots waiting in memory for the next restart point.
 PENDING_BYTES = 2**28
+
+# k_max eta above which the dissipation range lies on the grid.
+RESOLVED = 1.0
 
 log = logging.getLogger(__name__)
 
@@ -43,12 +47,14 @@ def generate_trajectory(
     seed: int,
     path: Path,
     state_dir: Path,
+    boundary: str = "periodic",
     device: str = "cpu",
     progress: bool = False,
     attributes: Mapping[str, str | int | float] | None = None,
 ) -> dict[str, Any]:
     """Simulate one trajectory and write it to `path`; goes on from `state_dir` after a kill.
 
+    boundary: "periodic", or a channel with "free_slip" or "no_slip" walls (see `solver.boundary`).
     The file's bytes do not depend on whether, or where, the run was interrupted. What another
     run (other settings, code, ...) left in `state_dir` is discarded with a message, and
     `state_dir` is removed at the end. attributes: further root attributes of the file.
@@ -58,12 +64,16 @@ def generate_trajectory(
     """
     start = time.perf_counter()
     times = snapshot_times(settings)
-    simulation = Simulation(settings, reynolds=reynolds, seed=seed, device=device)
-    facts = _provenance(settings) | dict(attributes or {})
+    simulation = Simulation(
+        settings, reynolds=reynolds, seed=seed, boundary=boundary, device=device
+    )
+    facts = _provenance(simulation) | dict(attributes or {})
     run = _Run(simulation, state_dir, identity=_identity(simulation, facts))
     run.restore()
     resumed_at = simulation.steps
     _simulate(run, times, progress=progress)
+    _warn_where_coarse(run)
+    walls = boundary != "periodic"
     write_trajectory(
         path,
         run.snapshots(),
@@ -71,7 +81,10 @@ def generate_trajectory(
         grid=settings.grid,
         reynolds=simulation.reynolds,
         seed=seed,
-        attributes=facts,
+        attributes=facts | {"k_max_eta": run.k_max_eta},
+        boundary=boundary,
+        mask=simulation.equation.mask,
+        mean_flow=run.mean_flow if walls else None,
     )
     run.clear()
     seconds = time.perf_counter() - start
@@ -86,8 +99,7 @@ def _simulate(run: "_Run", times: NDArray[np.float64], *, progress: bool) -> Non
     with Progress(
         *columns, TimeRemainingColumn(), console=Console(stderr=True), disable=not progress
     ) as bar:
-        name = f"Re {simulation.reynolds:g}, seed {simulation.seed}"
-        task = bar.add_task(name, total=times[-1], rate="")
+        task = bar.add_task(simulation.name, total=times[-1], rate="")
         for moment in times[run.stored :].tolist():
             while simulation.time < moment:
                 simulation.advance_leg(moment)
@@ -100,30 +112,57 @@ def _simulate(run: "_Run", times: NDArray[np.float64], *, progress: bool) -> Non
 
 def _summary(run: "_Run", *, resumed_at: int, seconds: float) -> dict[str, Any]:
     """What is worth a line in a log: steps (of the run, and before this call), seconds of this
-    call, mean dt, energy and enstrophy of the first and last snapshot, smallest k_max eta."""
+    call, mean dt, energy and enstrophy of the first and last snapshot, smallest k_max eta; of a
+    penalised flow also how many grid points the layer inside the wall is thick."""
     simulation = run.simulation
     measures = np.array(run.records)
-    return {
+    summary = {
         "steps": simulation.steps,
         "resumed_at_step": resumed_at,
         "seconds_simulated": round(seconds, 3),
         "dt_mean": simulation.time / max(simulation.steps, 1),
         "energy": [float(measures[0, 0]), float(measures[-1, 0])],
         "enstrophy": [float(measures[0, 1]), float(measures[-1, 1])],
-        "k_max_eta": float(measures[:, 2].min()),
+        "k_max_eta": run.k_max_eta,
     }
+    if isinstance(simulation.equation, PenalisedNavierStokes):
+        summary["layer_points"] = simulation.equation.layer_points
+    return summary
 
 
-def _provenance(settings: SolverSettings) -> dict[str, str | int | float]:
+def _warn_where_coarse(run: "_Run") -> None:
+    """Say where the grid does not resolve the smallest scale of the flow."""
+    if run.k_max_eta < RESOLVED:
+        log.warning(
+            "%s: k_max eta falls to %.2f; below %g the grid (%d) does not resolve the smallest "
+            "scales, and the 2/3 rule's cut-off takes part in the dissipation",
+            run.simulation.name, run.k_max_eta, RESOLVED, run.simulation.grid.points,
+        )  # fmt: skip
+
+
+EQUATIONS = {
+    "periodic": "2-D vorticity equation, decaying, [0, 2 pi]^2, doubly periodic",
+    "free_slip": "2-D vorticity equation, decaying, free-slip walls at y = 0 and y = pi by odd "
+    "symmetry of [0, 2 pi]^2",
+    "no_slip": "2-D Navier-Stokes equation, decaying, [0, 2 pi]^2 with a penalised no-slip wall "
+    "about y = 0",
+}
+
+
+def _provenance(simulation: Simulation) -> dict[str, str | int | float]:
     """Root attributes that say how the file was made; the same for every run of the same values."""
-    return {
+    settings, equation = simulation.settings, simulation.equation
+    facts: dict[str, str | int | float] = {
         "step": f"cfl {settings.cfl:g}" if settings.dt is None else f"dt {settings.dt:g}",
-        "equation": "2-D vorticity equation, decaying, [0, 2 pi]^2, doubly periodic",
+        "equation": EQUATIONS[simulation.boundary],
         "scheme": "pseudo-spectral, 2/3 rule, RK4 with integrating factor",
         "initial_spectrum": "Kraichnan",
         "peak_wavenumber": settings.peak_wavenumber,
         "precision": settings.precision,
     }
+    if isinstance(equation, PenalisedNavierStokes):
+        facts |= {"penalisation_time": equation.eta, "layer_points": equation.layer_points}
+    return facts
 
 
 def _identity(simulation: Simulation, facts: Mapping[str, str | int | float]) -> str:
@@ -134,6 +173,7 @@ def _identity(simulation: Simulation, facts: Mapping[str, str | int | float]) ->
             "settings": simulation.settings.model_dump(exclude={"checkpoint_seconds"}),
             "reynolds": simulation.reynolds,
             "seed": simulation.seed,
+            "boundary": simulation.boundary,
             "device": simulation.grid.device.type,
             "threads": torch.get_num_threads(),
             "versions": [torch.__version__, np.__version__, h5py.__version__],
@@ -151,7 +191,7 @@ class _Run:
         self.identity = identity
         self.pending: list[Field] = []
         self.segments: list[str] = []
-        # Energy, enstrophy and k_max eta at each snapshot taken so far.
+        # Energy, enstrophy, k_max eta, mean u and mean v at each snapshot taken so far.
         self.records: list[list[float]] = []
         self._saved = time.monotonic()
 
@@ -159,6 +199,16 @@ class _Run:
     def stored(self) -> int:
         """Snapshots taken so far."""
         return len(self.records)
+
+    @property
+    def k_max_eta(self) -> float:
+        """The smallest of the snapshots taken so far."""
+        return min(record[2] for record in self.records)
+
+    @property
+    def mean_flow(self) -> NDArray[np.float64]:
+        """(T, 2): means of u and v at the snapshots taken so far."""
+        return np.array([record[3:5] for record in self.records])
 
     def restore(self) -> None:
         """Go on from the restart point in the folder if it is this very run's, else discard it."""

@@ -14,6 +14,14 @@ TIME = "time"
 FIELD_DTYPE = np.dtype("<f4")
 TIME_DTYPE = np.dtype("<f8")
 
+# Of flows with walls.
+BOUNDARY = "boundary"
+BOUNDARIES = ("periodic", "free_slip", "no_slip")
+MASK = "mask"
+MASK_DTYPE = np.dtype("u1")
+MEAN_FLOW = "mean_flow"
+MEAN_FLOW_DTYPE = np.dtype("<f8")
+
 # Small enough that a random patch touches few bytes, large enough that the index stays small.
 CHUNK = 128
 
@@ -81,7 +89,41 @@ def _value_problems(attributes: Mapping[str, Any]) -> list[str]:
         problems.append(f"attribute 'grid' is {attributes['grid']}; allowed: 1 or more")
     if attributes["seed"] < 0:
         problems.append(f"attribute 'seed' is {attributes['seed']}; allowed: 0 or more")
+    if attributes.get(BOUNDARY, BOUNDARIES[0]) not in BOUNDARIES:
+        problems.append(
+            f"attribute '{BOUNDARY}' is {attributes[BOUNDARY]!r}; allowed: {', '.join(BOUNDARIES)}"
+        )
     return problems
+
+
+def mask_problems(mask: NDArray[Any] | None, *, boundary: str, grid: int) -> list[str]:
+    """What is wrong with `/mask`, None where a file has none: only a periodic flow needs none."""
+    if mask is None:
+        if boundary == BOUNDARIES[0]:
+            return []
+        return [f"dataset '{MASK}' is missing; a flow of boundary '{boundary}' needs it"]
+    if mask.dtype != MASK_DTYPE or mask.shape != (grid, grid):
+        return [
+            f"dataset '{MASK}' is {mask.dtype} of shape {mask.shape}; "
+            f"allowed: uint8 of shape {(grid, grid)}"
+        ]
+    if mask.max() > 1 or mask.all():
+        return [f"dataset '{MASK}' holds {np.unique(mask).tolist()}; allowed: 0 (flow) and 1"]
+    return []
+
+
+def mean_flow_problems(mean_flow: NDArray[Any] | None, *, times: int) -> list[str]:
+    """What is wrong with `/mean_flow`, None where a file has none (the mean flow is zero)."""
+    if mean_flow is None:
+        return []
+    if mean_flow.dtype != MEAN_FLOW_DTYPE or mean_flow.shape != (times, 2):
+        return [
+            f"dataset '{MEAN_FLOW}' is {mean_flow.dtype} of shape {mean_flow.shape}; "
+            f"allowed: float64 of shape {(times, 2)}"
+        ]
+    if not np.isfinite(mean_flow).all():
+        return [f"dataset '{MEAN_FLOW}' holds a value that is not finite"]
+    return []
 
 
 def shape_problems(shape: tuple[int, ...], *, times: int, grid: int) -> list[str]:

@@ -6,6 +6,7 @@ one into the caller's array.
 
 import os
 from collections.abc import Callable, Iterable, Mapping
+from functools import cached_property
 from pathlib import Path
 from types import TracebackType
 from typing import Any, Self
@@ -33,11 +34,16 @@ def write_trajectory(
     reynolds: float,
     seed: int,
     attributes: Mapping[str, str | int | float],
+    boundary: str = "periodic",
+    mask: NDArray[np.uint8] | None = None,
+    mean_flow: NDArray[np.float64] | None = None,
 ) -> None:
     """Write one trajectory file atomically; the same arguments give the same bytes.
 
     snapshots: vorticity fields (grid, grid) float32, one per entry of `time`, consumed one by one.
     time: (T,) float64, strictly increasing. attributes: provenance, kept as root attributes.
+    boundary: one of `schema.BOUNDARIES`. mask: (grid, grid), 1 outside the flow. mean_flow: (T, 2)
+    means of u and v over the box.
 
     Raises FlexbenchError for a snapshot that is not finite or has another shape or dtype, for a
     count that differs from `time`'s, and for attributes the format does not allow; then nothing
@@ -46,10 +52,14 @@ def write_trajectory(
     path = Path(path)
     time = np.asarray(time, dtype=schema.TIME_DTYPE)
     root = _root_attributes(path, grid=grid, reynolds=reynolds, seed=seed, extra=attributes)
+    if boundary != "periodic":
+        root[schema.BOUNDARY] = boundary
     problems = (
         schema.attribute_problems(root)
         + schema.time_problems(time)
         + schema.shape_problems((len(time), grid, grid), times=len(time), grid=grid)
+        + schema.mask_problems(mask, boundary=boundary, grid=grid)
+        + schema.mean_flow_problems(mean_flow, times=len(time))
     )
     if problems:
         raise FlexbenchError(f"{path}: {problems[0]}")
@@ -58,6 +68,9 @@ def write_trajectory(
             file.attrs[name] = value
         # Modification times would make two runs of the same seed differ.
         file.create_dataset(schema.TIME, data=time, track_times=False)
+        for name, values in ((schema.MASK, mask), (schema.MEAN_FLOW, mean_flow)):
+            if values is not None:
+                file.create_dataset(name, data=values, track_times=False)
         dataset = file.create_dataset(
             schema.FIELD,
             shape=(len(time), grid, grid),
@@ -76,7 +89,7 @@ def _root_attributes(
     seed: int,
     extra: Mapping[str, str | int | float],
 ) -> dict[str, Any]:
-    reserved = sorted(set(extra) & set(schema.REQUIRED_ATTRIBUTES))
+    reserved = sorted(set(extra) & {*schema.REQUIRED_ATTRIBUTES, schema.BOUNDARY})
     if reserved:
         raise FlexbenchError(f"{path}: attribute '{reserved[0]}' is set by the format itself")
     return {
@@ -148,13 +161,26 @@ def own_dataset(file: h5py.File, name: str) -> h5py.Dataset | None:
     return dataset
 
 
+def wall_problems(file: h5py.File) -> list[str]:
+    """What is wrong with what a file of valid attributes, times and field says of its walls."""
+    found = {}
+    for name in (schema.MASK, schema.MEAN_FLOW):
+        dataset = own_dataset(file, name)
+        found[name] = None if dataset is None else np.asarray(dataset[()])
+    boundary = schema.plain(file.attrs.get(schema.BOUNDARY, "periodic"))
+    grid = int(file.attrs["grid"])
+    return schema.mask_problems(
+        found[schema.MASK], boundary=boundary, grid=grid
+    ) + schema.mean_flow_problems(found[schema.MEAN_FLOW], times=len(file[schema.TIME]))
+
+
 class Trajectory:
     """Read-only view of one trajectory file.
 
-    Attributes: path, reynolds, seed, time (T,) float64, grid, shape (T, H, W), attributes (all of
-    the root's). The file is opened when it is first read, once per process, so a Trajectory may
-    be pickled or carried over a fork. Raises FlexbenchError where the file is missing,
-    truncated, or not in the format.
+    Attributes: path, reynolds, seed, time (T,) float64, grid, shape (T, H, W), boundary
+    ("periodic", "free_slip" or "no_slip"), attributes (all of the root's). The file is opened when
+    it is first read, once per process, so a Trajectory may be pickled or carried over a fork.
+    Raises FlexbenchError where the file is missing, truncated, or not in the format.
     """
 
     def __init__(self, path: Path | str):
@@ -176,8 +202,10 @@ class Trajectory:
             if dataset.dtype != schema.FIELD_DTYPE:
                 self._refuse([f"dataset '{schema.FIELD}' is {dataset.dtype}; allowed: float32"])
             self.shape: tuple[int, int, int] = dataset.shape
+            self._refuse(wall_problems(file))
         self.reynolds: float = self.attributes["reynolds"]
         self.seed: int = self.attributes["seed"]
+        self.boundary: str = self.attributes.get(schema.BOUNDARY, "periodic")
 
     def _refuse(self, problems: list[str]) -> None:
         if problems:
@@ -210,6 +238,21 @@ class Trajectory:
     def __getstate__(self) -> dict[str, Any]:
         state = {name: value for name, value in self.__dict__.items() if name != "_dataset"}
         return state | {"_file": None, "_process": -1}
+
+    @cached_property
+    def mask(self) -> NDArray[np.uint8] | None:
+        """(H, W), 1 outside the flow (solid, or a mirror image); None: the flow is everywhere."""
+        return self._optional(schema.MASK)
+
+    @cached_property
+    def mean_flow(self) -> NDArray[np.float64] | None:
+        """(T, 2), means of u and v over the box, which the vorticity does not hold; None: zero."""
+        return self._optional(schema.MEAN_FLOW)
+
+    def _optional(self, name: str) -> Any:
+        with open_readonly(self.path) as file:
+            dataset = own_dataset(file, name)
+            return None if dataset is None else dataset[()]
 
     def snapshot(self, index: int) -> Field:
         """Snapshot `index` (0 <= index < T) as (H, W) float32."""

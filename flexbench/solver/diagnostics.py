@@ -31,12 +31,26 @@ def vorticity_rms(grid: SpectralGrid, spectrum: Tensor) -> float:
     return math.sqrt(grid.mean_square(spectrum))
 
 
-def resolution(grid: SpectralGrid, spectrum: Tensor, *, viscosity: float) -> float:
+def palinstrophy_where(grid: SpectralGrid, spectrum: Tensor, where: Tensor) -> float:
+    """The same over some of the points, `where` (H, W) is true."""
+    factors = (grid.coefficients(1j * k.expand(grid.shape)) for k in (grid.kx, grid.ky))
+    slopes = [grid.to_physical(spectrum * factor)[where].double() for factor in factors]
+    return float(sum((slope**2).mean() for slope in slopes)) / 2
+
+
+def resolution(
+    grid: SpectralGrid, spectrum: Tensor, *, viscosity: float, where: Tensor | None = None
+) -> float:
     """k_max eta, with the smallest scale eta = (nu^3 / chi)^(1/6), chi = 2 nu P.
 
-    Above about 1 the dissipation range is resolved; infinite for a uniform field.
+    Above about 1 the dissipation range is resolved; infinite for a uniform field. where: points
+    (H, W) of the flow; None: all.
     """
-    dissipation = 2 * viscosity * palinstrophy(grid, spectrum)
+    if where is None:
+        total = palinstrophy(grid, spectrum)
+    else:
+        total = palinstrophy_where(grid, spectrum, where)
+    dissipation = 2 * viscosity * total
     if dissipation == 0:
         return math.inf
     return grid.cutoff * (viscosity**3 / dissipation) ** (1 / 6)

@@ -11,17 +11,25 @@ rounding errors grow with k^2 rather than k; in float32 that is 4e-5 of the smal
 1024^2, Re 16000, t = 0.5, while the error of the whole field is the advective form's.
 """
 
+import math
+
+import numpy as np
 import torch
+from numpy.typing import NDArray
 from torch import Tensor
 
+from flexbench.solver import diagnostics
 from flexbench.solver.grid import COMPLEX, SpectralGrid
 
 
 class NavierStokes:
-    """Decaying flow of viscosity `viscosity` (= 1 / Re) on `grid`.
+    """Decaying flow of viscosity `viscosity` (= 1 / Re) on `grid`; a state is a vorticity spectrum.
 
-    linear: eigenvalues (K + 1, N) of the linear operator, -nu k^2, float64.
+    linear: eigenvalues (K + 1, N) of the linear operator, -nu k^2, float64. largest_step: bound
+    on the time step besides the Courant number. mask: what lies outside the flow, if anything.
     """
+
+    largest_step = math.inf
 
     def __init__(self, grid: SpectralGrid, *, viscosity: float):
         self.grid = grid
@@ -48,3 +56,31 @@ class NavierStokes:
         difference = u.mul_(u).addcmul_(v, v, value=-1)
         torch.mul(self.grid.to_spectral(self._product), self._from_uv, out=out)
         out.addcmul_(self.grid.to_spectral(difference), self._from_difference)
+
+    def vorticity(self, state: Tensor) -> Tensor:
+        """The vorticity's spectrum (K + 1, N): the state itself."""
+        return state
+
+    def field(self, state: Tensor) -> Tensor:
+        """The vorticity (H, W)."""
+        return self.grid.to_physical(state)
+
+    def mean_flow(self, state: Tensor) -> tuple[float, float]:
+        """Means of u and v: constants of motion without walls that hold the flow, and zero here."""
+        return 0.0, 0.0
+
+    def constrain(self, state: Tensor) -> None:
+        """Undo, in place, what rounding did to a symmetry; there is none."""
+
+    def never_grows(self, state: Tensor) -> float:
+        """A measure that the flow cannot increase, for finding a blow-up: the enstrophy."""
+        return diagnostics.enstrophy(self.grid, state)
+
+    def resolution(self, state: Tensor) -> float:
+        """k_max eta, see `diagnostics.resolution`."""
+        return diagnostics.resolution(self.grid, state, viscosity=self.viscosity)
+
+    @property
+    def mask(self) -> NDArray[np.uint8] | None:
+        """(H, W), 1 outside the flow; None: the flow is everywhere."""
+        return None

@@ -11,9 +11,8 @@ from torch import Tensor
 from flexbench.config import SolverSettings
 from flexbench.errors import FlexbenchError
 from flexbench.solver import diagnostics
+from flexbench.solver.boundary import start_flow
 from flexbench.solver.grid import SpectralGrid
-from flexbench.solver.initial import kraichnan_spectrum
-from flexbench.solver.navier_stokes import NavierStokes
 from flexbench.solver.stepping import IntegratingFactorRK4
 
 PRECISIONS = {"float32": torch.float32, "float64": torch.float64}
@@ -21,8 +20,8 @@ PRECISIONS = {"float32": torch.float32, "float64": torch.float64}
 # The step is chosen anew, and the field is checked, after this many steps.
 LEG_STEPS = 16
 
-# Enstrophy never grows in decaying flow: growth by a tenth is the integrator's, not the flow's.
-ENSTROPHY_LIMIT = 1.1
+# What a decaying flow cannot increase: growth by a tenth is the integrator's, not the flow's.
+GROWTH_LIMIT = 1.1
 
 
 def snapshot_times(settings: SolverSettings) -> NDArray[np.float64]:
@@ -42,11 +41,12 @@ def snapshot_times(settings: SolverSettings) -> NDArray[np.float64]:
 class Simulation:
     """A flow at Reynolds number `reynolds` from an initial field of its own.
 
-    The field is named by (seed, reynolds): flows that started from one field at several Reynolds
-    numbers would stay alike for a while, and their scores would not be independent.
+    The field is named by (seed, reynolds, boundary): flows that started from one field at several
+    Reynolds numbers would stay alike for a while, and their scores would not be independent.
 
-    The same settings, seed, device, number of threads and torch give the same bits, also across
-    `state` and `load_state`. Attributes: time, steps (taken so far), dt (of the last step).
+    boundary: see `boundary.BOUNDARIES`. The same settings, seed, device, number of threads and
+    torch give the same bits, also across `state` and `load_state`. Attributes: spectrum (the state
+    of `equation`), time, steps (taken so far), dt (of the last step).
     """
 
     def __init__(
@@ -55,6 +55,7 @@ class Simulation:
         *,
         reynolds: float,
         seed: int,
+        boundary: str = "periodic",
         device: torch.device | str = "cpu",
     ):
         if not (math.isfinite(reynolds) and reynolds > 0):
@@ -65,17 +66,28 @@ class Simulation:
         self.reynolds = float(reynolds)
         self.seed = seed
         self.grid = SpectralGrid(settings.grid, dtype=PRECISIONS[settings.precision], device=device)
-        self.equation = NavierStokes(self.grid, viscosity=1 / self.reynolds)
-        self.spectrum = kraichnan_spectrum(
-            self.grid, peak=settings.peak_wavenumber, identity=(seed, f"re{self.reynolds:g}")
+        self.boundary = boundary
+        self.equation, self.spectrum = start_flow(
+            boundary, self.grid, settings, reynolds=self.reynolds, seed=seed
         )
+        if settings.dt is not None and settings.dt > self.equation.largest_step:
+            raise FlexbenchError(
+                f"solver.dt is {settings.dt:g}; a {boundary} flow on a grid of {settings.grid} "
+                f"needs at most {self.equation.largest_step:.3g}"
+            )
         self.time = 0.0
         self.steps = 0
         self.dt = math.nan
         self._integrator = IntegratingFactorRK4(
             linear=self.equation.linear, nonlinear=self.equation.nonlinear, state=self.spectrum
         )
-        self._enstrophy_limit = ENSTROPHY_LIMIT * diagnostics.enstrophy(self.grid, self.spectrum)
+        self._limit = GROWTH_LIMIT * self.equation.never_grows(self.spectrum)
+
+    @property
+    def name(self) -> str:
+        """The run, in a line of text."""
+        walls = "" if self.boundary == "periodic" else f" ({self.boundary})"
+        return f"Re {self.reynolds:g}, seed {self.seed}{walls}"
 
     def advance_to(self, time: float) -> None:
         """Advance to `time` exactly; raises FlexbenchError where the flow blows up."""
@@ -96,24 +108,30 @@ class Simulation:
         self.dt = left / count
         for _ in range(taken):
             self._integrator.step(self.spectrum, self.dt)
+            self.equation.constrain(self.spectrum)
         self.time = time if taken == count else self.time + taken * self.dt
         self.steps += taken
         # A NaN fails this comparison, too.
-        if not diagnostics.enstrophy(self.grid, self.spectrum) <= self._enstrophy_limit:
+        if not self.equation.never_grows(self.spectrum) <= self._limit:
             raise self._blown_up()
 
     def vorticity(self) -> Tensor:
         """The field (H, W) now, in the run's precision."""
-        return self.grid.to_physical(self.spectrum)
+        return self.equation.field(self.spectrum)
 
     def measure(self) -> dict[str, float]:
-        """Energy, enstrophy and resolution (k_max eta) now."""
+        """Energy, enstrophy, resolution (k_max eta of the flow) and mean velocity now.
+
+        Means over the box, with what lies outside the flow.
+        """
+        vorticity = self.equation.vorticity(self.spectrum)
+        mean_u, mean_v = self.equation.mean_flow(self.spectrum)
         return {
-            "energy": diagnostics.energy(self.grid, self.spectrum),
-            "enstrophy": diagnostics.enstrophy(self.grid, self.spectrum),
-            "resolution": diagnostics.resolution(
-                self.grid, self.spectrum, viscosity=self.equation.viscosity
-            ),
+            "energy": diagnostics.energy(self.grid, vorticity) + (mean_u**2 + mean_v**2) / 2,
+            "enstrophy": diagnostics.enstrophy(self.grid, vorticity),
+            "resolution": self.equation.resolution(self.spectrum),
+            "mean_u": mean_u,
+            "mean_v": mean_v,
         }
 
     def state(self) -> dict[str, Any]:
@@ -137,17 +155,18 @@ class Simulation:
         self.steps = int(state["steps"])
 
     def _step_limit(self) -> float:
-        """The largest step allowed from here: the fixed one, or the Courant limit."""
+        """The largest step from here: the fixed one, or that of Courant or of the equation."""
         if self.settings.dt is not None:
             return self.settings.dt
         u, v = self.equation.velocity(self.spectrum)
         speed = float(u.abs_().add_(v.abs_()).max())
-        return self.settings.cfl * self.grid.spacing / speed if speed > 0 else math.inf
+        courant = self.settings.cfl * self.grid.spacing / speed if speed > 0 else math.inf
+        return min(courant, self.equation.largest_step)
 
     def _blown_up(self) -> FlexbenchError:
         key, value = ("dt", self.settings.dt) if self.settings.dt else ("cfl", self.settings.cfl)
         return FlexbenchError(
-            f"simulation of Re {self.reynolds:g}, seed {self.seed} blew up before "
+            f"simulation of {self.name} blew up before "
             f"t = {self.time:.4g} (step {self.dt:.3g}); use a solver.{key} below {value:g}, "
             f"or a solver.grid above {self.grid.points}"
         )

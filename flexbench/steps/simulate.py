@@ -1,6 +1,8 @@
 """Step `simulate`: one trajectory of decaying turbulence."""
 
 import sys
+from collections.abc import Mapping
+from typing import Any
 
 from flexbench import planned
 from flexbench.data.generate import generate_trajectory
@@ -26,3 +28,12 @@ def simulate_step(graph: Graph, *, reynolds: float, seed: int) -> None:
         attributes={"code_digest": step.code},
     )
     receipt.write(seed=seed, device=str(device), **summary)
+    print(_limits(stem, summary), file=sys.stderr)
+
+
+def _limits(stem: str, summary: Mapping[str, Any]) -> str:
+    """What the grid resolves, in one line."""
+    line = f"{stem}: {summary['steps']} steps, k_max eta at least {summary['k_max_eta']:.2f}"
+    if "layer_points" in summary:
+        line += f", penalisation layer {summary['layer_points']:.2f} grid points"
+    return line

@@ -14,7 +14,9 @@ import pytest
 
 from flexbench.config import SolverSettings
 from flexbench.data import generate
+from flexbench.data.check import check_trajectory
 from flexbench.data.generate import generate_trajectory
+from flexbench.data.store import Trajectory
 from flexbench.errors import FlexbenchError
 from flexbench.solver.simulate import Simulation, snapshot_times
 
@@ -70,6 +72,44 @@ def test_file_holds_the_run(tmp_path):
     assert not (tmp_path / "state").exists()
 
 
+@pytest.mark.parametrize("boundary", ["free_slip", "no_slip"])
+def test_file_of_a_channel(tmp_path, boundary):
+    summary = generate_small(tmp_path, boundary=boundary)
+    simulation = Simulation(SMALL, reynolds=200, seed=0, boundary=boundary)
+    assert check_trajectory(tmp_path / "a.h5") == []
+    with Trajectory(tmp_path / "a.h5") as trajectory:
+        assert trajectory.boundary == boundary
+        np.testing.assert_array_equal(trajectory.mask, simulation.equation.mask)
+        for index, moment in enumerate(trajectory.time):
+            simulation.advance_to(float(moment))
+            measures = simulation.measure()
+            mean = [measures["mean_u"], measures["mean_v"]]
+            assert trajectory.mean_flow[index].tolist() == mean
+            assert np.array_equal(trajectory.snapshot(index), simulation.vorticity().numpy())
+        assert trajectory.attributes["k_max_eta"] == summary["k_max_eta"]
+    layer = SMALL.grid / (2 * np.pi) * np.sqrt(0.1 * 2 * np.pi / SMALL.grid / 200)
+    assert summary.get("layer_points") == (pytest.approx(layer) if boundary == "no_slip" else None)
+    whole = (tmp_path / "a.h5").read_bytes()
+    eager = SMALL.model_copy(update={"checkpoint_seconds": 1e-9})
+    generate_small(tmp_path, eager, name="b.h5", boundary=boundary)
+    assert (tmp_path / "b.h5").read_bytes() == whole
+
+
+def test_state_of_another_boundary_is_discarded(tmp_path, monkeypatch, caplog):
+    interrupt(monkeypatch, tmp_path)
+    assert generate_small(tmp_path, boundary="free_slip")["resumed_at_step"] == 0
+    assert "discarded" in caplog.text
+
+
+def test_a_grid_too_coarse_is_told(tmp_path, caplog):
+    assert generate_small(tmp_path)["k_max_eta"] < 1
+    assert "Re 200, seed 0: k_max eta falls to 0.8" in caplog.text
+    caplog.clear()
+    settings = SMALL.model_copy(update={"grid": 128})
+    assert generate_small(tmp_path, settings)["k_max_eta"] > 1
+    assert caplog.text == ""
+
+
 def test_first_snapshot_may_be_the_initial_field(tmp_path):
     settings = SMALL.model_copy(update={"t_start": 0.0, "precision": "float64"})
     generate_small(tmp_path, settings)
@@ -117,7 +157,7 @@ def test_same_bytes_after_kill_9(tmp_path):
             worker(settings, tmp_path, name), capture_output=True, text=True, check=True
         )
         summaries[name] = json.loads(run.stdout)
-        assert run.stderr == ""
+        assert "discarded" not in run.stderr
     assert 0 < summaries["killed.h5"]["resumed_at_step"] < summaries["killed.h5"]["steps"]
     assert summaries["whole.h5"]["resumed_at_step"] == 0
     assert (tmp_path / "killed.h5").read_bytes() == (tmp_path / "whole.h5").read_bytes()
@@ -170,7 +210,7 @@ def test_state_of_another_seed_or_code_is_discarded(tmp_path, monkeypatch, caplo
 def test_own_state_is_used(tmp_path, monkeypatch, caplog):
     interrupt(monkeypatch, tmp_path)
     assert generate_small(tmp_path)["resumed_at_step"] > 0
-    assert caplog.text == ""
+    assert "discarded" not in caplog.text
 
 
 def test_damaged_state_is_discarded(tmp_path, monkeypatch, caplog):

@@ -27,6 +27,23 @@ def spoil_time(file):
     file["time"][2] = file["time"][1]
 
 
+def with_walls(file, *, mask=True, mean_flow=True):
+    """Make the file one of a channel."""
+    file.attrs["boundary"] = "no_slip"
+    if mask:
+        file["mask"] = np.repeat(np.arange(16)[:, None] < 2, 16, axis=1).astype(np.uint8)
+    if mean_flow:
+        file["mean_flow"] = np.zeros((4, 2))
+
+
+def spoil_walls(change):
+    def spoil(file):
+        with_walls(file)
+        change(file)
+
+    return spoil
+
+
 def spoil_value(file):
     file["w"][3, 2, 2] = np.nan
 
@@ -52,6 +69,27 @@ SPOILERS = {
     "dataset 'time' is float32": lambda f: replace(f, "time", f["time"][()].astype(np.float32)),
     "dataset 'time' does not grow": spoil_time,
     "snapshot 3 holds a value that is not finite": spoil_value,
+    "attribute 'boundary' is 'wall'; allowed: periodic, free_slip, no_slip": lambda f: (
+        f.attrs.__setitem__("boundary", "wall")
+    ),
+    "dataset 'mask' is missing; a flow of boundary 'no_slip' needs it": lambda f: with_walls(
+        f, mask=False
+    ),
+    "dataset 'mask' is float64 of shape (16, 16); allowed: uint8": spoil_walls(
+        lambda f: replace(f, "mask", f["mask"][()].astype(float))
+    ),
+    "dataset 'mask' holds [0, 2]; allowed: 0 (flow) and 1": spoil_walls(
+        lambda f: replace(f, "mask", 2 * f["mask"][()])
+    ),
+    "dataset 'mask' holds [1]; allowed: 0 (flow) and 1": spoil_walls(
+        lambda f: replace(f, "mask", np.ones((16, 16), np.uint8))
+    ),
+    "dataset 'mean_flow' is float64 of shape (3, 2); allowed: float64 of shape (4, 2)": spoil_walls(
+        lambda f: replace(f, "mean_flow", np.zeros((3, 2)))
+    ),
+    "dataset 'mean_flow' holds a value that is not finite": spoil_walls(
+        lambda f: replace(f, "mean_flow", np.full((4, 2), np.nan))
+    ),
     "dataset 'w' has chunks (4, 16, 16)": lambda f: replace(f, "w", f["w"][()], chunks=(4, 16, 16)),
     "compression gzip": lambda f: replace(
         f, "w", f["w"][()], chunks=(1, 16, 16), compression="gzip"
@@ -62,6 +100,13 @@ SPOILERS = {
 def test_a_dummy_file_is_valid(path):
     assert check_trajectory(path) == []
     assert main([str(path)]) == 0
+
+
+def test_a_file_with_walls_is_valid(path):
+    with h5py.File(path, "r+") as file:
+        with_walls(file)
+    assert check_trajectory(path) == []
+    assert Trajectory(path).boundary == "no_slip"
 
 
 @pytest.mark.parametrize("says", SPOILERS)

@@ -42,6 +42,33 @@ def test_what_is_written_is_read(tmp_path, fields):
         assert trajectory.interval == pytest.approx(0.1)
 
 
+def test_walls_are_kept(tmp_path, fields):
+    mask = (np.random.default_rng(1).random((GRID, GRID)) < 0.3).astype(np.uint8)
+    mean_flow = np.random.default_rng(2).standard_normal((len(TIME), 2))
+    walls = {"boundary": "free_slip", "mask": mask, "mean_flow": mean_flow}
+    path = write(tmp_path / "a.h5", fields, **walls)
+    trajectory = pickle.loads(pickle.dumps(Trajectory(path)))  # noqa: S301  (our own bytes)
+    assert trajectory.boundary == "free_slip"
+    np.testing.assert_array_equal(trajectory.mask, mask)
+    np.testing.assert_array_equal(trajectory.mean_flow, mean_flow)
+    np.testing.assert_array_equal(trajectory.whole(), fields)
+    assert write(tmp_path / "b.h5", fields, **walls).read_bytes() == path.read_bytes()
+    plain = Trajectory(write(tmp_path / "c.h5", fields))
+    assert (plain.boundary, plain.mask, plain.mean_flow) == ("periodic", None, None)
+    assert "boundary" not in plain.attributes
+
+
+def test_walls_that_do_not_fit_are_refused(tmp_path, fields):
+    path = tmp_path / "a.h5"
+    with pytest.raises(FlexbenchError, match="'mask' is missing; a flow of boundary 'no_slip'"):
+        write(path, fields, boundary="no_slip")
+    with pytest.raises(FlexbenchError, match="'boundary' is 'wall'; allowed: periodic"):
+        write(path, fields, boundary="wall")
+    with pytest.raises(FlexbenchError, match="'boundary' is set by the format"):
+        write(path, fields, attributes={"boundary": "no_slip"})
+    assert not path.exists()
+
+
 def test_layout_on_disk(tmp_path):
     grid = 160
     path = write(tmp_path / "a.h5", np.zeros((7, grid, grid), np.float32), grid=grid)
