@@ -193,6 +193,11 @@ class SampleSettings(Settings):
     sampler: Literal["ddim", "ddpm", "heun", "dpmpp_2m"] = "ddim"
     snapshots: PositiveInt = Field(2, description="scored snapshots per test trajectory")
     batch: PositiveInt = Field(64, description="patches x members evaluated at once")
+    overlap: Annotated[int, Field(ge=0)] = Field(
+        0,
+        description="points that neighbouring tiles of a domain share, blended at every step; "
+        "0: tiles are drawn apart and stitched",
+    )
 
 
 class MethodSettings(Settings):
@@ -320,8 +325,16 @@ class Config(Settings):
                 raise ValueError(
                     f"tasks.{name}.patch ({task.patch}) is larger than the field ({grid})"
                 )
-            if grid % task.patch:
-                raise ValueError(f"tasks.{name}.patch ({task.patch}) must divide the grid ({grid})")
+            if self.sample.overlap >= task.patch:
+                raise ValueError(
+                    f"sample.overlap ({self.sample.overlap}) must be smaller than "
+                    f"tasks.{name}.patch ({task.patch})"
+                )
+            if grid % task.patch and not self.sample.overlap:
+                raise ValueError(
+                    f"tasks.{name}.patch ({task.patch}) must divide the grid ({grid}), or "
+                    "sample.overlap be more than 0"
+                )
             if isinstance(task, SuperResolutionSettings) and task.patch % task.factor:
                 raise ValueError(f"tasks.{name}.factor ({task.factor}) must divide the patch")
             if isinstance(task, ForecastSettings):

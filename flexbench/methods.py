@@ -25,6 +25,8 @@ if TYPE_CHECKING:
     from flexbench.tasks.joint import JointExample
 
 NoiseFunction = Callable[[int], Tensor]
+# What stands in the network's place: ``output(x (B,C,H,W), t (B,)) -> (B,C,H,W)``.
+Output = Callable[[Tensor, Tensor], Tensor]
 MODES = ("denoiser", "regressor")
 
 
@@ -82,6 +84,23 @@ class Method:
         """
         raise NotImplementedError
 
+    def reverse(
+        self,
+        output: Output,
+        condition: Tensor,
+        noise: Tensor,
+        *,
+        sampler: str,
+        steps: int,
+        noise_fn: NoiseFunction | None = None,
+    ) -> Tensor:
+        """Normalised residuals (B,C,H,W) from the network's output, wherever that comes from.
+
+        output: on whole domains it may be put together from tiles. condition: (B,Cc,H,W), or one
+        row that all share; noise: (B,C,H,W). sampler, steps, noise_fn: `diffusion.sampler.sample`.
+        """
+        raise NotImplementedError
+
     def evaluations(self, *, sampler: str, steps: int) -> int:
         """Calls of `network.denoise` per member."""
         raise NotImplementedError
@@ -124,13 +143,15 @@ class DenoiserMethod(Method):
         _check_noise(example, noise)
         step_noise = None if noise_fn is None else cache(noise_fn)
         drawn = torch.empty_like(noise)
-        with _evaluating(self.network):
-            for patches, chunks in _chunks(noise.shape[0], noise.shape[1], batch):
+        with evaluating(self.network):
+            for patches, spans in chunks(noise.shape[0], noise.shape[1], batch):
                 flow = example.flow[patches]
-                encoded = self.bare.encode(example.condition[patches], flow)
-                for members in chunks:
+                condition = example.condition[patches]
+                encoded = self.bare.encode(condition, flow)
+                for members in spans:
                     drawn[patches, members] = self._draw(
                         noise[patches, members],
+                        condition,
                         flow,
                         encoded,
                         sampler=sampler,
@@ -142,6 +163,7 @@ class DenoiserMethod(Method):
     def _draw(
         self,
         noise: Tensor,
+        condition: Tensor,
         flow: Tensor,
         encoded: list[Tensor],
         *,
@@ -157,15 +179,34 @@ class DenoiserMethod(Method):
         def velocity(x_t: Tensor, t: Tensor) -> Tensor:
             return self.bare.denoise(x_t, t, flow, repeated)
 
-        drawn = sample(
+        drawn = self.reverse(
             velocity,
+            condition,
             noise.flatten(0, 1),
+            sampler=sampler,
+            steps=steps,
+            noise_fn=noise_fn,
+        )
+        return drawn.unflatten(0, noise.shape[:2])
+
+    def reverse(
+        self,
+        output: Output,
+        condition: Tensor,
+        noise: Tensor,
+        *,
+        sampler: str,
+        steps: int,
+        noise_fn: NoiseFunction | None = None,
+    ) -> Tensor:
+        return sample(
+            output,
+            noise,
             schedule=self.schedule,
             steps=steps,
             sampler=sampler,
             noise_fn=noise_fn,
         )
-        return drawn.unflatten(0, noise.shape[:2])
 
     def evaluations(self, *, sampler: str, steps: int) -> int:
         return evaluations(sampler, steps)
@@ -199,13 +240,25 @@ class RegressorMethod(Method):
         """The one residual (B,1,C,H,W); of the noise only its B, C, H and W are looked at."""
         _check_noise(example, noise)
         drawn = torch.empty_like(noise[:, :1])
-        with _evaluating(self.network):
-            for patches, _ in _chunks(len(noise), 1, batch):
+        with evaluating(self.network):
+            for patches, _ in chunks(len(noise), 1, batch):
                 condition, flow = example.condition[patches], example.flow[patches]
                 base, t = self._inputs(condition)
                 encoded = self.bare.encode(condition, flow)
                 drawn[patches, 0] = self.bare.denoise(base, t, flow, encoded)
         return drawn
+
+    def reverse(
+        self,
+        output: Output,
+        condition: Tensor,
+        noise: Tensor,
+        *,
+        sampler: str,
+        steps: int,
+        noise_fn: NoiseFunction | None = None,
+    ) -> Tensor:
+        return output(*self._inputs(condition))
 
     def evaluations(self, *, sampler: str, steps: int) -> int:
         return 1
@@ -231,7 +284,7 @@ def make_method(
     return METHODS[mode](network, problem, settings)
 
 
-def _chunks(patches: int, members: int, batch: int) -> Iterator[tuple[slice, list[slice]]]:
+def chunks(patches: int, members: int, batch: int) -> Iterator[tuple[slice, list[slice]]]:
     """Groups of patches with the chunks of their members: at most `batch` pairs at a time.
 
     All members of a group stand together, so that the group is encoded once and its features are
@@ -262,7 +315,7 @@ def _check_noise(example: "Example", noise: Tensor) -> None:
 
 
 @contextmanager
-def _evaluating(network: nn.Module) -> Iterator[None]:
+def evaluating(network: nn.Module) -> Iterator[None]:
     """Eval mode and no gradients inside; the modes of all submodules as before outside."""
     modes = [(module, module.training) for module in network.modules()]
     network.eval()

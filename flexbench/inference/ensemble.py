@@ -24,17 +24,25 @@ from flexbench.errors import FlexbenchError
 from flexbench.inference.rollout import Feedback, Rollout, feed_back, plan_rollouts
 from flexbench.inference.samples import Labels, Snapshot, write_samples
 from flexbench.inference.segments import Segments, tensors_digest
+from flexbench.inference.tiles import Tiling, sample_domain
 from flexbench.inference.timing import Stopwatch
 from flexbench.methods import Method
 from flexbench.seeding import generator
 from flexbench.tasks.base import Example, Task, untile
+
+# One field of all members that a blended domain is drawn for at once; samplers hold a few such.
+DOMAIN_BYTES = 1 << 28
+
+# ``noise(members, kind, *step)``: standard normal (M,C,H,W) over the domain.
+Noise = Callable[..., Tensor]
 
 
 class Predictor(Protocol):
     """Whatever draws the ensemble of one whole snapshot.
 
     Tiles, blended or not, are the predictor's own affair; `draw_samples` sees whole domains.
-    patch: the domain must be a multiple of it; None: any domain will do.
+    patch: points per side of what it sees at once; None: whole domains, of any size. overlap:
+    points that two tiles share; without any, the domain must be a multiple of the patch.
     """
 
     @property
@@ -55,6 +63,9 @@ class Predictor(Protocol):
     @property
     def patch(self) -> int | None: ...
 
+    @property
+    def overlap(self) -> int: ...
+
     def identity(self) -> dict[str, Any]:
         """JSON-like: all that decides its numbers, given the example."""
         ...
@@ -69,15 +80,24 @@ class Predictor(Protocol):
 
 
 class NetworkPredictor:
-    """A method on tiles that do not overlap, under one noise field over the domain per member.
+    """A method on the tiles of a domain, under one noise field over the domain per member.
 
-    settings: members, sampler, steps, batch. seed: of the noise. device: where the network is.
+    settings: members, sampler, steps, batch, overlap: without one, tiles are drawn apart and
+    stitched; with one, they are blended at every step. seed: of the noise. device: where the
+    network is. periodic: whether tiles may reach over an edge of the domain.
     """
 
     def __init__(
-        self, method: Method, *, settings: SampleSettings, seed: int, device: torch.device | str
+        self,
+        method: Method,
+        *,
+        settings: SampleSettings,
+        seed: int,
+        device: torch.device | str,
+        periodic: bool = True,
     ):
         self.method, self.settings, self.seed, self.device = method, settings, seed, device
+        self.overlap, self.periodic = settings.overlap, periodic
         self.mode = method.mode
         self.patch: int | None = method.problem.patch
         self.members = settings.members if method.stochastic else 1
@@ -90,6 +110,7 @@ class NetworkPredictor:
             "mode": self.mode,
             "seed": self.seed,
             "settings": self.settings.model_dump(),
+            "periodic": self.periodic,
             "diffusion": self.method.settings.model_dump(),
             "problem": asdict(self.method.problem),
             "weights": tensors_digest(self.method.network.state_dict()),
@@ -104,17 +125,43 @@ class NetworkPredictor:
                 f"allowed: 1 for all members, or {self.members}, one for each"
             )
 
-        def noise(kind: str, *name: int) -> Tensor:
+        def noise(members: Sequence[int], kind: str, *name: int) -> Tensor:
             """(M,C,H,W), one field over the domain per member; drawn on the CPU."""
             target = (self.seed, kind, snapshot.trajectory, snapshot.index)
             ahead = ("lead", lead) if lead > 1 else ()
-            streams = (generator(*target, member, *name, *ahead) for member in range(self.members))
+            streams = (generator(*target, member, *name, *ahead) for member in members)
             return torch.stack([torch.randn(field_shape, generator=stream) for stream in streams])
 
-        residual = self._stitched(example, noise)
-        return task.reconstruct(residual, example.base.to(self.device))
+        draw = self._blended if self.overlap else self._stitched
+        return task.reconstruct(draw(example, noise), example.base.to(self.device))
 
-    def _stitched(self, example: Example, noise: Callable[..., Tensor]) -> Tensor:
+    def _blended(self, example: Example, noise: Noise) -> Tensor:
+        """Residuals (M,C,H,W) on the whole domain, some members at a time."""
+        height, width = example.base.shape[-2:]
+        tiling = Tiling(
+            height=height,
+            width=width,
+            patch=self.method.problem.patch,
+            overlap=self.overlap,
+            periodic=self.periodic,
+        )
+        together = max(1, DOMAIN_BYTES // (example.base[0].nbytes))
+        drawn = []
+        for first in range(0, self.members, together):
+            group = range(first, min(first + together, self.members))
+            rows = slice(group.start, group.stop) if len(example.base) > 1 else slice(0, 1)
+            residual = sample_domain(
+                self.method,
+                example.condition[rows].to(self.device),
+                example.flow[rows].to(self.device),
+                tiling=tiling,
+                settings=self.settings,
+                noise_fn=lambda *name, group=group: noise(group, *name).to(self.device),
+            )
+            drawn.append(residual)
+        return torch.cat(drawn)
+
+    def _stitched(self, example: Example, noise: Noise) -> Tensor:
         """Residuals (M,C,H,W) on tiles that know nothing of one another."""
         patch, conditions = self.method.problem.patch, len(example.base)
         height, width = example.base.shape[-2:]
@@ -127,11 +174,11 @@ class NetworkPredictor:
 
         residual = self.method.sample(
             example.tile(patch).to(self.device),
-            cut(noise("initial noise")),
+            cut(noise(range(self.members), "initial noise")),
             sampler=self.settings.sampler,
             steps=self.settings.steps,
             batch=self.settings.batch,
-            noise_fn=lambda step: cut(noise("step noise", step)),
+            noise_fn=lambda step: cut(noise(range(self.members), "step noise", step)),
         )
         whole = untile(residual, rows=height // patch, columns=width // patch)
         return whole.flatten(0, 1)  # (B, M / B, C, H, W) -> (M, C, H, W)
@@ -149,6 +196,7 @@ class FormulaPredictor:
     members: int = field(default=1, init=False)
     evaluations: int = field(default=0, init=False)
     patch: int | None = field(default=None, init=False)
+    overlap: int = field(default=0, init=False)
 
     def identity(self) -> dict[str, Any]:
         return {"mode": self.mode, "options": dict(self.options)}
@@ -230,6 +278,8 @@ def draw_samples(
         flops=flops,
         evaluations=predictor.evaluations,
         feedback=feedback if leads > 1 else "none",
+        patch=predictor.patch or 0,
+        overlap=predictor.overlap,
     )
     write_samples(
         path,
@@ -249,12 +299,17 @@ def cut_members(fields: Tensor, patch: int) -> Tensor:
 
 
 def _shape(predictor: Predictor, task: Task, rollout: Rollout) -> tuple[int, int, int, int]:
-    """(M, C, H, W) of every prediction; FlexbenchError where patches do not make up the field."""
+    """(M, C, H, W) of every prediction; FlexbenchError where no tiles make up the field."""
     grid, patch = rollout.trajectory.grid, predictor.patch
-    if patch is not None and grid % patch:
+    if patch is not None and predictor.overlap and patch > grid:
+        raise FlexbenchError(
+            f"{rollout.trajectory.path}: grid is {grid}, allowed: the network's patch ({patch}) "
+            "or more"
+        )
+    if patch is not None and grid % patch and not predictor.overlap:
         raise FlexbenchError(
             f"{rollout.trajectory.path}: grid is {grid}, allowed: a multiple of the network's "
-            f"patch ({patch})"
+            f"patch ({patch}), or with a sample.overlap any other from {patch} on"
         )
     return (predictor.members, task.spec.field_channels, grid, grid)
 

@@ -79,8 +79,11 @@ class RunFacts:
         return evaluations(self.sample.sampler, self.sample.steps)
 
     def tiles(self, task: str) -> int:
-        """Patches of one field."""
-        return (self.grid // self.graph.task_settings(task).patch) ** 2
+        """Tiles that one field is drawn in."""
+        from flexbench.inference.tiles import tile_starts
+
+        patch, overlap = self.graph.task_settings(task).patch, self.sample.overlap
+        return len(tile_starts(self.grid, patch=patch, overlap=overlap)) ** 2
 
     def score_rows(self, method: str) -> int:
         """Rows that the scores of one snapshot have."""

@@ -41,6 +41,9 @@ def test_desk_is_the_default():
         ({"method_settings": {"unet": {"wdith": 8}}}, ["method_settings.unet.wdith", "'width'"]),
         ({"solver": {"t_end": 0.2}}, ["t_end (0.2)", "t_start (0.5)"]),
         ({"methods": []}, ["methods"]),
+        ({"sample": {"overlap": 64}}, ["sample.overlap (64)", "smaller than", "patch (64)"]),
+        ({"sample": {"overlap": -1}}, ["sample.overlap", "greater than or equal to 0"]),
+        ({"solver": {"grid": 200}}, ["patch (64)", "must divide the grid (200)", "sample.overlap"]),
     ],
 )
 def test_a_wrong_value_is_told_in_one_line(overrides, words):
@@ -50,6 +53,11 @@ def test_a_wrong_value_is_told_in_one_line(overrides, words):
     assert "\n" not in message
     for word in words:
         assert word in message
+
+
+def test_with_an_overlap_any_grid_will_do():
+    config = load_config({"solver": {"grid": 200}, "sample": {"overlap": 8}})
+    assert (config.solver.grid, config.sample.overlap) == (200, 8)
 
 
 def test_numbers_that_arrive_as_strings_are_taken():

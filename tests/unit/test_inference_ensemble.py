@@ -370,7 +370,7 @@ def test_kill_and_resume_gives_the_same_bytes(files, tmp_path):
     assert resumed.path.read_bytes() == whole.path.read_bytes()
 
 
-def interrupted(task, files, folder, **options):
+def interrupted(task, files, folder, *, settings=None, **options):
     """A run that stops at its third snapshot; returns the snapshots that it drew."""
     drawn = []
 
@@ -381,7 +381,7 @@ def interrupted(task, files, folder, **options):
             drawn.append(snapshot)
             return super().predict(example, task, snapshot, **options)
 
-    chosen = predictor(task)
+    chosen = predictor(task, **(settings or {}))
     chosen.__class__ = Stopping
     with pytest.raises(KeyboardInterrupt):
         draw(chosen, task, files, folder, **options)
@@ -400,6 +400,21 @@ def test_only_what_is_drawn_is_timed(files, tmp_path):
     rest = Stopwatch(torch.device("cpu"), members=3)
     draw(predictor(task), task, files, tmp_path / "resumed", stopwatch=rest)
     assert rest.facts()["snapshots"] == 2
+
+
+def test_blended_snapshots_resume_to_the_same_bytes(files, tmp_path):
+    """On a grid that the patch does not divide."""
+    odd = make_task(ForecastSettings(patch=12), normaliser=NORMALISER, interval=0.1)
+    blended = {"overlap": 5, "sampler": "ddpm"}
+    assert len(interrupted(odd, files, tmp_path, settings=blended)) == 2
+    watch = Stopwatch(torch.device("cpu"), members=3)
+    found = draw(predictor(odd, **blended), odd, files, tmp_path, stopwatch=watch)
+    fresh = draw(predictor(odd, **blended), odd, files, tmp_path / "fresh")
+    assert watch.facts()["snapshots"] == 2
+    assert found.path.read_bytes() == fresh.path.read_bytes()
+    assert (found.labels.patch, found.labels.overlap) == (12, 5)
+    other = draw(predictor(odd, overlap=6, sampler="ddpm"), odd, files, tmp_path / "other")
+    np.testing.assert_allclose(other.ensemble(0), found.ensemble(0), rtol=0, atol=2e-5)
 
 
 @pytest.mark.parametrize("change", ["identity", "weights", "steps", "seed"])
@@ -458,6 +473,10 @@ def test_bad_input_is_told(files, tmp_path):
     method = make_method(Local(2), problem=wide, settings=DiffusionSettings(), mode="denoiser")
     with pytest.raises(FlexbenchError, match=r"grid is 32, allowed: a multiple .* \(24\)"):
         draw(predictor(task, method=method), task, files, tmp_path)
+    large = ProblemSpec(task="forecast", condition_channels=2, patch=48)
+    method = make_method(Local(2), problem=large, settings=DiffusionSettings(), mode="denoiser")
+    with pytest.raises(FlexbenchError, match=r"grid is 32, allowed: the network's patch \(48\)"):
+        draw(predictor(task, method=method, overlap=8), task, files, tmp_path)
     with pytest.raises(FlexbenchError, match="no trajectory files"):
         draw(predictor(task), task, [], tmp_path)
     other = tmp_path / "re500_seed8.h5"

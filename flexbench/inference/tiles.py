@@ -1,0 +1,193 @@
+"""Whole domains from a network that sees patches: overlapping tiles, blended at every step.
+
+The reverse diffusion runs on the whole domain. Wherever it asks for the network's output, the
+network is run on overlapping tiles of x_t, and their outputs are averaged with smooth weights that
+sum to one at every point. So neighbouring tiles agree after each step, where tiles that are drawn
+apart and stitched together drift apart. At one x_t, x0_hat and eps_hat are the same affine
+functions of the velocity in every tile: blending either of them would give the same field.
+
+Letters as elsewhere; n tiles along one axis, p the patch.
+"""
+
+import math
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from functools import cached_property
+from itertools import pairwise, product
+
+import torch
+from torch import Tensor
+
+from flexbench.config import SampleSettings
+from flexbench.errors import FlexbenchError
+from flexbench.methods import Method, chunks, evaluating
+from flexbench.spec import Network
+
+
+def tile_starts(size: int, *, patch: int, overlap: int, periodic: bool = True) -> list[int]:
+    """First points of the fewest tiles that cover `size` points, neighbours sharing `overlap`.
+
+    They are spread evenly, so some share more where the size asks for it. periodic: the last
+    tiles reach over the end and share points with the first ones; otherwise all lie inside.
+    Raises FlexbenchError when the overlap is not below the patch or the patch exceeds the size.
+    """
+    if not 0 <= overlap < patch:
+        raise FlexbenchError(
+            f"sample.overlap: found {overlap}, allowed: 0 to {patch - 1}, below the patch ({patch})"
+        )
+    if patch > size:
+        raise FlexbenchError(f"patch {patch} is larger than the field ({size})")
+    stride = patch - overlap
+    if periodic:
+        count = math.ceil(size / stride)
+        return [place * size // count for place in range(count)]
+    steps = math.ceil((size - patch) / stride)
+    return [place * (size - patch) // max(steps, 1) for place in range(steps + 1)]
+
+
+def tile_weights(starts: Sequence[int], size: int, *, patch: int, periodic: bool = True) -> Tensor:
+    """Weights (n, p) of the tiles along one axis, float64; at every point they sum to one.
+
+    Each tile's weight rises like sin^2 over the points that it shares with a neighbour, so it is
+    smallest at the tile's edge, where the network knows least; at an edge of a domain that is
+    not periodic it stays high.
+    """
+    ends = [*starts, starts[0] + size] if periodic else starts
+    widest = max((after - before for before, after in pairwise(ends)), default=0)
+    ramp = min(patch - widest, patch // 2)
+    rise = torch.ones(patch, dtype=torch.float64)
+    places = torch.arange(ramp, dtype=torch.float64)
+    rise[:ramp] = torch.sin(math.pi / 2 * (places + 0.5) / max(ramp, 1)).square()
+    windows = (rise * rise.flip(0)).repeat(len(starts), 1)
+    if not periodic:
+        flat = torch.ones_like(rise)
+        windows[0] = flat if len(starts) == 1 else rise.flip(0)
+        windows[-1] = flat if len(starts) == 1 else rise
+    points = (torch.tensor(starts)[:, None] + torch.arange(patch)) % size
+    total = torch.zeros(size, dtype=torch.float64)
+    total.index_add_(0, points.flatten(), windows.flatten())
+    return windows / total[points]
+
+
+@dataclass(frozen=True, kw_only=True)
+class Tile:
+    """One tile of a domain: rows (p, 1), columns (p,), and its weight (p, p), float32."""
+
+    rows: Tensor
+    columns: Tensor
+    weight: Tensor
+
+    def cut(self, fields: Tensor) -> Tensor:
+        """(..., H, W) -> (..., p, p)."""
+        return fields[..., self.rows, self.columns]
+
+    def add(self, outputs: Tensor, domain: Tensor) -> None:
+        """Add the weighted outputs (..., p, p) to their place in a domain (..., H, W)."""
+        domain[..., self.rows, self.columns] += self.weight * outputs
+
+
+@dataclass(frozen=True, kw_only=True)
+class Tiling:
+    """Overlapping tiles of a domain. Raises FlexbenchError as `tile_starts` does."""
+
+    height: int
+    width: int
+    patch: int
+    overlap: int
+    periodic: bool = True
+
+    @cached_property
+    def tiles(self) -> list[Tile]:
+        """All tiles, row by row."""
+        return [
+            Tile(rows=rows[:, None], columns=columns, weight=(down[:, None] * across).float())
+            for (rows, down), (columns, across) in product(
+                self._along(self.height), self._along(self.width)
+            )
+        ]
+
+    def _along(self, size: int) -> list[tuple[Tensor, Tensor]]:
+        """Points (p,) and weights (p,) of the tiles along one axis."""
+        starts = tile_starts(size, patch=self.patch, overlap=self.overlap, periodic=self.periodic)
+        weights = tile_weights(starts, size, patch=self.patch, periodic=self.periodic)
+        points = (torch.tensor(starts)[:, None] + torch.arange(self.patch)) % size
+        return list(zip(points, weights, strict=True))
+
+
+class TiledNetwork:
+    """A network's output over domains, as the callable that a sampler asks: ``(x, t) -> (x like)``.
+
+    network: a `spec.Network` of the tiling's patch. condition, flow: (B,Cc,H,W) and (B,1), of
+    all members (B = 1) or one of each. batch: tiles x members evaluated at once.
+
+    Only `batch` tiles and the features of their conditions exist at a time, however large the
+    domain. Features are therefore encoded again at each call: kept for all tiles, they are a
+    hundred times the domain itself and more. With many members per condition that is cheap.
+    """
+
+    def __init__(
+        self, network: Network, condition: Tensor, flow: Tensor, *, tiling: Tiling, batch: int
+    ):
+        self.network, self.condition, self.flow = network, condition, flow
+        self.batch = batch
+        self.tiles = [
+            Tile(
+                rows=tile.rows.to(condition.device),
+                columns=tile.columns.to(condition.device),
+                weight=tile.weight.to(condition.device),
+            )
+            for tile in tiling.tiles
+        ]
+
+    def __call__(self, x: Tensor, t: Tensor) -> Tensor:
+        """x: (M,C,H,W); t: (M,), all equal."""
+        blended = torch.zeros_like(x)
+        for places, spans in chunks(len(self.tiles), len(x), self.batch):
+            tiles = self.tiles[places]
+            for members in spans:
+                outputs = self._outputs(tiles, x, t, members)
+                for tile, output in zip(tiles, outputs, strict=True):
+                    tile.add(output, blended[members])
+        return blended
+
+    def _outputs(self, tiles: list[Tile], x: Tensor, t: Tensor, members: slice) -> Tensor:
+        """Outputs (tiles, members, C, p, p) of some tiles of some members."""
+        noisy = torch.stack([tile.cut(x[members]) for tile in tiles])
+        count = noisy.shape[1]
+        own = members if len(self.condition) > 1 else slice(0, 1)
+        condition = torch.stack([tile.cut(self.condition[own]) for tile in tiles]).flatten(0, 1)
+        flow = self.flow[own].repeat(len(tiles), 1)  # members within tiles, as in `condition`
+        encoded = self.network.encode(condition, flow)
+        if len(condition) < len(tiles) * count:
+            flow = flow.repeat_interleave(count, dim=0)
+            encoded = [feature.repeat_interleave(count, dim=0) for feature in encoded]
+        t = t[members].repeat(len(tiles))
+        output = self.network.denoise(noisy.flatten(0, 1), t, flow, encoded)
+        return output.unflatten(0, noisy.shape[:2])
+
+
+def sample_domain(
+    method: Method,
+    condition: Tensor,
+    flow: Tensor,
+    *,
+    tiling: Tiling,
+    settings: SampleSettings,
+    noise_fn: Callable[..., Tensor],
+) -> Tensor:
+    """Draw normalised residuals (M,C,H,W) on a whole domain, tiles blended at every step.
+
+    condition, flow: as of `TiledNetwork`. settings: sampler, steps, batch. noise_fn: standard
+    normal (M,C,H,W): ``noise_fn("initial noise")``, and ``noise_fn("step noise", k)`` of step k.
+    The network runs in eval mode without gradients.
+    """
+    output = TiledNetwork(method.bare, condition, flow, tiling=tiling, batch=settings.batch)
+    with evaluating(method.network):
+        return method.reverse(
+            output,
+            condition,
+            noise_fn("initial noise"),
+            sampler=settings.sampler,
+            steps=settings.steps,
+            noise_fn=lambda step: noise_fn("step noise", step),
+        )
