@@ -4,6 +4,10 @@ Every operator here is linear, acts on (B, C, H, W), and treats the field as per
 spectral ones are local: on a patch cut out with `halo` points around it they give, inside, the
 same bits as on the whole domain, because only the outer `halo` points feel the wrong neighbours.
 
+Of a field that is not periodic, the value at the edge stands for what a kernel would need beyond
+it: of the field itself where it is degraded, of the low-resolution samples where these are
+up-sampled, so that nothing is known that the samples do not tell. There are no spectral operators.
+
 Where low-resolution sample j sits, in high-resolution points, decides how to interpolate it:
 
     strided, spectral     factor * j                       `offset` 0
@@ -17,7 +21,7 @@ there to compare with numbers obtained that way.
 import math
 from collections.abc import Callable
 from dataclasses import dataclass
-from functools import lru_cache
+from functools import lru_cache, partial
 
 import torch
 from torch import Tensor
@@ -46,8 +50,14 @@ class Degradation:
     degradation: str
     upsampling: str
     alignment: str = "aligned"
+    periodic: bool = True
 
     def __post_init__(self) -> None:
+        if not self.periodic and "spectral" in (self.degradation, self.upsampling):
+            raise FlexbenchError(
+                f"degradation '{self.degradation}' with upsampling '{self.upsampling}' on a field "
+                "that is not periodic; allowed: all but 'spectral', which needs a periodic one"
+            )
         official = self.alignment == "official"
         if official and (self.degradation != "strided" or self.upsampling == "spectral"):
             raise FlexbenchError(
@@ -56,13 +66,14 @@ class Degradation:
             )
 
     @classmethod
-    def of(cls, settings: SuperResolutionSettings) -> "Degradation":
-        """The degradation that a task's settings ask for."""
+    def of(cls, settings: SuperResolutionSettings, *, periodic: bool = True) -> "Degradation":
+        """The degradation that a task's settings ask for, of fields that are periodic or not."""
         return cls(
             factor=settings.factor,
             degradation=settings.degradation,
             upsampling=settings.upsampling,
             alignment=settings.alignment,
+            periodic=periodic,
         )
 
     @property
@@ -94,7 +105,7 @@ class Degradation:
         if self.degradation == "spectral":
             return _per_axis(field, lambda x, dim: _truncate(x, dim, factor=self.factor))
         taps = _block_taps if self.degradation == "block_mean" else _antialias_taps
-        return _per_axis(field, lambda x, dim: _gather(x, dim, taps=taps, factor=self.factor))
+        return self._local(field, taps)
 
     def up(self, low: Tensor) -> Tensor:
         """Interpolation (B, C, h * factor, w * factor) of low-resolution samples (B, C, h, w)."""
@@ -105,10 +116,13 @@ class Degradation:
         taps = _linear_taps if self.upsampling == "bilinear" else _cubic_taps
         if taps is _cubic_taps and self.alignment == "official":
             taps = _cubic_taps_torch
-        return _per_axis(
-            low,
-            lambda x, dim: _gather(x, dim, taps=taps, factor=self.factor, offset=self.offset),
+        return self._local(low, taps, offset=self.offset)
+
+    def _local(self, field: Tensor, taps: "Taps", *, offset: float = 0.0) -> Tensor:
+        gather = partial(
+            _gather, taps=taps, factor=self.factor, offset=offset, periodic=self.periodic
         )
+        return _per_axis(field, gather)
 
 
 def _per_axis(field: Tensor, operate: Callable[[Tensor, int], Tensor]) -> Tensor:
@@ -116,7 +130,7 @@ def _per_axis(field: Tensor, operate: Callable[[Tensor, int], Tensor]) -> Tensor
 
 
 # Taps: from (points, factor, offset) the indices and weights (outputs, taps), float64, of a
-# weighted sum along one periodic axis.
+# weighted sum along one axis; indices may lie beyond its ends.
 Taps = Callable[[int, int, float], tuple[Tensor, Tensor]]
 
 
@@ -138,19 +152,19 @@ def _cells(points: int, factor: int, offset: float) -> tuple[Tensor, Tensor]:
 def _linear_taps(points: int, factor: int, offset: float) -> tuple[Tensor, Tensor]:
     before, past = _cells(points, factor, offset)
     steps = torch.arange(0, 2)
-    return (before + steps) % points, 1 - (past - steps).abs()
+    return before + steps, 1 - (past - steps).abs()
 
 
 def _cubic_taps(points: int, factor: int, offset: float) -> tuple[Tensor, Tensor]:
     before, past = _cells(points, factor, offset)
     steps = torch.arange(-1, 3)
-    return (before + steps) % points, _cubic(past - steps, KEYS)
+    return before + steps, _cubic(past - steps, KEYS)
 
 
 def _cubic_taps_torch(points: int, factor: int, offset: float) -> tuple[Tensor, Tensor]:
     before, past = _cells(points, factor, offset)
     steps = torch.arange(-1, 3)
-    return (before + steps) % points, _cubic(past - steps, KEYS_TORCH)
+    return before + steps, _cubic(past - steps, KEYS_TORCH)
 
 
 def _block_taps(points: int, factor: int, offset: float) -> tuple[Tensor, Tensor]:
@@ -163,20 +177,29 @@ def _antialias_taps(points: int, factor: int, offset: float) -> tuple[Tensor, Te
     first = torch.arange(0, points, factor)[:, None]
     steps = torch.arange(-3 * factor // 2, 5 * factor // 2)
     weights = _cubic((steps - (factor - 1) / 2) / factor, KEYS).double() / factor
-    return (first + steps) % points, weights.expand(len(first), -1)
+    return first + steps, weights.expand(len(first), -1)
 
 
 @lru_cache(maxsize=64)
 def _tap_columns(
-    taps: Taps, points: int, factor: int, offset: float, dtype: torch.dtype, device: torch.device
+    taps: Taps,
+    points: int,
+    factor: int,
+    offset: float,
+    periodic: bool,
+    dtype: torch.dtype,
+    device: torch.device,
 ) -> tuple[Tensor, Tensor]:
     indices, weights = taps(points, factor, offset)
+    indices = indices % points if periodic else indices.clamp(0, points - 1)
     return indices.T.contiguous().to(device), weights.T.contiguous().to(device, dtype)
 
 
-def _gather(x: Tensor, dim: int, *, taps: Taps, factor: int, offset: float = 0.0) -> Tensor:
+def _gather(
+    x: Tensor, dim: int, *, taps: Taps, factor: int, offset: float, periodic: bool
+) -> Tensor:
     """Weighted sums along `dim`, one tap after the other: the same bits at any position."""
-    columns, weights = _tap_columns(taps, x.shape[dim], factor, offset, x.dtype, x.device)
+    columns, weights = _tap_columns(taps, x.shape[dim], factor, offset, periodic, x.dtype, x.device)
     shape = (-1, 1) if dim == -2 else (-1,)
     total = x.new_zeros(())
     for indices, weight in zip(columns, weights, strict=True):

@@ -25,14 +25,19 @@ class Windows:
 
     fields: (B, T, P + 2 halo, P + 2 halo) float32, physical, oldest snapshot first.
     reynolds: (B,) float32.
-    patch: None, except where the task needs the whole periodic domain: then `fields` is the
-    domain rolled so that the patch of `patch` points per side starts at its first point, and
-    `Task.example` cuts it out after the task has seen all of it.
+    patch: None, except where `Task.example` has to cut the patch of so many points per side out
+    of what the task has seen. Either the task needs the whole periodic domain: then `fields` is the
+    domain, rolled so that the patch starts at its first point. Or the field is not periodic:
+    corners: (B, 2) int64, row and column of `fields` at which the patch starts. `fields` then holds
+    the patch and what lies around it inside the domain.
+    periodic: whether the fields go on beyond the domain's edges.
     """
 
     fields: Tensor
     reynolds: Tensor
     patch: int | None = None
+    corners: Tensor | None = None
+    periodic: bool = True
 
     def to(self, device: torch.device) -> "Windows":
         """The windows on a device; from pinned memory the copy does not hold the CPU up."""
@@ -57,11 +62,13 @@ class _Place:
 class PatchSampler:
     """Patches of training windows: patch number i depends on (seed, stream, i) alone.
 
-    All windows of all files, and all origins of the periodic domain, are equally likely.
+    All windows of all files, and all origins of the periodic domain, are equally likely. Where the
+    field is not periodic, patches lie inside the domain.
 
     paths: trajectory files of one grid. window: snapshots in a window. stride: stored snapshots
     between two of them. patch: points per side; halo: further points to each side, taken from
-    the periodic domain; None for tasks that need all of it (see Windows.patch).
+    the periodic domain; None for tasks that need all of it (see Windows.patch). align: where the
+    field is not periodic, patches start at multiples of it.
     memory_bytes: the files are held in memory when all of them together are at most that big.
 
     Raises FlexbenchError when a file is unfit, too short for a window, smaller than the patch,
@@ -77,6 +84,7 @@ class PatchSampler:
         patch: int,
         halo: int | None,
         seed: int,
+        align: int = 1,
         stream: str = "train",
         memory_bytes: int = MEMORY_BYTES,
     ):
@@ -84,6 +92,10 @@ class PatchSampler:
             raise FlexbenchError("no trajectory files to draw patches from")
         self.trajectories = [Trajectory(path) for path in paths]
         self.grid = self.trajectories[0].grid
+        self.periodic = self.trajectories[0].periodic
+        # Along one side: how many places there are for a patch, and how far apart they lie.
+        self.step = 1 if self.periodic else align
+        self.places = self.grid if self.periodic else (self.grid - patch) // align + 1
         self.window, self.stride, self.patch = window, stride, patch
         self.halo, self.seed, self.stream = halo, seed, stream
         for trajectory in self.trajectories:
@@ -103,6 +115,11 @@ class PatchSampler:
                 f"{trajectory.path}: grid {trajectory.grid}; allowed: {self.grid}, as in "
                 f"{self.trajectories[0].path}"
             )
+        if trajectory.periodic != self.periodic:
+            raise FlexbenchError(
+                f"{trajectory.path}: the field is {_kind(trajectory.periodic)}; allowed: "
+                f"{_kind(self.periodic)}, as in {self.trajectories[0].path}"
+            )
         if self.patch > trajectory.grid:
             raise FlexbenchError(
                 f"{trajectory.path}: patch {self.patch} is larger than the field "
@@ -116,25 +133,36 @@ class PatchSampler:
         # of the remainder is below 1e-7 for a million windows of a 2048 x 2048 domain.
         number = stream_seed(self.seed, self.stream, index)
         number, window = divmod(number, int(self._ends[-1]))
-        number, y = divmod(number, self.grid)
+        number, y = divmod(number, self.places)
         trajectory = int(np.searchsorted(self._ends, window, side="right"))
         before = int(self._ends[trajectory - 1]) if trajectory else 0
-        return _Place(trajectory, window - before, y, number % self.grid)
+        x = number % self.places
+        return _Place(trajectory, window - before, y * self.step, x * self.step)
 
     def draw(self, indices: Sequence[int]) -> Windows:
         """The patches with these numbers, in this order."""
         halo = self.halo or 0
         size = self.grid if self.halo is None else self.patch + 2 * halo
+        if not self.periodic:
+            size = min(size, self.grid)
+        corners = torch.empty((len(indices), 2), dtype=torch.int64)
         fields = np.empty((len(indices), self.window, size, size), dtype=np.float32)
         reynolds = np.empty(len(indices), dtype=np.float32)
         for row, index in enumerate(indices):
             place = self.place(int(index))
             reynolds[row] = self.trajectories[place.trajectory].reynolds
-            self._fill(fields[row], place, y=place.y - halo, x=place.x - halo)
+            y, x = place.y - halo, place.x - halo
+            if not self.periodic:
+                # At the domain's edge the patch lies off the middle of its window.
+                y, x = (min(max(start, 0), self.grid - size) for start in (y, x))
+                corners[row, 0], corners[row, 1] = place.y - y, place.x - x
+            self._fill(fields[row], place, y=y, x=x)
         return Windows(
             fields=torch.from_numpy(fields),
             reynolds=torch.from_numpy(reynolds),
-            patch=self.patch if self.halo is None else None,
+            patch=self.patch if self.halo is None or not self.periodic else None,
+            corners=None if self.periodic else corners,
+            periodic=self.periodic,
         )
 
     def _fill(self, out: Field, place: _Place, *, y: int, x: int) -> None:
@@ -154,7 +182,8 @@ def full_windows(
 ) -> Windows:
     """The window whose last snapshot, the target, is number `index`, over the whole domain.
 
-    halo: periodic points around it (None, for tasks that see the domain as periodic: none).
+    halo: periodic points around it (None, for tasks that see the domain as periodic: none). A
+    field that is not periodic has none.
     Returns Windows with B = 1. Raises FlexbenchError when the window begins before the file does.
     """
     first = index - (window - 1) * stride
@@ -163,12 +192,17 @@ def full_windows(
             f"{trajectory.path}: no window ends at snapshot {index}; allowed: "
             f"{(window - 1) * stride} to {trajectory.shape[0] - 1}"
         )
-    size = trajectory.grid + 2 * (halo or 0)
+    halo = (halo or 0) if trajectory.periodic else 0
+    size = trajectory.grid + 2 * halo
     fields = np.empty((1, window, size, size), dtype=np.float32)
-    read_periodic(trajectory, first, stride=stride, y=-(halo or 0), x=-(halo or 0), out=fields[0])
+    read_periodic(trajectory, first, stride=stride, y=-halo, x=-halo, out=fields[0])
     refuse_not_finite(trajectory, fields[0], first=first, stride=stride)
     reynolds = torch.tensor([trajectory.reynolds], dtype=torch.float32)
-    return Windows(fields=torch.from_numpy(fields), reynolds=reynolds)
+    return Windows(fields=torch.from_numpy(fields), reynolds=reynolds, periodic=trajectory.periodic)
+
+
+def _kind(periodic: bool) -> str:
+    return "periodic" if periodic else "not periodic"
 
 
 def window_stride(lead: float, interval: float) -> int:

@@ -36,6 +36,9 @@ REQUIRED_ATTRIBUTES: dict[str, type] = {
 
 ATTRIBUTE_TYPES = (str, int, float)
 
+# Attribute that a file may have: 0 where the field does not go on beyond its edges; absent: 1.
+PERIODIC = "periodic"
+
 
 def chunk_shape(grid: int) -> tuple[int, int, int]:
     """Chunks of `/w` on a grid of `grid` points per side."""
@@ -93,6 +96,8 @@ def _value_problems(attributes: Mapping[str, Any]) -> list[str]:
         problems.append(
             f"attribute '{BOUNDARY}' is {attributes[BOUNDARY]!r}; allowed: {', '.join(BOUNDARIES)}"
         )
+    if attributes.get(PERIODIC, 1) not in (0, 1):
+        problems.append(f"attribute '{PERIODIC}' is {attributes[PERIODIC]!r}; allowed: 0, 1")
     return problems
 
 

@@ -150,6 +150,6 @@ def _samples(
         if isinstance(settings, ForecastSettings):
             base = fields[:, -2:-1]
         else:
-            degradation = Degradation.of(settings)
+            degradation = Degradation.of(settings, periodic=trajectory.periodic)
             base = degradation.up(degradation.down(truth))
         yield truth[0, 0].numpy(), (truth - base)[0, 0].numpy()

@@ -138,8 +138,10 @@ def open_readonly(path: Path) -> h5py.File:
         ) from error
 
 
-def own_dataset(file: h5py.File, name: str) -> h5py.Dataset | None:
+def own_dataset(file: h5py.File, name: str, *, packed: bool = False) -> h5py.Dataset | None:
     """The dataset `name` of a file that was made elsewhere, or None where it has none.
+
+    packed: it may be compressed, and so hold more values than bytes.
 
     A file may point to others (links, external or virtual storage) and claim more than it holds:
     FlexbenchError, so that nothing but its own bytes is ever read.
@@ -154,7 +156,7 @@ def own_dataset(file: h5py.File, name: str) -> h5py.Dataset | None:
             f"{file.filename}: dataset '{name}' lies in other files; its own bytes are needed"
         )
     there = Path(file.filename).stat().st_size
-    if dataset.nbytes > there:
+    if dataset.nbytes > there and not (packed and dataset.compression):
         raise FlexbenchError(
             f"{file.filename}: dataset '{name}' claims {dataset.nbytes} bytes; the file has {there}"
         )
@@ -177,10 +179,11 @@ def wall_problems(file: h5py.File) -> list[str]:
 class Trajectory:
     """Read-only view of one trajectory file.
 
-    Attributes: path, reynolds, seed, time (T,) float64, grid, shape (T, H, W), boundary
-    ("periodic", "free_slip" or "no_slip"), attributes (all of the root's). The file is opened when
-    it is first read, once per process, so a Trajectory may be pickled or carried over a fork.
-    Raises FlexbenchError where the file is missing, truncated, or not in the format.
+    Attributes: path, reynolds, seed, time (T,) float64, grid, shape (T, H, W), periodic (whether
+    the field goes on beyond its edges), boundary ("periodic", "free_slip" or "no_slip"), attributes
+    (all of the root's). The file is opened when it is first read, once per process, so a Trajectory
+    may be pickled or carried over a fork. Raises FlexbenchError where the file is missing,
+    truncated, or not in the format.
     """
 
     def __init__(self, path: Path | str):
@@ -206,6 +209,7 @@ class Trajectory:
         self.reynolds: float = self.attributes["reynolds"]
         self.seed: int = self.attributes["seed"]
         self.boundary: str = self.attributes.get(schema.BOUNDARY, "periodic")
+        self.periodic = bool(self.attributes.get(schema.PERIODIC, 1))
 
     def _refuse(self, problems: list[str]) -> None:
         if problems:
@@ -298,8 +302,8 @@ class Trajectory:
         """Snapshots first, first + stride, ... of a rectangle, as (count, height, width) float32.
 
         The rectangle starts at row y and column x and wraps around the periodic domain, so y and
-        x may be any integers; it may not be larger than the domain. out: a C-contiguous float32
-        array of that shape to fill.
+        x may be any integers; it may not be larger than the domain. In a field that is not
+        periodic it has to lie inside. out: a C-contiguous float32 array of that shape to fill.
         """
         last = first + (count - 1) * stride
         if count < 1 or stride < 1 or first < 0 or last >= self.shape[0]:
@@ -311,6 +315,11 @@ class Trajectory:
             raise FlexbenchError(
                 f"{self.path}: asked for {height} x {width} points; "
                 f"allowed: up to {self.grid} x {self.grid}"
+            )
+        if not self.periodic and not (0 <= y <= self.grid - height and 0 <= x <= self.grid - width):
+            raise FlexbenchError(
+                f"{self.path}: asked for rows {y} to {y + height - 1}, columns {x} to "
+                f"{x + width - 1}; allowed: 0 to {self.grid - 1}, as the field is not periodic"
             )
         if self._process != os.getpid():
             self._connect()

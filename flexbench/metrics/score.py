@@ -65,13 +65,15 @@ def score_samples(
         common = {"benchmark_version": version, "tier": tier, "task": task_name, **labels}
         common["members"] = prediction.shape[1]
         for row, snapshot in enumerate(_snapshots(path, file, count=prediction.shape[0])):
-            truth = _truth(path, snapshot, trajectory_paths)
+            truth, periodic = _truth(path, snapshot, trajectory_paths)
             if truth.shape != prediction.shape[-2:]:
                 raise FlexbenchError(
                     f"{path}: predictions are {prediction.shape[-2:]} fields, but trajectory "
                     f"{snapshot['trajectory']} holds {truth.shape} ones"
                 )
-            values, curves = score_snapshot(prediction[row, :, 0], truth, bands=bands)
+            values, curves = score_snapshot(
+                prediction[row, :, 0], truth, bands=bands, periodic=periodic
+            )
             for (score, detail), value in values.items():
                 one = {"score": score, "detail": detail, "value": value}
                 scores.append(common | snapshot | one)
@@ -128,8 +130,8 @@ def _snapshots(path: Path, file: h5py.File, *, count: int) -> list[dict[str, Any
 
 def _truth(
     path: Path, snapshot: Mapping[str, Any], trajectory_paths: Mapping[str, Path]
-) -> NDArray[np.float32]:
-    """The snapshot that a row predicts (H, W)."""
+) -> tuple[NDArray[np.float32], bool]:
+    """The snapshot that a row predicts (H, W), and whether it is periodic."""
     stem, index = snapshot["trajectory"], snapshot["index"]
     if stem not in trajectory_paths:
         known = ", ".join(trajectory_paths)
@@ -141,4 +143,4 @@ def _truth(
                 f"{path}: predicts snapshot {index} at time {snapshot['time']:g}, which "
                 f"{trajectory.path} does not hold"
             )
-        return trajectory.snapshot(index)
+        return trajectory.snapshot(index), trajectory.periodic

@@ -1,6 +1,8 @@
 """All scores and spectra of one snapshot's ensemble."""
 
+from collections.abc import Callable
 from dataclasses import dataclass
+from functools import partial
 
 import numpy as np
 import pandas as pd
@@ -52,10 +54,15 @@ class Curves:
 
 
 def score_snapshot(
-    ensemble: NDArray[np.floating], truth: NDArray[np.floating], *, bands: int
+    ensemble: NDArray[np.floating],
+    truth: NDArray[np.floating],
+    *,
+    bands: int,
+    periodic: bool = True,
 ) -> tuple[Scores, Curves]:
     """Scores and spectra of one ensemble (M, N, N) against the truth (N, N).
 
+    periodic: whether the fields are; if not, whatever is scored by wavenumber is windowed.
     Scores that do not apply (of a pull, a spread, …) are absent. An ensemble with a value that is
     not finite has the same scores, all of them NaN.
     """
@@ -65,7 +72,8 @@ def score_snapshot(
         ensemble = np.nan_to_num(ensemble, nan=0.0, posinf=0.0, neginf=0.0)
     points = measure_points(ensemble, exact)
     scores = _mean_scores(points, exact)
-    curves = _member_scores(scores, ensemble, points, exact, finite=finite)
+    transform = partial(spectral.transform, periodic=periodic)
+    curves = _member_scores(scores, ensemble, points, exact, transform=transform, finite=finite)
     if points.members > 1:
         _ensemble_scores(scores, points)
     _band_scores(scores, curves, spectral.wavenumber_bands(len(truth), bands))
@@ -96,11 +104,12 @@ def _member_scores(
     points: EnsemblePoints,
     truth: pointwise.Field,
     *,
+    transform: Callable[[pointwise.Field], spectral.Spectrum],
     finite: bool,
 ) -> Curves:
     """Add the scores that are means over members, and return the spectra."""
     truth_sorted = np.sort(truth, axis=None)
-    truth_hat, error_hat = spectral.transform(truth), spectral.transform(points.error)
+    truth_hat, error_hat = transform(truth), transform(points.error)
     mean_hat = truth_hat + error_hat
     reference = spectral.radial_spectrum(truth_hat)
     rfne, distance, spectra, departures, log_errors = [], [], [], [], []
@@ -108,7 +117,7 @@ def _member_scores(
         field = member.astype(np.float64)
         rfne.append(pointwise.rfne(field - truth, truth))
         distance.append(physics.sorted_distance(np.sort(field, axis=None), truth_sorted))
-        hat = spectral.transform(field)
+        hat = transform(field)
         spectra.append(spectral.radial_spectrum(hat))
         departures.append(spectral.radial_spectrum(hat - mean_hat))
         log_errors.append(spectral.log_spectrum_error(spectra[-1], reference))

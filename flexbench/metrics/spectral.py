@@ -3,6 +3,9 @@
 Shell k holds the modes whose |k| rounds to k, so every mode stands in one shell and the sum over
 shells is the mean square of the field (Parseval). Shells beyond half the grid are the corners of
 the square of modes: they count in totals, but in no band.
+
+A field that is not periodic would leak from its edges into all shells. Its spectra are those of the
+field less its mean under a Hann window, scaled so that a homogeneous field keeps its mean square.
 """
 
 from dataclasses import dataclass
@@ -78,11 +81,19 @@ def _modes(grid: int) -> _Modes:
     return _Modes(shell=shell.ravel(), weight=weight.ravel(), inverse_square=inverse.ravel())
 
 
-def transform(field: Field) -> Spectrum:
-    """Fourier coefficients (N, N // 2 + 1) of a square field (N, N)."""
+def transform(field: Field, *, periodic: bool = True) -> Spectrum:
+    """Fourier coefficients (N, N // 2 + 1) of a square field (N, N); windowed if not periodic."""
     if field.shape[0] != field.shape[1]:
         raise FlexbenchError(f"a field has shape {field.shape}; allowed: square ones")
-    return fft.rfft2(field)
+    return fft.rfft2(field if periodic else (field - field.mean()) * _window(len(field)))
+
+
+@lru_cache(maxsize=2)
+def _window(grid: int) -> Field:
+    """Hann's window (N, N) of mean square 1, zero halfway between two periods' points."""
+    side = np.sin(np.pi * (np.arange(grid) + 0.5) / grid) ** 2
+    window = np.outer(side, side)
+    return window / np.sqrt(np.mean(window**2))
 
 
 @dataclass(frozen=True)

@@ -68,14 +68,19 @@ def read_snapshot(
         members = {
             method: file.ensemble(rows[method][place])[:, 0] for method, file in samples.items()
         }
-    # Nothing normalised is shown, so the scales do not matter.
-    task = make_task(settings, normaliser=Normaliser(1.0, 1.0), interval=interval)
     path = layout.trajectory(place.trajectory)
     with Trajectory(path) as trajectory:
+        # Nothing normalised is shown, so the scales do not matter.
+        task = make_task(
+            settings,
+            normaliser=Normaliser(1.0, 1.0),
+            interval=interval,
+            periodic=trajectory.periodic,
+        )
         windows = full_windows(
             trajectory, place.number, window=task.window, stride=task.stride, halo=task.halo
         )
-    example = task.prepare(windows.fields, windows.reynolds)
+    example = task.example(windows)
     truth = example.truth[0, 0].numpy()
     for method, fields in members.items():
         if fields.shape[1:] != truth.shape:

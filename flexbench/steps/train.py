@@ -75,6 +75,7 @@ def _patches(graph: Graph, problem: Task, *, seed: int, split: str) -> PatchSamp
         stride=problem.stride,
         patch=problem.spec.patch,
         halo=problem.halo,
+        align=problem.align,
         seed=seed,
         stream=split,
     )

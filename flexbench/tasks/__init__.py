@@ -15,12 +15,14 @@ def make_task(
     *,
     normaliser: Normaliser,
     interval: float,
+    periodic: bool = True,
 ) -> Task:
     """The task that the settings ask for.
 
     normaliser: scales from the training split's statistics. interval: time between two stored
-    snapshots of the files. Raises FlexbenchError when the settings do not fit together.
+    snapshots of the files. periodic: whether their fields are. Raises
+    FlexbenchError when the settings do not fit together.
     """
     if isinstance(settings, ForecastSettings):
-        return Forecast(settings, normaliser=normaliser, interval=interval)
-    return SuperResolution(settings, normaliser=normaliser)
+        return Forecast(settings, normaliser=normaliser, interval=interval, periodic=periodic)
+    return SuperResolution(settings, normaliser=normaliser, periodic=periodic)

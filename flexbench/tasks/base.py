@@ -41,6 +41,21 @@ class Example:
         """The first patch x patch points, in `inputs` the low-resolution ones that cover them."""
         return self._map(lambda tensor: self._cut(tensor, patch, corner=True))
 
+    def patches(self, corners: Tensor, patch: int) -> "Example":
+        """Of each row the patch x patch points from its row and column of `corners` (B, 2) on."""
+        height = self.truth.shape[-2]
+
+        def cut(tensor: Tensor) -> Tensor:
+            if tensor.ndim == 2:
+                return tensor
+            scale = height // tensor.shape[-2]
+            side = patch // scale
+            places = [(y // scale, x // scale) for y, x in corners.tolist()]
+            rows = zip(tensor, places, strict=True)
+            return torch.stack([row[:, y : y + side, x : x + side] for row, (y, x) in rows])
+
+        return self._map(cut)
+
     def tile(self, patch: int) -> "Example":
         """Cut into patch x patch tiles that do not overlap: batch B * rows * columns.
 
@@ -95,16 +110,20 @@ class Task(ABC):
 
     spec: what a network has to know. kind: "superres" or "forecast". window: snapshots in a
     window. stride: stored snapshots between two of them. halo: points around a patch that
-    `prepare` needs and cuts off; None when it needs the whole periodic domain.
+    `prepare` needs and cuts off; None when it needs the whole periodic domain. periodic: whether
+    fields are; of others `prepare` takes what lies inside the domain, and cuts nothing off.
+    align: patches of fields that are not periodic start at multiples of it.
     """
 
     spec: ProblemSpec
     window: int
     stride: int
     halo: int | None
+    align: int = 1
 
-    def __init__(self, *, normaliser: Normaliser):
+    def __init__(self, *, normaliser: Normaliser, periodic: bool = True):
         self.normaliser = normaliser
+        self.periodic = periodic
 
     @property
     def kind(self) -> str:
@@ -115,12 +134,17 @@ class Task(ABC):
         """Whether `prepare` is right on whole periodic domains only."""
         return self.halo is None
 
+    @property
+    def margin(self) -> int:
+        """Points that `prepare` cuts off on each side."""
+        return (self.halo or 0) if self.periodic else 0
+
     @abstractmethod
     def prepare(self, fields: Tensor, reynolds: Tensor) -> Example:
         """The example of windows.
 
-        fields: (B, window, H + 2 halo, W + 2 halo), physical, oldest first, the last one the
-        target; without a halo, H x W, where the task `needs_domain`. reynolds: (B,). Raises
+        fields: (B, window, H + 2 margin, W + 2 margin), physical, oldest first, the last one the
+        target. reynolds: (B,). Raises
         FlexbenchError when the shape does not fit the task.
         """
 
@@ -129,8 +153,17 @@ class Task(ABC):
 
         Unlike `prepare` it cuts the patches out of whole domains, where the task needs those.
         """
+        if windows.periodic != self.periodic:
+            raise FlexbenchError(
+                f"the task was made for fields with periodic = {self.periodic}; "
+                f"these have periodic = {windows.periodic}"
+            )
         example = self.prepare(windows.fields, windows.reynolds)
-        return example if windows.patch is None else example.corner(windows.patch)
+        if windows.patch is None:
+            return example
+        if windows.corners is None:
+            return example.corner(windows.patch)
+        return example.patches(windows.corners, windows.patch)
 
     def reconstruct(self, residual: Tensor, base: Tensor) -> Tensor:
         """The physical field of a normalised residual.
@@ -142,7 +175,7 @@ class Task(ABC):
         return base + residual * self.normaliser.residual_std
 
     def _check(self, fields: Tensor) -> None:
-        halo = self.halo or 0
+        halo = self.margin
         if fields.ndim != 4 or fields.shape[1] != self.window or min(fields.shape[-2:]) <= 2 * halo:
             raise FlexbenchError(
                 f"fields of shape {tuple(fields.shape)}; allowed: (B, {self.window}, "

@@ -14,8 +14,15 @@ class Forecast(Task):
 
     halo = 0
 
-    def __init__(self, settings: ForecastSettings, *, normaliser: Normaliser, interval: float):
-        super().__init__(normaliser=normaliser)
+    def __init__(
+        self,
+        settings: ForecastSettings,
+        *,
+        normaliser: Normaliser,
+        interval: float,
+        periodic: bool = True,
+    ):
+        super().__init__(normaliser=normaliser, periodic=periodic)
         self.window = settings.past + 1
         self.stride = window_stride(settings.lead, interval)
         self.spec = ProblemSpec(

@@ -15,15 +15,19 @@ class SuperResolution(Task):
     window = 1
     stride = 1
 
-    def __init__(self, settings: SuperResolutionSettings, *, normaliser: Normaliser):
-        super().__init__(normaliser=normaliser)
-        self.degradation = Degradation.of(settings)
+    def __init__(
+        self, settings: SuperResolutionSettings, *, normaliser: Normaliser, periodic: bool = True
+    ):
+        super().__init__(normaliser=normaliser, periodic=periodic)
+        self.degradation = Degradation.of(settings, periodic=periodic)
+        # The low-resolution samples of a patch are those of the domain.
+        self.align = settings.factor
         self.halo = self.degradation.halo
         self.spec = ProblemSpec(task="superres", condition_channels=1, patch=settings.patch)
 
     def prepare(self, fields: Tensor, reynolds: Tensor) -> Example:
         self._check(fields)
-        halo = self.halo or 0
+        halo = self.margin
         low = self.degradation.down(fields)
         base = _inside(self.degradation.up(low), halo)
         return self._example(
