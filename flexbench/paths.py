@@ -102,4 +102,4 @@ def receipt_of(output: Path) -> Path:
     return output.with_name(output.name + ".receipt.json")
 
 
-TABLES = ("scores", "comparisons", "red_flags", "cost")
+TABLES = ("scores", "leads", "comparisons", "red_flags", "cost")

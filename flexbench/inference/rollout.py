@@ -48,7 +48,8 @@ class Rollout:
         truth = torch.from_numpy(self.trajectory.snapshot(index))  # (H, W)
         fields = torch.cat([past, truth.expand(len(past), 1, -1, -1)], dim=1)
         reynolds = torch.full((len(past),), self.trajectory.reynolds, dtype=torch.float32)
-        return task.example(Windows(fields=fields, reynolds=reynolds))
+        periodic = self.trajectory.periodic
+        return task.example(Windows(fields=fields, reynolds=reynolds, periodic=periodic))
 
 
 def feed_back(past: Tensor, prediction: Tensor, feedback: Feedback) -> Tensor:

@@ -15,7 +15,7 @@ import numpy as np
 import pandas as pd
 
 from flexbench.errors import FlexbenchError
-from flexbench.metrics.cells import gather, make_cells
+from flexbench.metrics.cells import SNAPSHOT, gather, make_cells
 from flexbench.metrics.forming import (
     Resampling,
     definition_of,
@@ -34,10 +34,17 @@ CENTRAL = "flex"
 # Scores that methods are compared by: of the ensemble mean, and of the ensemble.
 COMPARED = ("rfne_mean", "crps")
 
+# Scores of a rollout that have a row for each lead.
+BY_LEAD = ("rfne_mean", "pearson", "crps", "spread_skill", "pull_ratio")
+
 SCORE_COLUMNS = (
     *("benchmark_version", "tier", "task", "method", "mode", "reynolds", "score", "detail"),
     *("value", "low", "high", "snapshots", "trajectories", "training_seeds"),
     *("members", "parameters", "flops", "evaluations", "receipt"),
+)
+LEAD_COLUMNS = (
+    *("benchmark_version", "tier", "task", "method", "mode", "reynolds", "score", "lead"),
+    *("value", "low", "high", "trajectories", "training_seeds", "members"),
 )
 COMPARISON_COLUMNS = (
     *("benchmark_version", "tier", "task", "method", "reference", "score", "reynolds"),
@@ -93,6 +100,54 @@ def _score_rows(
     return [
         common | {"score": score, "detail": detail, "value": value, "low": low, "high": high}
         for (score, detail), value, low, high in zip(
+            keys, found.value, found.low, found.high, strict=True
+        )
+    ]
+
+
+def aggregate_leads(
+    frames: Iterable[pd.DataFrame], *, bootstrap: int, confidence: float, seed: int = 0
+) -> pd.DataFrame:
+    """Scores of rollouts by lead, of all Reynolds numbers together: LEAD_COLUMNS.
+
+    Averages and intervals as in `aggregate`, over the snapshots of one lead; empty where nothing
+    was rolled out.
+    """
+    rows = gather(frames)
+    how = Resampling(resamples=bootstrap, confidence=confidence, seed=seed)
+    found: list[dict[str, Any]] = []
+    for (task, method), own in rows.groupby(["task", "method"], sort=False):
+        if own["lead"].max() > 1:
+            found += _lead_rows(own, how, task=str(task), method=str(method))
+    return pd.DataFrame(found, columns=list(LEAD_COLUMNS))
+
+
+def _lead_rows(
+    rows: pd.DataFrame, how: Resampling, *, task: str, method: str
+) -> list[dict[str, Any]]:
+    """A lead takes the place of a detail: all of them share their draws of trajectories."""
+    needed = {*BY_LEAD, *(name for score in BY_LEAD for name in definition_of(score).moments)}
+    kept = rows[rows["score"].isin(needed) & (rows["detail"] == "")]
+    cells = make_cells(kept.assign(detail=kept["lead"].astype(str)))
+    keys = [key for score in BY_LEAD for key in cells.keys if key[0] == score]
+    first = kept.iloc[0].to_dict()
+    found = estimate_scores(
+        cells,
+        keys,
+        how,
+        task=task,
+        method=method,
+        reynolds=ALL,
+        members=int(first["members"]),
+    )
+    common = {name: first[name] for name in LEAD_COLUMNS if name in first} | {
+        "reynolds": ALL,
+        "trajectories": len(cells.trajectories),
+        "training_seeds": len(cells.seeds),
+    }
+    return [
+        common | {"score": score, "lead": int(lead), "value": value, "low": low, "high": high}
+        for (score, lead), value, low, high in zip(
             keys, found.value, found.low, found.high, strict=True
         )
     ]
@@ -194,7 +249,7 @@ def _comparison_rows(
     rows: pd.DataFrame, how: Resampling, *, method: str, reference: str, score: str
 ) -> list[dict[str, Any]]:
     """One row per Reynolds number at which both methods predict the same snapshots."""
-    place = ["trajectory", "index"]
+    place = list(SNAPSHOT)
     parts = [rows[rows["method"] == name] for name in (method, reference)]
     shared = parts[0][place].drop_duplicates().merge(parts[1][place].drop_duplicates(), on=place)
     own, other = (dict(_by_reynolds(part.merge(shared, on=place))) for part in parts)

@@ -15,6 +15,9 @@ from flexbench.metrics.score import COLUMNS
 Array = NDArray[np.float64]
 Key = tuple[str, str]
 
+# What tells one predicted snapshot from another: rollouts may pass the same one at several leads.
+SNAPSHOT = ("trajectory", "index", "lead")
+
 _TEXT = ("benchmark_version", "tier", "task", "method", "mode", "trajectory", "score", "detail")
 
 
@@ -113,7 +116,7 @@ def make_cells(rows: pd.DataFrame) -> Cells:
         seeds=seeds,
         trajectories=names,
         reynolds=list(places["reynolds"]),
-        snapshots=len(rows[["trajectory", "index"]].drop_duplicates()),
+        snapshots=len(rows[list(SNAPSHOT)].drop_duplicates()),
     )
 
 

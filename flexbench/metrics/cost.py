@@ -6,6 +6,8 @@ from typing import Any
 
 import pandas as pd
 
+from flexbench.metrics.cells import SNAPSHOT
+
 
 @dataclass(frozen=True, kw_only=True)
 class CostRow:
@@ -45,7 +47,7 @@ def cost_row(
     `provenance.read_receipt` gives them; {} where a step has none (a formula is not trained).
     """
     first = scores.iloc[0].to_dict()
-    snapshots = len(scores[["trajectory", "index"]].drop_duplicates())
+    snapshots = len(scores[list(SNAPSHOT)].drop_duplicates())
     seconds = float(sample.get("seconds", "nan"))
     evaluations = int(first["evaluations"])
     return CostRow(

@@ -22,6 +22,7 @@ Moment = Callable[[str, int], Any]
 Combine = Callable[[Moment, int], Any]
 
 MEAN = "mean of the snapshots' values"
+OVER_ROLLOUTS = "mean of the rollouts' values"
 ROOT = "root of the mean square over snapshots"
 
 
@@ -32,6 +33,7 @@ class Definition:
     better: "one" and "zero" name the best value. unit: "1" where it has none. averaging: in words;
     `combine` does it (None: the mean). moments: scores of snapshots that `combine` needs.
     bounds: values it can take. helper: stands in score files only, for others to be formed from.
+    rollout: a score of a whole rollout, not of a snapshot.
     """
 
     better: Better
@@ -42,6 +44,7 @@ class Definition:
     combine: Combine | None = None
     bounds: tuple[float, float] = (-math.inf, math.inf)
     helper: bool = False
+    rollout: bool = False
 
 
 def _root_of(name: str) -> Combine:
@@ -93,6 +96,31 @@ DEFINITIONS: dict[str, Definition] = {
         better="higher",
         bounds=(-1.0, 1.0),
         text="correlation over points of the ensemble mean and the truth",
+    ),
+    "correlation_time": Definition(
+        better="higher",
+        unit="time",
+        bounds=_POSITIVE,
+        rollout=True,
+        text="first lead time at which pearson is below 0.8; the rollout's length where it never "
+        "is, so a lower bound then",
+        averaging=OVER_ROLLOUTS,
+    ),
+    "correlation_time_member": Definition(
+        better="higher",
+        unit="time",
+        bounds=_POSITIVE,
+        rollout=True,
+        text="the same of each member's own correlation with the truth",
+        averaging="mean over members, then of the rollouts' values",
+    ),
+    "correlation_censored": Definition(
+        better="none",
+        bounds=_SHARE,
+        rollout=True,
+        text="share of rollouts whose pearson is 0.8 or more at all leads, so that "
+        "correlation_time is their length",
+        averaging=OVER_ROLLOUTS,
     ),
     "psnr": Definition(
         better="higher",

@@ -13,7 +13,8 @@ import pandas as pd
 
 from flexbench.config import ForecastSettings, SuperResolutionSettings, TaskSettings
 from flexbench.metrics.aggregate import ALL, COMPARED, FORMULA
-from flexbench.metrics.cells import gather
+from flexbench.metrics.cells import SNAPSHOT, gather
+from flexbench.metrics.forming import definition_of
 
 # An ensemble whose pull ratio lies outside is worth a line; few-step samplers do so by nature.
 CALIBRATED = (0.9, 1.1)
@@ -103,7 +104,7 @@ def _missing_snapshots(tables: _Tables) -> Iterator[Flag]:
         short = {
             str(score): _snapshots(group)
             for score, group in run.groupby("score", sort=False)
-            if score not in _MAY_BE_ABSENT and _snapshots(group) < tables.planned
+            if _of_all_snapshots(str(score)) and _snapshots(group) < tables.planned
         }
         if short:
             every = set(short.values()) == {_snapshots(run)} and len(short) > 1
@@ -114,6 +115,11 @@ def _missing_snapshots(tables: _Tables) -> Iterator[Flag]:
                 f"training seed {first['training_seed']}: {min(short.values())} of "
                 f"{tables.planned} planned snapshots have {which}",
             )
+
+
+def _of_all_snapshots(score: str) -> bool:
+    """Whether every snapshot has the score."""
+    return score not in _MAY_BE_ABSENT and not definition_of(score).rollout
 
 
 def _worse_than_trivial(tables: _Tables) -> Iterator[Flag]:
@@ -211,4 +217,4 @@ def _miscalibrated(tables: _Tables) -> Iterator[Flag]:
 
 
 def _snapshots(rows: pd.DataFrame) -> int:
-    return len(rows[["trajectory", "index"]].drop_duplicates())
+    return len(rows[list(SNAPSHOT)].drop_duplicates())

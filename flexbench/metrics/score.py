@@ -1,6 +1,7 @@
 """Score a samples file against the trajectories that it predicts.
 
-One snapshot's ensemble (float32) is in memory at a time, and a few fields.
+One snapshot's ensemble (float32) is in memory at a time, and a few fields. Scores of a whole
+rollout stand in the row of its last lead.
 """
 
 from collections.abc import Mapping
@@ -15,28 +16,32 @@ from numpy.typing import NDArray
 from flexbench import BENCHMARK_VERSION
 from flexbench.data.store import Trajectory
 from flexbench.errors import FlexbenchError
+from flexbench.metrics.rollout import Correlations, rollout_lengths, shown_leads
 from flexbench.metrics.snapshot import score_snapshot
 
 COLUMNS = (
     *("benchmark_version", "tier", "task", "method", "mode", "training_seed"),
-    *("trajectory", "reynolds", "seed", "index", "time", "score", "detail", "value"),
+    *("trajectory", "reynolds", "seed", "index", "time", "lead", "score", "detail", "value"),
     *("members", "parameters", "flops", "evaluations"),
 )
 SPECTRA_COLUMNS = (
-    *("trajectory", "index", "reynolds", "k"),
+    *("trajectory", "index", "lead", "reynolds", "k"),
     *("truth", "member_mean", "ensemble_mean", "error", "spread"),
 )
 # Labels of a samples file that every row of its scores repeats.
 _LABELS = ("method", "mode", "training_seed", "parameters", "flops", "evaluations")
 # Datasets of a samples file that say which snapshot a row predicts.
-_SNAPSHOT = ("trajectory", "reynolds", "seed", "index", "time")
+_SNAPSHOT = ("trajectory", "reynolds", "seed", "index", "time", "lead")
 
 # A predicted snapshot's time may differ from that of its index by rounding only.
 _SAME_TIME = 1e-6
 
 
 class Scored(NamedTuple):
-    """scores: columns COLUMNS. spectra: columns SPECTRA_COLUMNS, a row per snapshot and k."""
+    """scores: columns COLUMNS. spectra: columns SPECTRA_COLUMNS, a row per snapshot and k.
+
+    Of a rollout, spectra stand for its first, middle and last lead alone.
+    """
 
     scores: pd.DataFrame
     spectra: pd.DataFrame
@@ -64,21 +69,27 @@ def score_samples(
         version = str(BENCHMARK_VERSION)
         common = {"benchmark_version": version, "tier": tier, "task": task_name, **labels}
         common["members"] = prediction.shape[1]
-        for row, snapshot in enumerate(_snapshots(path, file, count=prediction.shape[0])):
+        snapshots = _snapshots(path, file, count=prediction.shape[0])
+        lengths = rollout_lengths([snapshot["lead"] for snapshot in snapshots], path=path)
+        rollout = Correlations()
+        for row, (snapshot, leads) in enumerate(zip(snapshots, lengths, strict=True)):
             truth, periodic = _truth(path, snapshot, trajectory_paths)
             if truth.shape != prediction.shape[-2:]:
                 raise FlexbenchError(
                     f"{path}: predictions are {prediction.shape[-2:]} fields, but trajectory "
                     f"{snapshot['trajectory']} holds {truth.shape} ones"
                 )
-            values, curves = score_snapshot(
-                prediction[row, :, 0], truth, bands=bands, periodic=periodic
-            )
+            ensemble = prediction[row, :, 0]
+            values, curves = score_snapshot(ensemble, truth, bands=bands, periodic=periodic)
+            if leads > 1:
+                values |= rollout.add(ensemble, truth, time=snapshot["time"], leads=leads)
             for (score, detail), value in values.items():
                 one = {"score": score, "detail": detail, "value": value}
                 scores.append(common | snapshot | one)
-            names = {name: snapshot[name] for name in ("trajectory", "index", "reynolds")}
-            spectra.append(curves.table().assign(**names))
+            if snapshot["lead"] in shown_leads(leads):
+                names = {name: snapshot[name] for name in ("trajectory", "index", "lead")}
+                names["reynolds"] = snapshot["reynolds"]
+                spectra.append(curves.table().assign(**names))
     return Scored(
         pd.DataFrame(scores, columns=list(COLUMNS)),
         pd.concat(spectra, ignore_index=True)[list(SPECTRA_COLUMNS)],

@@ -3,7 +3,7 @@
 from flexbench import planned
 from flexbench.atomic import write_text
 from flexbench.graph import Graph
-from flexbench.metrics.aggregate import aggregate, comparisons
+from flexbench.metrics.aggregate import aggregate, aggregate_leads, comparisons
 from flexbench.metrics.cells import read_scores
 from flexbench.metrics.cost import cost_row, cost_table
 from flexbench.metrics.flags import red_flags
@@ -13,7 +13,7 @@ from flexbench.provenance import Receipt, read_receipt
 
 
 def tabulate_step(graph: Graph) -> None:
-    """Write `tables/{scores,comparisons,red_flags,cost}.csv` and `tables/headline.json`."""
+    """Write `tables/{scores,leads,comparisons,red_flags,cost}.csv` and `tables/headline.json`."""
     receipt = Receipt(planned.tabulate(graph))
     layout, settings = graph.layout, graph.config.score
     paths = [layout.scores(job.task, job.method, job.seed) for job in graph.jobs]
@@ -22,6 +22,7 @@ def tabulate_step(graph: Graph) -> None:
     scores = aggregate(frames, bootstrap=resamples, confidence=confidence)
     tables = {
         "scores": scores,
+        "leads": aggregate_leads(frames, bootstrap=resamples, confidence=confidence),
         "comparisons": comparisons(frames, bootstrap=resamples, confidence=confidence),
         "red_flags": red_flags(
             scores,

@@ -30,7 +30,7 @@ def frame_of(method, snapshots, *, members=8, mode="denoiser", training_seed=0, 
             score, detail = (key, "") if isinstance(key, str) else key
             stem = f"re{reynolds:g}_seed{seed}"
             run = ("1", "desk", task, method, mode, training_seed)
-            place = (stem, reynolds, seed, index, 0.1 * index)
+            place = (stem, reynolds, seed, index, 0.1 * index, 1)
             rows.append((*run, *place, score, detail, value, members, 10, 100.0, 2))
     return pd.DataFrame(rows, columns=list(COLUMNS))
 

@@ -21,7 +21,7 @@ def frame_of(task, method, *, mode="denoiser", members=8, training_seed=0, **sco
     for flow in range(FLOWS):
         for score, value in ({"rfne_mean": 0.2, "rfne_member": 0.3, "crps": 0.1} | scores).items():
             run = ("1", "desk", task, method, mode, training_seed)
-            place = (f"re500_seed{flow}", 500.0, flow, 4, 0.9)
+            place = (f"re500_seed{flow}", 500.0, flow, 4, 0.9, 1)
             rows.append((*run, *place, score, "", value, members, 10, 100.0, 2))
     return pd.DataFrame(rows, columns=list(COLUMNS))
 
