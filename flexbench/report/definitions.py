@@ -24,6 +24,9 @@ LABELS = {
     "rfne_member": "RFNE, member",
     "rfne_batch": "RFNE, batch",
     "pearson": "Pearson r",
+    "correlation_time": "Correlation time, mean",
+    "correlation_time_member": "Correlation time, member",
+    "correlation_censored": "Correlated to the end",
     "psnr": "PSNR",
     "ssim": "SSIM",
     "max_error": "Max error",
@@ -46,6 +49,7 @@ LABELS = {
 
 _GROUPS = {
     "Accuracy": "rfne_mean rfne_member rfne_batch pearson psnr ssim max_error",
+    "Rollout": "correlation_time correlation_time_member correlation_censored",
     "Physics": "spectrum_error enstrophy_error energy_error pdf_distance",
 }
 _GROUP_OF = {score: group for group, scores in _GROUPS.items() for score in scores.split()}
