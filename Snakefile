@@ -7,7 +7,7 @@ min_version("9.20")
 from flexbench.atomic import write_text
 from flexbench.graph import SPLITS, Graph
 from flexbench.paths import TABLES
-from flexbench.planned import figure_sources, train_statistics
+from flexbench.planned import figure_sources
 from flexbench.report.catalogue import FIGURES
 
 graph = Graph.from_overrides(config)
@@ -20,6 +20,8 @@ wildcard_constraints:
     name=r"[a-z_]+",
     seed=r"\d+",
     reynolds=r"[0-9.e+]+",
+    source=r"[A-Za-z0-9_-]+",
+    split="|".join(SPLITS),
 
 
 localrules:

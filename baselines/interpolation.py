@@ -17,6 +17,7 @@ from flexbench.tasks.base import Example
 from flexbench.tasks.superres import SuperResolution
 
 TASKS = ("superres",)
+PERIODIC = {"kernel": "spectral"}
 KERNELS = ("bicubic", "spectral")
 
 

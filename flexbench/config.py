@@ -4,63 +4,33 @@ A tier's YAML under `workflow/config/` holds only what differs from the defaults
 keys are errors that name the nearest key.
 """
 
+import math
 from typing import Annotated, Any, Literal
 
 from pydantic import (
     AfterValidator,
-    BaseModel,
-    ConfigDict,
     Field,
     PositiveFloat,
     PositiveInt,
-    StringConstraints,
     ValidationInfo,
     field_validator,
     model_validator,
 )
 
+from flexbench.settings import (
+    ClusterName,
+    Name,
+    NonNegative,
+    Probability,
+    Reynolds,
+    Seed,
+    Settings,
+    Unique,
+    plain_path,
+)
+from flexbench.sources import DataSettings
+
 TIERS = ("smoke", "gate", "desk", "lab", "paper")
-
-
-def _unique(values: list[Any]) -> list[Any]:
-    """What stands twice would count twice."""
-    for value in values:
-        if values.count(value) > 1:
-            raise ValueError(f"{value} stands in the list more than once")
-    return values
-
-
-def _nameable(reynolds: float) -> float:
-    """Files are named by six digits of Re."""
-    if float(f"{reynolds:g}") != reynolds or reynolds < 1e-4:
-        raise ValueError("at most six digits, and at least 0.0001, are allowed")
-    return reynolds
-
-
-def _plain_path(root: str) -> str:
-    """What a rule's pattern of paths and Snakemake's command line can hold as it is."""
-    if not root or not root.isprintable() or set(root) & set('{}"'):
-        raise ValueError("a path without braces, double quotes and control characters is needed")
-    return root
-
-
-# Names become folders, words of a command line and labels: nothing in them may mean more.
-Name = Annotated[str, StringConstraints(pattern=r"^[A-Za-z0-9_][A-Za-z0-9_-]*$", max_length=64)]
-# Of accounts, partitions and node features, which become words of a shell line, too.
-ClusterName = Annotated[
-    str, StringConstraints(pattern=r"^[A-Za-z0-9_.,:@+&|*()\[\]][A-Za-z0-9_.,:@+&|*()\[\]-]*$")
-]
-Probability = Annotated[float, Field(ge=0, lt=1)]
-NonNegative = Annotated[float, Field(ge=0)]
-Reynolds = Annotated[PositiveFloat, AfterValidator(_nameable)]
-Seed = Annotated[int, Field(ge=0)]
-Unique = AfterValidator(_unique)
-
-
-class Settings(BaseModel):
-    """Base of every section: unknown keys are refused, values never change after validation."""
-
-    model_config = ConfigDict(extra="forbid", frozen=True, allow_inf_nan=False)
 
 
 class SolverSettings(Settings):
@@ -166,11 +136,7 @@ class TrainSettings(Settings):
     """How networks are trained; `method_settings` may differ from it, method by method."""
 
     steps: PositiveInt = 1000
-    batch: PositiveInt = Field(
-        8,
-        description="patches per optimiser step, over all processes and, where a network learns "
-        "several tasks, over all of them",
-    )
+    batch: PositiveInt = Field(8, description="patches per optimiser step, over all processes")
     accumulate: PositiveInt = Field(1, description="micro-batches per optimiser step")
     optimizer: Literal["adamw", "lion"] = "adamw"
     learning_rate: PositiveFloat = 1e-3
@@ -210,12 +176,6 @@ class MethodSettings(Settings):
     network: Name | None = Field(None, description="file name; null: the method's own name")
     mode: Literal["denoiser", "regressor"] = Field(
         "denoiser", description="ignored by files without weights (formula)"
-    )
-    together: Annotated[list[Name], Unique] | None = Field(
-        None,
-        min_length=2,
-        description="tasks that one network learns, each an equal share of every batch; "
-        "null: a network for each task",
     )
     size: Literal["XXS", "XS", "S", "M", "L"] | None = Field(
         None, description="FLEX's size; null: the tier's"
@@ -281,6 +241,7 @@ class ClusterSettings(Settings):
         None, min_length=1, description="further options of sbatch, such as '--mail-type=FAIL'"
     )
     simulate: Needs = Needs(minutes=60)
+    import_data: Needs = Needs(minutes=60)
     splits: Needs = Needs(minutes=10)
     statistics: Needs = Needs()
     train: Needs = Needs(minutes=60, memory_mb=4000)
@@ -303,8 +264,10 @@ class ClusterSettings(Settings):
 class Config(Settings):
     """A whole run of the benchmark."""
 
-    tier: Literal["smoke", "gate", "desk", "lab", "paper"] = "desk"
-    root: Annotated[str, AfterValidator(_plain_path)] = Field(
+    tier: Name = Field(
+        "desk", description="names the folder of results; smoke, gate, desk, lab, paper: shipped"
+    )
+    root: Annotated[str, AfterValidator(plain_path)] = Field(
         "results", description="where data and results go; may be outside the clone"
     )
     baseline_folders: list[str] = Field(
@@ -319,7 +282,12 @@ class Config(Settings):
     methods: Annotated[list[Name], Unique] = Field(min_length=1)
     method_settings: dict[Name, MethodSettings] = Field(default_factory=dict)
     solver: SolverSettings = SolverSettings()
-    splits: SplitsSettings
+    splits: SplitsSettings | None = Field(
+        None, description="which trajectories to simulate; null where `data` is given"
+    )
+    data: DataSettings | None = Field(
+        None, description="data of your own, in place of simulated trajectories"
+    )
     tasks: dict[Name, TaskSettings] = Field(min_length=1)
     diffusion: DiffusionSettings = DiffusionSettings()
     train: TrainSettings = TrainSettings()
@@ -329,31 +297,20 @@ class Config(Settings):
 
     @model_validator(mode="after")
     def _consistent(self) -> "Config":
-        grid = self.solver.grid
+        if (self.splits is None) == (self.data is None):
+            raise ValueError("one of `splits` (simulated) and `data` (your own) is needed")
         for name, task in self.tasks.items():
-            if task.patch > grid:
-                raise ValueError(
-                    f"tasks.{name}.patch ({task.patch}) is larger than the field ({grid})"
-                )
             if self.sample.overlap >= task.patch:
                 raise ValueError(
                     f"sample.overlap ({self.sample.overlap}) must be smaller than "
                     f"tasks.{name}.patch ({task.patch})"
                 )
-            if grid % task.patch and not self.sample.overlap:
-                raise ValueError(
-                    f"tasks.{name}.patch ({task.patch}) must divide the grid ({grid}), or "
-                    "sample.overlap be more than 0"
-                )
             if isinstance(task, SuperResolutionSettings) and task.patch % task.factor:
                 raise ValueError(f"tasks.{name}.factor ({task.factor}) must divide the patch")
-            if isinstance(task, ForecastSettings):
-                ratio = task.lead / self.solver.interval
-                if abs(ratio - round(ratio)) > 1e-6 or round(ratio) < 1:
-                    raise ValueError(
-                        f"tasks.{name}.lead ({task.lead:g}) must be a whole multiple of "
-                        f"solver.interval ({self.solver.interval:g})"
-                    )
+            if self.data is None:
+                self._fits_solver(name, task)
+            else:
+                self._fits_data(name, task, self.data)
         for name, method in self.method_settings.items():
             unknown = sorted(set(method.train) - set(TrainSettings.model_fields))
             if unknown:
@@ -361,19 +318,65 @@ class Config(Settings):
                     f"method_settings.{name}.train: unknown key '{unknown[0]}'; "
                     f"allowed: {', '.join(TrainSettings.model_fields)}"
                 )
-            self._check_together(name, method.together or [])
         return self
 
-    def _check_together(self, method: str, together: list[str]) -> None:
-        """ValueError unless these tasks are there and, where the method runs, agree in patch."""
-        place = f"method_settings.{method}.together"
-        for task in together:
-            if task not in self.tasks:
-                raise ValueError(f"{place}: no task '{task}'; allowed: {', '.join(self.tasks)}")
-        patches = {task: self.tasks[task].patch for task in together}
-        if method in self.methods and len(set(patches.values())) > 1:
-            found = ", ".join(f"{task} {patch}" for task, patch in patches.items())
-            raise ValueError(f"{place}: patches differ ({found}); allowed: one for all of them")
+    def _fits_solver(self, name: str, task: TaskSettings) -> None:
+        grid = self.solver.grid
+        if task.patch > grid:
+            raise ValueError(f"tasks.{name}.patch ({task.patch}) is larger than the field ({grid})")
+        if grid % task.patch and not self.sample.overlap:
+            raise ValueError(
+                f"tasks.{name}.patch ({task.patch}) must divide the grid ({grid}), or "
+                "sample.overlap be more than 0"
+            )
+        if isinstance(task, ForecastSettings):
+            ratio = task.lead / self.solver.interval
+            if abs(ratio - round(ratio)) > 1e-6 or round(ratio) < 1:
+                raise ValueError(
+                    f"tasks.{name}.lead ({task.lead:g}) must be a whole multiple of "
+                    f"solver.interval ({self.solver.interval:g})"
+                )
+
+    def _fits_data(self, name: str, task: TaskSettings, data: DataSettings) -> None:
+        if data.crop is not None and data.crop.size % task.patch:
+            raise ValueError(
+                f"data.crop.size ({data.crop.size}) must be a multiple of tasks.{name}.patch "
+                f"({task.patch})"
+            )
+        spectral = isinstance(task, SuperResolutionSettings) and "spectral" in (
+            task.degradation,
+            task.upsampling,
+        )
+        if spectral and not data.is_periodic:
+            raise ValueError(
+                f"tasks.{name}: a spectral degradation or upsampling needs periodic data; "
+                "data.periodic is false"
+            )
+
+    def split(self, name: str) -> SplitSettings:
+        """The trajectories of a split; of own data, its flows and the numbers of its sources."""
+        if self.splits is not None:
+            settings: SplitSettings = getattr(self.splits, name)
+            return settings
+        if self.data is None:
+            raise ValueError("neither splits nor data")
+        numbers = {source: number for number, source in enumerate(self.data.sources)}
+        sources = self.data.sources_of(name)
+        flows = sorted({self.data.sources[source].reynolds for source in sources})
+        return SplitSettings(reynolds=flows, seeds=[numbers[source] for source in sources])
+
+    @property
+    def gap(self) -> float | None:
+        """Time that has to lie between two splits of one source; None for simulated runs."""
+        if self.data is None or self.data.gap is not None:
+            return self.data.gap if self.data else None
+        forecasts = [task for task in self.tasks.values() if isinstance(task, ForecastSettings)]
+        return max((task.past * task.lead for task in forecasts), default=0.0)
+
+    @property
+    def side_step(self) -> int:
+        """What the side of a field has to be a multiple of: every task's patch."""
+        return math.lcm(*(task.patch for task in self.tasks.values()))
 
     def method(self, name: str) -> MethodSettings:
         """The settings of a method; a name without an entry is a network file of that name."""

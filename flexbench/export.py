@@ -27,7 +27,7 @@ from flexbench.tiers import to_yaml
 from flexbench.verify import verify
 
 METADATA = "ro-crate-metadata.json"
-DATA_STEPS = ("simulate", "train", "sample")  # what they make is large
+DATA_STEPS = ("simulate", "import_data", "train", "sample")  # what they make is large
 SOFTWARE = "software"
 
 _CHUNK = 1 << 20

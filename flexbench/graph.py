@@ -5,7 +5,7 @@ Snakefile is read again in every job.
 """
 
 from collections.abc import Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from functools import cached_property, partial
 from pathlib import Path
 from typing import Any
@@ -18,9 +18,6 @@ from flexbench.provenance import PACKAGE, code_digest, digest_of, file_digest, s
 from flexbench.tiers import load_config, to_yaml
 
 SPLITS = ("train", "validation", "test")
-
-# Between the tasks in the name of a training that learns several.
-TOGETHER = "+"
 
 # Keys that say how fast or how often something happens, not what comes out.
 PACE = {"solver": {"checkpoint_seconds"}, "train": {"checkpoint_seconds", "log_every"}}
@@ -72,8 +69,7 @@ class Graph:
         # So is one that stands anywhere else, even though it may not run this time.
         others = [name for task in config.tasks.values() for name in task.methods or ()]
         for name in dict.fromkeys([*config.method_settings, *others]):
-            facts = registry.facts(config.method(name).network or name, config.baseline_folders)
-            self._check_together(name, facts)
+            registry.facts(config.method(name).network or name, config.baseline_folders)
 
     @classmethod
     def from_overrides(cls, overrides: Mapping[str, Any]) -> "Graph":
@@ -83,17 +79,31 @@ class Graph:
     # --- which jobs there are -------------------------------------------------------------
 
     def split(self, name: str) -> SplitSettings:
-        settings: SplitSettings = getattr(self.config.splits, name)
-        return settings
+        return self.config.split(name)
 
     def stems(self, *splits: str) -> list[str]:
         """Names of the trajectories of these splits (all of them without arguments)."""
+        if self.config.data is not None:
+            return [imported_stem(*pair) for pair in self.imports(*splits)]
         return [
             trajectory_stem(reynolds, seed)
             for split in splits or SPLITS
             for reynolds in self.split(split).reynolds
             for seed in self.split(split).seeds
         ]
+
+    def imports(self, *splits: str) -> list[tuple[str, str]]:
+        """(source, split) of every trajectory that is made of own data; [] where none is given."""
+        data = self.config.data
+        if data is None:
+            return []
+        return [(source, split) for split in splits or SPLITS for source in data.sources_of(split)]
+
+    def source_file(self, source: str) -> Path:
+        """The file of a source of own data; a relative path starts at the checkout."""
+        if self.config.data is None or source not in self.config.data.sources:
+            raise FlexbenchError(f"data.sources: no source is named '{source}'")
+        return checkout() / Path(self.config.data.sources[source].file).expanduser()
 
     def trajectories(self, *splits: str) -> list[Path]:
         """Files of the trajectories of these splits."""
@@ -106,7 +116,7 @@ class Graph:
             Job(task, method, seed)
             for task, settings in self.config.tasks.items()
             for method in self.config.methods_of(task)
-            if settings.kind in self.tasks_of(method) and self._learns(task, method)
+            if settings.kind in self.tasks_of(method) and not self._needs_periodic(method)
             for seed in self._seeds(method)
         ]
         if not jobs:
@@ -115,6 +125,26 @@ class Graph:
                 f"{', '.join(self.config.tasks)}"
             )
         return jobs
+
+    def _needs_periodic(self, method: str) -> str | None:
+        """The option by which a method takes fields as periodic, where they are not."""
+        if self.config.data is None or self.config.data.is_periodic:
+            return None
+        options = self.config.method(method).options
+        for name, value in self.facts(method).periodic.items():
+            if options.get(name) == value:
+                return f"{name}: {value}"
+        return None
+
+    @property
+    def skipped(self) -> list[str]:
+        """Methods that are left out, each with the reason."""
+        return [
+            f"method '{method}' is left out: its option {option} needs periodic fields, and "
+            "data.periodic is false"
+            for method in self.config.methods
+            if (option := self._needs_periodic(method))
+        ]
 
     def _seeds(self, method: str) -> list[int]:
         """A formula learns nothing: it runs once, under the first training seed's name."""
@@ -129,26 +159,8 @@ class Graph:
         """The tasks that at least one method runs."""
         return [task for task in self.config.tasks if self.jobs_of(task)]
 
-    @property
-    def measured_tasks(self) -> list[str]:
-        """The tasks whose scales are needed: those that run, and those learnt beside them."""
-        learnt = [name for job in self.trainings for name in job.task.split(TOGETHER)]
-        return list(dict.fromkeys([*self.tasks, *learnt]))
-
     def trained_jobs(self, task: str) -> list[Job]:
         return [job for job in self.jobs_of(task) if not self.is_formula(job.method)]
-
-    @property
-    def trainings(self) -> list[Job]:
-        """Every training once: `task` is what it is named by, see `training`."""
-        jobs = [job for task in self.tasks for job in self.trained_jobs(task)]
-        named = (replace(job, task=self.training(job.task, job.method)) for job in jobs)
-        return list(dict.fromkeys(named))
-
-    def training(self, task: str, method: str) -> str:
-        """The name of the training that a task's weights come from: the task's own, or, joined by
-        "+", those of all the tasks that the method learns together."""
-        return TOGETHER.join(self.config.method(method).together or [task])
 
     def task_settings(self, task: str) -> TaskSettings:
         """The settings of a task; FlexbenchError names the tasks that exist."""
@@ -165,17 +177,6 @@ class Graph:
                 f"method '{method}' cannot run on task '{task}' ({kind}); "
                 f"it does: {', '.join(self.tasks_of(method))}"
             )
-        if not self._learns(task, method):
-            together = self.config.method(method).together or []
-            raise FlexbenchError(
-                f"method '{method}' does not learn task '{task}'; it learns: {', '.join(together)}"
-            )
-
-    def require_training(self, task: str, method: str) -> None:
-        """FlexbenchError unless this method trains on this task, or on the tasks so joined."""
-        together = self.config.method(method).together or []
-        for name in together if task == TOGETHER.join(together) else [task]:
-            self.require(name, method)
 
     # --- what a method is -----------------------------------------------------------------
 
@@ -197,9 +198,7 @@ class Graph:
 
     def weights(self, task: str, method: str, seed: int | str) -> list[Path]:
         """The checkpoint that a method samples from; a formula has none."""
-        if self.is_formula(method):
-            return []
-        return [self.layout.checkpoint(self.training(task, method), method, seed)]
+        return [] if self.is_formula(method) else [self.layout.checkpoint(task, method, seed)]
 
     def launcher(self, method: str) -> str:
         """How `flexbench train` starts: alone, or once per GPU under torchrun."""
@@ -295,28 +294,48 @@ class Graph:
         }
 
     def splits_slice(self) -> dict[str, Any]:
-        return self.config.splits.model_dump()
+        if self.config.data is not None:
+            return {split: self.stems(split) for split in SPLITS} | {"gap": self.config.gap}
+        return {split: self._split_slice(split) for split in SPLITS}
+
+    def import_slice(self, source: str, split: str) -> dict[str, Any]:
+        """What decides an imported trajectory, beside the bytes of its file."""
+        data = self.config.data
+        if data is None or (source, split) not in self.imports():
+            raise FlexbenchError(f"data.splits: split '{split}' holds nothing of source '{source}'")
+        part = data.model_dump(exclude={"sources", "splits", "gap"})
+        own = data.sources[source].model_dump(exclude={"file"})
+        return part | {
+            "source": source,
+            **own,
+            "part": data.part(split),
+            "number": list(data.sources).index(source),
+            "side_step": self.config.side_step,
+        }
+
+    def _split_slice(self, name: str) -> dict[str, Any]:
+        if self.config.data is not None:
+            return {"trajectories": self.stems(name)}
+        return self.split(name).model_dump()
 
     def statistics_slice(self, task: str) -> dict[str, Any]:
         return {
             "task": self._task(task),
-            "interval": self.config.solver.interval,
-            "train": self.split("train").model_dump(),
+            "interval": None if self.config.data else self.config.solver.interval,
+            "train": self._split_slice("train"),
         }
 
     def train_slice(self, task: str, method: str, seed: int) -> dict[str, Any]:
         """Everything that decides the weights, data aside."""
         train = self.config.train_settings(method).model_dump(exclude=PACE["train"])
-        together = self.config.method(method).together
-        learnt = {name: self._task(name) for name in together} if together else self._task(task)
         return self._common() | {
-            "task": learnt,
+            "task": self._task(task),
             "method": self._method(method),
             "size": self.config.method(method).size or self.config.size,
             "diffusion": self.config.diffusion.model_dump(),
             "train": train,
             "training_seed": int(seed),
-            "splits": {name: self.split(name).model_dump() for name in ("train", "validation")},
+            "splits": {name: self._split_slice(name) for name in ("train", "validation")},
         }
 
     def sample_slice(self, task: str, method: str, seed: int) -> dict[str, Any]:
@@ -325,7 +344,7 @@ class Graph:
             "method": self._method(method),
             "sample": self.config.sample.model_dump(),
             "training_seed": int(seed),
-            "test": self.split("test").model_dump(),
+            "test": self._split_slice("test"),
         }
 
     def score_slice(self) -> dict[str, Any]:
@@ -352,24 +371,12 @@ class Graph:
         return self.config.tasks[task].model_dump(exclude={"methods"})
 
     def _method(self, method: str) -> dict[str, Any]:
-        return self.config.method(method).model_dump(exclude={"train", "together"})
+        return self.config.method(method).model_dump(exclude={"train"})
 
-    def _learns(self, task: str, method: str) -> bool:
-        together = self.config.method(method).together
-        return together is None or task in together
 
-    def _check_together(self, method: str, facts: registry.Facts) -> None:
-        """FlexbenchError where a network is to learn tasks together and cannot."""
-        together = self.config.method(method).together
-        if together is None:
-            return
-        registry.require_together(facts)
-        for task in together:
-            if self.config.tasks[task].kind not in facts.tasks:
-                raise FlexbenchError(
-                    f"method_settings.{method}.together: '{facts.name}' cannot run on task "
-                    f"'{task}' ({self.config.tasks[task].kind}); it does: {', '.join(facts.tasks)}"
-                )
+def imported_stem(source: str, split: str) -> str:
+    """The name of a trajectory made of own data: tank_train."""
+    return f"{source}_{split}"
 
 
 def trajectory_stem(reynolds: float, seed: int) -> str:

@@ -5,7 +5,7 @@ The rules say the same to Snakemake (a test holds them together); nothing heavy 
 
 from pathlib import Path
 
-from flexbench.graph import SPLITS, TOGETHER, Graph, trajectory_stem
+from flexbench.graph import SPLITS, Graph, imported_stem, trajectory_stem
 from flexbench.paths import TABLES
 from flexbench.provenance import Step
 from flexbench.report.catalogue import FIGURES
@@ -15,16 +15,18 @@ def planned_steps(graph: Graph) -> list[Step]:
     """Every step that a configuration asks for, in an order in which they can run."""
     runs = {
         (reynolds, seed)
-        for split in SPLITS
+        for split in (() if graph.config.data else SPLITS)
         for reynolds in graph.split(split).reynolds
         for seed in graph.split(split).seeds
     }
+    trained = [job for task in graph.tasks for job in graph.trained_jobs(task)]
     jobs = [(job.task, job.method, job.seed) for job in graph.jobs]
     return [
         *(simulate(graph, reynolds, seed) for reynolds, seed in sorted(runs)),
+        *(import_data(graph, source, split) for source, split in graph.imports()),
         splits(graph),
-        *(statistics(graph, task) for task in graph.measured_tasks),
-        *(train(graph, job.task, job.method, job.seed) for job in graph.trainings),
+        *(statistics(graph, task) for task in graph.tasks),
+        *(train(graph, job.task, job.method, job.seed) for job in trained),
         *(sample(graph, *job) for job in jobs),
         *(score(graph, *job) for job in jobs),
         tabulate(graph),
@@ -40,6 +42,16 @@ def simulate(graph: Graph, reynolds: float, seed: int) -> Step:
         inputs=(),
         slice=graph.simulate_slice(reynolds, seed),
         code=graph.code("simulate"),
+    )
+
+
+def import_data(graph: Graph, source: str, split: str) -> Step:
+    return Step(
+        name="import_data",
+        outputs=(graph.layout.trajectory(imported_stem(source, split)),),
+        inputs=(graph.source_file(source),),
+        slice=graph.import_slice(source, split),
+        code=graph.code("import_data"),
     )
 
 
@@ -64,23 +76,14 @@ def statistics(graph: Graph, task: str) -> Step:
 
 
 def train(graph: Graph, task: str, method: str, seed: int) -> Step:
-    """task: one that the method learns, or the name of its training."""
-    layout, training = graph.layout, graph.training(task, method)
+    layout = graph.layout
     return Step(
         name="train",
-        outputs=(
-            layout.checkpoint(training, method, seed),
-            layout.training_log(training, method, seed),
-        ),
-        inputs=(*train_statistics(graph, training), *graph.trajectories("train", "validation")),
+        outputs=(layout.checkpoint(task, method, seed), layout.training_log(task, method, seed)),
+        inputs=(layout.statistics(task), *graph.trajectories("train", "validation")),
         slice=graph.train_slice(task, method, seed),
         code=graph.code("train", method),
     )
-
-
-def train_statistics(graph: Graph, training: str) -> list[Path]:
-    """The scales of every task of a training."""
-    return [graph.layout.statistics(task) for task in training.split(TOGETHER)]
 
 
 def sample(graph: Graph, task: str, method: str, seed: int) -> Step:
@@ -137,10 +140,8 @@ def figure_sources(graph: Graph, task: str, name: str) -> list[Path]:
     layout, source = graph.layout, FIGURES[name].source
     jobs = graph.jobs_of(task)
     if source == "logs":
-        return [
-            layout.training_log(graph.training(task, job.method), job.method, job.seed)
-            for job in graph.trained_jobs(task)
-        ]
+        jobs = graph.trained_jobs(task)
+        return [layout.training_log(job.task, job.method, job.seed) for job in jobs]
     if source == "spectra":
         return [layout.spectra(job.task, job.method, job.seed) for job in jobs]
     if source == "snapshot":

@@ -32,7 +32,7 @@ PLUMBING = frozenset(
     f"flexbench.{name}"
     for name in (
         *("atomic", "cli", "config", "errors", "graph", "paths", "provenance"),
-        *("planned", "registry", "tiers", "models.flex"),
+        *("planned", "registry", "settings", "sources", "tiers", "models.flex"),
     )
 )
 

@@ -22,7 +22,9 @@ from flexbench.paths import checkout
 
 KINDS = ("superres", "forecast")
 FLEX = "flex"
-_CONSTANTS = ("TASKS", "TOGETHER", "WIDTH_STEP")
+_CONSTANTS = ("TASKS", "TOGETHER", "WIDTH_STEP", "PERIODIC")
+# Its convolutions' padding; said here, so that its own file, and the sizes found for it, stay.
+_FLEX_PERIODIC = {"padding": "periodic"}
 _FLEX_FILE = Path(__file__).resolve().parent / "models" / "flex.py"
 
 
@@ -33,6 +35,7 @@ class Facts:
     formula: it defines `predict` and has no weights; otherwise it defines `build`.
     tasks: the kinds of task it can do, out of `KINDS`.
     together: one network of it can learn several tasks.
+    periodic: values of options that take fields as periodic, so that others are none for them.
     width_step: widths are multiples of it; None for formulas and for FLEX, which has sizes instead.
     """
 
@@ -42,6 +45,7 @@ class Facts:
     tasks: tuple[str, ...]
     together: bool
     width_step: int | None
+    periodic: dict[str, str]
 
 
 def folders(extra: Sequence[str | Path] = ()) -> list[Path]:
@@ -108,6 +112,7 @@ def facts(name: str, extra: Sequence[str | Path] = ()) -> Facts:
         tasks=_tasks(path, constants),
         together=_together(path, constants, formula=formula),
         width_step=None if formula or name == FLEX else _width_step(path, constants),
+        periodic=_FLEX_PERIODIC if name == FLEX else _periodic(path, constants),
     )
 
 
@@ -222,6 +227,15 @@ def _width_step(path: Path, constants: dict[str, object]) -> int:
         return value
     found = f"found {value!r}" if "WIDTH_STEP" in constants else "it is missing"
     raise FlexbenchError(f"{path}: WIDTH_STEP must be a positive whole number; {found}")
+
+
+def _periodic(path: Path, constants: dict[str, object]) -> dict[str, str]:
+    value = constants.get("PERIODIC", {})
+    if isinstance(value, dict) and all(
+        isinstance(it, str) for pair in value.items() for it in pair
+    ):
+        return value
+    raise FlexbenchError(f"{path}: PERIODIC must map options to values; found {value!r}")
 
 
 def _where(path: Path, error: Exception) -> str:

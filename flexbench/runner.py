@@ -27,6 +27,7 @@ from flexbench.config import Config
 from flexbench.errors import FlexbenchError
 from flexbench.paths import Layout, checkout
 from flexbench.profiles import profile_folder
+from flexbench.tiers import merge
 
 HEARTBEAT_SECONDS = 10.0
 STALE_SECONDS = 120.0
@@ -42,10 +43,12 @@ def run_graph(
     cores: int | None = None,
     profile: str | None = None,
     dry_run: bool = False,
+    own: Path | None = None,
 ) -> int:
     """Run the graph and return Snakemake's exit code; the same call resumes after any kill.
 
     overrides: what the configuration is beyond the tier's file, the profile's part included.
+    own: a user's configuration file, whose part overrides need not repeat.
     Snakemake runs in the checkout: that is where a relative root, and targets, start. A profile
     and baseline folders are looked for in the working directory first.
     Raises FlexbenchError where another run, or a plain Snakemake, works in the same place.
@@ -57,6 +60,7 @@ def run_graph(
         cores=cores,
         profile=profile,
         dry_run=dry_run,
+        own=own,
     )
     if dry_run:
         environment = run_environment(folder)
@@ -108,10 +112,14 @@ def _is_locked() -> bool:
     return any((checkout() / ".snakemake" / "locks").glob("*"))
 
 
-def dry_run_command(config: Config, overrides: Mapping[str, Any]) -> list[str]:
+def dry_run_command(
+    config: Config, overrides: Mapping[str, Any], *, own: Path | None = None
+) -> list[str]:
     """The Snakemake call that tells what a run would do, and locks nothing."""
     overrides = _found_folders(config, overrides)
-    command = snakemake_command(overrides, targets=[], cores=None, profile=None, dry_run=True)
+    command = snakemake_command(
+        overrides, targets=[], cores=None, profile=None, dry_run=True, own=own
+    )
     return with_options(command, "--nolock")
 
 
@@ -122,6 +130,7 @@ def snakemake_command(
     cores: int | None,
     profile: str | None,
     dry_run: bool,
+    own: Path | None = None,
 ) -> list[str]:
     """The Snakemake call that stands for a run; nested overrides travel as JSON (which is YAML)."""
     command = [sys.executable, "-m", "snakemake", "--rerun-incomplete"]
@@ -130,13 +139,18 @@ def snakemake_command(
         command += ["--cores", str(cores)]
     if dry_run:
         command += ["--dry-run", "--quiet", "host"]  # every job, with the reason why it would run
+    if own is not None:
+        command += ["--configfile", str(own.resolve())]
     if overrides:
         command += ["--config", *(f"{key}={_as_word(value)}" for key, value in overrides.items())]
     return [*command, "--", *targets]
 
 
 def _found_folders(config: Config, overrides: Mapping[str, Any]) -> Mapping[str, Any]:
-    """The overrides with baseline folders as found from here: Snakemake works elsewhere."""
+    """The overrides with files and folders as found from here: Snakemake works elsewhere."""
+    if config.data is not None:
+        found = {name: {"file": source.file} for name, source in config.data.sources.items()}
+        overrides = merge(overrides, {"data": {"sources": found}})
     if "baseline_folders" not in overrides:
         return overrides
     own = registry.folders(config.baseline_folders)[1:]

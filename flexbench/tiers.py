@@ -24,20 +24,31 @@ def tier_file(tier: str) -> Path:
     return checkout() / "workflow" / "config" / f"{tier}.yaml"
 
 
-def load_config(overrides: Mapping[str, Any] | None = None, *, file: Path | None = None) -> Config:
+def load_config(
+    overrides: Mapping[str, Any] | None = None,
+    *,
+    file: Path | None = None,
+    origin: Path | None = None,
+) -> Config:
     """A validated configuration.
 
     overrides: nested keys that win over the file (`{"tier": "smoke", "train": {"steps": 10}}`).
-    file: a resolved configuration to start from; without it, the tier's own YAML.
+    file: a resolved configuration to start from; without it, the tier's own YAML, or the defaults
+    where the overrides are a whole configuration under a tier's name of their own.
+    origin: a user's file that the overrides came from, beside the command line.
     Raises FlexbenchError with one line for every key that is wrong.
     """
     overrides = dict(overrides or {})
-    source = file or tier_file(str(overrides.get("tier", "desk")))
-    values = merge(read_yaml(source), overrides)
+    tier = str(overrides.get("tier", "desk"))
+    whole = file is None and tier not in TIERS and {"methods", "tasks"} <= set(overrides)
+    source = file or (Path("defaults") if whole else tier_file(tier))
+    values = merge({} if whole else read_yaml(source), overrides)
+    if values.get("data") is not None and "splits" not in overrides:
+        values.pop("splits", None)  # the tier's own, of simulated runs
     try:
         return Config.model_validate(values)
     except ValidationError as error:
-        lines = [_explain(item, overrides, source) for item in error.errors()]
+        lines = [_explain(item, overrides, source, origin) for item in error.errors()]
         raise FlexbenchError("\n".join(dict.fromkeys(lines))) from None
 
 
@@ -52,6 +63,17 @@ def read_yaml(path: Path) -> dict[str, Any]:
         raise FlexbenchError(f"{path}: not valid YAML ({text})") from None
     if not isinstance(values, dict):
         raise FlexbenchError(f"{path}: a mapping of keys is needed, found {type(values).__name__}")
+    return values
+
+
+def read_own(path: Path) -> dict[str, Any]:
+    """A user's configuration file; data files in it are found from its own folder."""
+    values = read_yaml(path)
+    data = values.get("data")
+    sources = data.get("sources") if isinstance(data, dict) else None
+    for source in (sources if isinstance(sources, dict) else {}).values():
+        if isinstance(source, dict) and isinstance(source.get("file"), str):
+            source["file"] = str(path.parent.resolve() / Path(source["file"]).expanduser())
     return values
 
 
@@ -104,12 +126,13 @@ def _restore_null(value: Any) -> Any:
     return None if value == "null" else value
 
 
-def _explain(item: Any, overrides: Mapping[str, Any], source: Path) -> str:
+def _explain(item: Any, overrides: Mapping[str, Any], source: Path, own: Path | None) -> str:
     """One line for one pydantic error: where it comes from, key, what is wrong, what is allowed."""
     location = [in_one_line(str(part)) for part in item["loc"] if part != "[key]"]
     if location[:1] == ["tasks"] and len(location) > 2:
         del location[2]  # the tag of the discriminated union, which users never wrote
-    origin = "command line" if _is_in(overrides, location) else source.name
+    given = "command line" if own is None else own.name
+    origin = given if _is_in(overrides, location) else source.name
     if item["type"] == "extra_forbidden":
         allowed = _keys_beside(location)
         near = difflib.get_close_matches(location[-1], allowed, n=1, cutoff=0.5)

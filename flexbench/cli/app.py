@@ -4,7 +4,7 @@ import io
 import sys
 from contextlib import suppress
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any, NamedTuple
 
 import typer
 
@@ -26,6 +26,10 @@ RUN, STEPS, RESULTS, GATE, TOOLS = PANELS
 
 Tier = Annotated[str | None, typer.Option(help="smoke, gate, desk (default), lab or paper")]
 ConfigFile = Annotated[Path | None, typer.Option("--config", help="a resolved configuration")]
+OwnFile = Annotated[
+    Path | None,
+    typer.Option("--config", help="a YAML file of your own: what differs from its tier's"),
+]
 Set = Annotated[
     list[str] | None,
     typer.Option("--set", help="key=value over the tier, such as train.steps=100", metavar="K=V"),
@@ -46,6 +50,32 @@ def graph_of(
     if log is not None:
         _also_print_to(log)
     return Graph(load_config(overrides_of(tier, assignments), file=config))
+
+
+class Asked(NamedTuple):
+    """values: all that differs from the tier's file. options: of these, what a user's own file does
+    not say, but the command line and the profile. file: the user's own, which Snakemake reads too.
+    """
+
+    values: dict[str, Any]
+    options: dict[str, Any]
+    file: Path | None
+
+
+def asked_of(
+    tier: str | None, config: Path | None, assignments: list[str] | None, profile: str | None
+) -> Asked:
+    """What a run is asked for: the profile's part, over it a user's file, then the options."""
+    from flexbench.profiles import profile_configuration
+    from flexbench.tiers import merge, read_own
+
+    given, own = profile_configuration(profile), read_own(config) if config else {}
+    options = overrides_of(tier, assignments)
+    return Asked(
+        values=merge(merge(given, own), options),
+        options=merge({key: value for key, value in given.items() if key not in own}, options),
+        file=config,
+    )
 
 
 def overrides_of(tier: str | None, assignments: list[str] | None) -> dict[str, Any]:

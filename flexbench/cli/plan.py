@@ -5,12 +5,13 @@ from typing import Annotated
 
 import typer
 
-from flexbench.cli.app import RUN, Set, Tier, app, overrides_of
+from flexbench.cli.app import RUN, OwnFile, Set, Tier, app, asked_of
 
 
 @app.command(rich_help_panel=RUN)
 def plan(
     tier: Tier = None,
+    own: OwnFile = None,
     cores: Annotated[
         int | None, typer.Option(min=1, help="cores of this machine; default: all of them")
     ] = None,
@@ -30,12 +31,13 @@ def plan(
     from flexbench.graph import Graph
     from flexbench.planning.plan import calibrate_tier, make_plan
     from flexbench.planning.show import plan_text
-    from flexbench.profiles import profile_configuration
-    from flexbench.tiers import load_config, merge
+    from flexbench.tiers import load_config
 
-    overrides = merge(profile_configuration(profile), overrides_of(tier, set_))
-    graph = Graph(load_config(overrides))
+    asked = asked_of(tier, own, set_, profile)
+    graph = Graph(load_config(asked.values, origin=own))
     if calibrate:
         calibrate_tier(graph, cores=cores, jobs=jobs)
-    found = make_plan(graph, overrides=overrides, cores=cores, jobs=jobs, profile=profile)
+    found = make_plan(
+        graph, overrides=asked.options, own=own, cores=cores, jobs=jobs, profile=profile
+    )
     print(json.dumps(found.as_json(), indent=1) if as_json else plan_text(found))

@@ -5,7 +5,7 @@ from typing import Annotated
 
 import typer
 
-from flexbench.cli.app import RUN, Set, Tier, app, overrides_of
+from flexbench.cli.app import RUN, OwnFile, Set, Tier, app, asked_of
 
 
 @app.command(rich_help_panel=RUN)
@@ -14,6 +14,7 @@ def run(
         list[str] | None, typer.Argument(help="rules or files; default: everything")
     ] = None,
     tier: Tier = None,
+    own: OwnFile = None,
     profile: Annotated[
         str | None, typer.Option(help="a Snakemake profile, such as slurm; default: the local one")
     ] = None,
@@ -27,16 +28,23 @@ def run(
 ) -> None:
     """Run the graph with Snakemake; the same command resumes after any kill."""
     from flexbench.graph import Graph
-    from flexbench.profiles import profile_configuration
     from flexbench.runner import run_graph
-    from flexbench.tiers import load_config, merge
+    from flexbench.tiers import load_config
 
-    overrides = merge(profile_configuration(profile), overrides_of(tier, set_))
-    config = Graph(load_config(overrides)).config
+    asked = asked_of(tier, own, set_, profile)
+    graph = Graph(load_config(asked.values, origin=own))
+    if graph.config.data is not None:
+        from flexbench.data.adapters import check_sources
+
+        check_sources(graph.config, graph.source_file)  # before any work
+    for line in graph.skipped:
+        print(f"flexbench: {line}", file=sys.stderr)
+    config = graph.config
     sys.exit(
         run_graph(
             config,
-            overrides=overrides,
+            overrides=asked.options,
+            own=asked.file,
             targets=targets or [],
             cores=cores,
             profile=profile,

@@ -23,6 +23,22 @@ def simulate(
     simulate_step(graph, reynolds=reynolds, seed=seed)
 
 
+@app.command("import-data", rich_help_panel=STEPS)
+def import_data(
+    source: Annotated[str, typer.Argument(help="a name under data.sources")],
+    split: Annotated[str, typer.Argument(help="train, validation or test")],
+    tier: Tier = None,
+    config: ConfigFile = None,
+    set_: Set = None,
+    log: Log = None,
+) -> None:
+    """Bring a part of your own data into the trajectory format."""
+    graph = graph_of(tier, config, set_, log)
+    from flexbench.steps.import_data import import_data_step
+
+    import_data_step(graph, source=source, split=split)
+
+
 @app.command(rich_help_panel=STEPS)
 def splits(tier: Tier = None, config: ConfigFile = None, set_: Set = None, log: Log = None) -> None:
     """Check that no run stands in two splits."""

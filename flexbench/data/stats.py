@@ -102,16 +102,21 @@ def compute_statistics(
 
     Returns a JSON-like dict: `field_std` and `residual_std`, the two that scale (residual_std is
     field_std under `normalisation: official`); `measured_residual_std`, `residual_to_field` and
-    the means for information; the same per Re under `by_reynolds`; and what was read. Raises
-    FlexbenchError where a file is unfit, not finite, or has no window of the task.
+    the means for information; the same per Re under `by_reynolds`; what was read; whether it is
+    `periodic`, and (to forecast) its `interval`. Raises FlexbenchError where a file is unfit, not
+    finite, or has no window of the task.
     """
     if not paths:
         raise FlexbenchError("no training files to compute statistics from")
     overall = _Pair()
     by_reynolds: dict[float, _Pair] = {}
-    used = 0
+    used, periodic, interval = 0, True, None
     for path in paths:
         with Trajectory(path) as trajectory:
+            periodic = trajectory.periodic
+            # Single snapshots need no even spacing.
+            forecasts = isinstance(settings, ForecastSettings)
+            interval = trajectory.interval if forecasts else None
             own = by_reynolds.setdefault(trajectory.reynolds, _Pair())
             for truth, residual in _samples(settings, trajectory, snapshots):
                 overall.add(truth, residual)
@@ -128,6 +133,8 @@ def compute_statistics(
         "by_reynolds": {f"{re:g}": by_reynolds[re].summary() for re in sorted(by_reynolds)},
         "trajectories": [Path(path).stem for path in paths],
         "snapshots": used,
+        "periodic": periodic,
+        "interval": interval,
     }
 
 

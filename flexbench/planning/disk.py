@@ -18,6 +18,7 @@ CATEGORIES = (
 # Bytes of text, measured on finished runs.
 _RECEIPT = {
     "simulate": 1160,
+    "import_data": 1200,
     "splits": 900,
     "statistics": 820,
     "train": 2000,
@@ -99,13 +100,13 @@ def samples_bytes(facts: RunFacts, method: str) -> int:
 
 
 def checkpoint_bytes(facts: RunFacts, task: str, method: str) -> int:
-    size = facts.network(task, method)
+    size = facts.networks[task, method]
     return size.state_bytes + size.header_bytes
 
 
 def restart_bytes(facts: RunFacts, task: str, method: str) -> int:
     """One restart point of a training: weights, their average, the optimiser's moments."""
-    size, settings = facts.network(task, method), facts.train(method)
+    size, settings = facts.networks[task, method], facts.train(method)
     moments = 1 if settings.optimizer == "lion" else 2
     # Without an average, the weights stand in for it, and are stored once.
     return size.state_bytes * (1 + (settings.ema > 0) + moments)
@@ -174,12 +175,12 @@ def folders(facts: RunFacts, jobs: Iterable[PlannedJob]) -> int:
 def _outputs(facts: RunFacts, job: PlannedJob) -> Iterable[Written]:
     names = job.wildcards
     config = facts.graph.config
-    if job.rule == "simulate":
+    if job.rule in ("simulate", "import_data"):
         yield Written("data", trajectory_bytes(facts))
     elif job.rule == "splits":
         yield Written("data", 60 + 90 * len(facts.graph.stems()))
     elif job.rule == "statistics":
-        reynolds = len(config.splits.train.reynolds)
+        reynolds = len(config.split("train").reynolds)
         yield Written("data", 420 + 200 * reynolds + 20 * len(facts.graph.stems("train")))
     elif job.rule == "train":
         settings = facts.train(names["method"])
@@ -203,14 +204,14 @@ def _outputs(facts: RunFacts, job: PlannedJob) -> Iterable[Written]:
 def _tables(facts: RunFacts) -> Iterable[Written]:
     """scores, comparisons, red flags, cost and headline."""
     graph = facts.graph
-    groups = len(graph.config.splits.test.reynolds) + 1
+    groups = len(graph.config.split("test").reynolds) + 1
     methods = dict.fromkeys((job.task, job.method) for job in graph.jobs)
     # A table forms some scores from others that the files of scores hold as rows.
     rows = sum(groups * max(facts.score_rows(method) - 3, 1) for _, method in methods)
     yield Written("tables", _TABLE_ROW * rows)
     yield Written("tables", _COMPARISON_ROW * 10 * groups * len(methods) // 3)
     yield Written("tables", 2000)
-    yield Written("tables", 120 * len(graph.jobs))
+    yield Written("tables", 92 * len(graph.jobs))
     yield Written("tables", 300 * len(methods))
 
 

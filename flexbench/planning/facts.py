@@ -16,7 +16,7 @@ PULL_BINS = 41
 
 @dataclass(frozen=True)
 class RunFacts:
-    """A graph, and the sizes of its networks by (training, method)."""
+    """A graph, and the sizes of its networks by (task, method)."""
 
     graph: Graph
     networks: Mapping[tuple[str, str], NetworkSize]
@@ -25,13 +25,18 @@ class RunFacts:
     def of(cls, graph: Graph) -> "RunFacts":
         return cls(graph, network_sizes(graph))
 
-    def network(self, task: str, method: str) -> NetworkSize:
-        """The network that a method runs on a task; task may be the name of its training."""
-        return self.networks[self.graph.training(task, method), method]
-
     @property
     def grid(self) -> int:
-        return self.graph.config.solver.grid
+        return self._own[1] if self._own else self.graph.config.solver.grid
+
+    @cached_property
+    def _own(self) -> tuple[int, int] | None:
+        """Of own data, the most snapshots that a trajectory will have, and its grid."""
+        if self.graph.config.data is None:
+            return None
+        from flexbench.data.adapters import check_sources
+
+        return check_sources(self.graph.config, self.graph.source_file)
 
     @property
     def points(self) -> int:
@@ -45,6 +50,8 @@ class RunFacts:
     @cached_property
     def snapshots(self) -> int:
         """T: stored snapshots of a trajectory."""
+        if self._own:
+            return self._own[0]
         solver = self.graph.config.solver
         return round((solver.t_end - solver.t_start) / solver.interval) + 1
 

@@ -18,7 +18,7 @@ PRIORITY = {"train": 1}
 # Rules whose jobs have the threads of the configuration; the others have one.
 THREADED = frozenset({"simulate", "statistics", "train", "sample", "score"})
 RULES = (
-    *("simulate", "splits", "statistics", "train", "sample"),
+    *("simulate", "import_data", "splits", "statistics", "train", "sample"),
     *("score", "tabulate", "figure", "report"),
 )
 
@@ -59,6 +59,7 @@ class PlannedJob:
 def planned_jobs(graph: Graph) -> dict[str, PlannedJob]:
     """Every job by its key, each after all that it needs."""
     makers: dict[Path, str] = {}
+    given = {graph.source_file(source) for source, _ in graph.imports()}
     jobs: dict[str, PlannedJob] = {}
 
     def add(step: Step, **wildcards: str) -> None:
@@ -66,26 +67,27 @@ def planned_jobs(graph: Graph) -> dict[str, PlannedJob]:
         job = PlannedJob(
             step=step,
             wildcards=wildcards,
-            needs=tuple(dict.fromkeys(makers[path] for path in step.inputs)),
+            needs=tuple(dict.fromkeys(makers[path] for path in step.inputs if path not in given)),
             threads=graph.cores(step.name, wildcards.get("method")) if threaded else 1,
         )
         jobs[job.key] = job
         makers.update(dict.fromkeys(step.outputs, job.key))
 
-    for split in SPLITS:
+    for source, split in graph.imports():
+        add(planned.import_data(graph, source, split), source=source, split=split)
+    for split in () if graph.config.data else SPLITS:
         for reynolds in graph.split(split).reynolds:
             for seed in graph.split(split).seeds:
                 step = planned.simulate(graph, reynolds, seed)
                 add(step, reynolds=f"{reynolds:g}", seed=str(seed))
     add(planned.splits(graph))
-    for task in graph.measured_tasks:
+    for task in graph.tasks:
         add(planned.statistics(graph, task), task=task)
-    for job in graph.trainings:
-        step = planned.train(graph, job.task, job.method, job.seed)
-        add(step, task=job.task, method=job.method, seed=str(job.seed))
     for job in graph.jobs:
         place = (job.task, job.method, job.seed)
         names = {"task": job.task, "method": job.method, "seed": str(job.seed)}
+        if not graph.is_formula(job.method):
+            add(planned.train(graph, *place), **names)
         add(planned.sample(graph, *place), **names)
         add(planned.score(graph, *place), **names)
     add(planned.tabulate(graph))

@@ -4,6 +4,7 @@ import sys
 from collections.abc import Mapping
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import asdict, dataclass
+from pathlib import Path
 from typing import Any
 
 from flexbench.errors import FlexbenchError
@@ -54,6 +55,7 @@ def make_plan(
     cores: int | None = None,
     jobs: int | None = None,
     profile: str | None = None,
+    own: Path | None = None,
 ) -> Plan:
     """Ask Snakemake what is stale, and meanwhile count and forecast."""
     if cores is not None and jobs is not None:
@@ -63,7 +65,7 @@ def make_plan(
     slots = Slots(count=count or cores or cores_here(), cores=count is None)
     calibration = load_calibration(graph.layout.root, graph.config.tier)
     planned = planned_jobs(graph)
-    with DryRun.start(graph, overrides) as dry_run, ThreadPoolExecutor(1) as pool:
+    with DryRun.start(graph, overrides, own=own) as dry_run, ThreadPoolExecutor(1) as pool:
         waiting = pool.submit(dry_run.stale, graph, planned)
         facts = RunFacts.of(graph)
         seconds = all_seconds(facts, calibration, planned)

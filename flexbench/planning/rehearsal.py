@@ -15,6 +15,7 @@ from flexbench.atomic import write_text
 from flexbench.config import Config, ForecastSettings
 from flexbench.data.dummy import write_dummy
 from flexbench.data.store import Trajectory
+from flexbench.errors import FlexbenchError
 from flexbench.graph import Graph, trajectory_stem
 from flexbench.inference.samples import Labels, Snapshot, write_samples
 from flexbench.planning.facts import RunFacts
@@ -39,6 +40,11 @@ def rehearsal_config(graph: Graph, root: Path) -> Config:
     if isinstance(settings, ForecastSettings):
         interval = settings.lead
     splits = config.splits
+    if splits is None:
+        raise FlexbenchError(
+            "--calibrate measures with simulated flows; calibrate a shipped tier, such as desk, "
+            "under the same root"
+        )
     train, validation, test = (
         split.model_copy(update={"reynolds": split.reynolds[:1], "seeds": split.seeds[:1]})
         for split in (splits.train, splits.validation, splits.test)
@@ -51,11 +57,6 @@ def rehearsal_config(graph: Graph, root: Path) -> Config:
             "root": str(root),
             "training_seeds": config.training_seeds[:1],
             "tasks": {task: settings},
-            # Of the tasks that a network would learn together, one is left.
-            "method_settings": {
-                name: method.model_copy(update={"together": None})
-                for name, method in config.method_settings.items()
-            },
             "solver": solver.model_copy(
                 update={
                     "grid": _GRID,

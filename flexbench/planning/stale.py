@@ -59,9 +59,11 @@ class DryRun:
         self.process.wait()
 
     @classmethod
-    def start(cls, graph: Graph, overrides: Mapping[str, Any]) -> "DryRun":
+    def start(
+        cls, graph: Graph, overrides: Mapping[str, Any], *, own: Path | None = None
+    ) -> "DryRun":
         process = subprocess.Popen(
-            dry_run_command(graph.config, overrides),
+            dry_run_command(graph.config, overrides, own=own),
             cwd=checkout(),
             env=run_environment(),
             stdout=subprocess.PIPE,

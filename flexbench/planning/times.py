@@ -15,8 +15,9 @@ from flexbench.planning.facts import RunFacts
 from flexbench.planning.jobs import PlannedJob
 from flexbench.planning.rates import Calibration, Rates, rate
 from flexbench.planning.steps import solver_steps
-from flexbench.spec import TRAINING_PASSES
 
+# A training step is a forward pass and a backward pass of twice its FLOPs.
+PASSES = 3
 # `compute_statistics` looks at so many snapshots of a file.
 _STATISTICS_SNAPSHOTS = 32
 
@@ -50,7 +51,7 @@ def _start(facts: RunFacts, rates: Rates, job: PlannedJob) -> float:
         return rates.figures.get(name, max(rates.figures.values()))
     method = job.wildcards.get("method")
     if method is None or job.rule == "score":
-        return rates.start[job.rule]
+        return rates.start.get(job.rule, rates.start["splits"])  # importing, as light a process
     if facts.graph.is_formula(method):
         return rates.start["formula"]
     return rates.start.get(f"{job.rule}/{method}", rates.start[job.rule])
@@ -79,6 +80,8 @@ def _work(facts: RunFacts, calibration: Calibration, job: PlannedJob) -> float:
     names, rates = job.wildcards, calibration.rates
     if job.rule == "simulate":
         return _simulation(facts, rates, float(names["reynolds"]))
+    if job.rule == "import_data":
+        return trajectory_bytes(facts) / rates.write
     if job.rule == "statistics":
         used = min(_STATISTICS_SNAPSHOTS, facts.snapshots)
         return used * len(facts.graph.stems("train")) * facts.points * rates.statistics
@@ -104,11 +107,11 @@ def _simulation(facts: RunFacts, rates: Rates, reynolds: float) -> float:
 
 def _training(facts: RunFacts, calibration: Calibration, task: str, method: str) -> float:
     """Steps, validations, and restart points, whose writing the training waits for."""
-    size, settings = facts.network(task, method), facts.train(method)
+    size, settings = facts.networks[task, method], facts.train(method)
     rates, speed = calibration.rates, _speed(facts, calibration, "train", method)
     rows = settings.batch / settings.processes
     validations = math.ceil(settings.steps / settings.validate_every) * settings.validation_batches
-    passes = TRAINING_PASSES * settings.steps + validations
+    passes = PASSES * settings.steps + validations
     computing = passes * rows * size.forward / speed
     saving = restart_bytes(facts, task, method) / rates.write
     saves = 1 + computing / settings.checkpoint_seconds
@@ -120,7 +123,7 @@ def _sampling(facts: RunFacts, calibration: Calibration, task: str, method: str)
     writing = 2 * samples_bytes(facts, method) / rates.write
     if facts.graph.is_formula(method):
         return facts.scored * facts.points * rates.formula + writing
-    size = facts.network(task, method)
+    size = facts.networks[task, method]
     speed = _speed(facts, calibration, "sample", method)
     flops = size.encode + facts.members(method) * facts.evaluations(method) * size.denoise
     return facts.scored * facts.tiles(task) * flops / speed + writing
@@ -129,4 +132,4 @@ def _sampling(facts: RunFacts, calibration: Calibration, task: str, method: str)
 def _hashing(rates: Rates, job: PlannedJob, sizes: Mapping[Path, int]) -> float:
     """Receipts hash every input and output, however large."""
     hashed = [*job.step.outputs, *job.step.inputs]
-    return sum(sizes[path] for path in hashed) / rates.digest
+    return sum(sizes.get(path) or path.stat().st_size for path in hashed) / rates.digest

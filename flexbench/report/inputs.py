@@ -89,7 +89,7 @@ class ReportInputs:
         paths = {method: path for method, path in paths.items() if path.is_file()}
         if not paths:
             return None
-        interval = self.config.solver.interval
+        interval = None if self.config.data else self.config.solver.interval
         return read_snapshot(paths, self.layout, self.config.tasks[task], interval=interval)
 
     def receipts(self) -> list[Receipt]:

@@ -82,6 +82,7 @@ def render_page(inputs: ReportInputs) -> str:
     present = set(scores["task"])
     with style.look(config.methods):
         colours = {method: style.colour(method) for method in config.methods}
+    first = {"simulate": "import_data"} if config.data else {}
     return environment.get_template("page.html").render(
         tier=config.tier,
         benchmark_version=BENCHMARK_VERSION,
@@ -98,7 +99,7 @@ def render_page(inputs: ReportInputs) -> str:
         receipts=[receipt_view(receipt, index) for receipt in receipts],
         versions=version_rows(receipts),
         code=code_rows(receipts),
-        graph=draw_graph(list(EDGES)),
+        graph=draw_graph([(first.get(a, a), b) for a, b in EDGES]),
     )
 
 

@@ -52,11 +52,12 @@ def read_snapshot(
     layout: Layout,
     settings: SuperResolutionSettings | ForecastSettings,
     *,
-    interval: float,
+    interval: float | None,
 ) -> ShownSnapshot | None:
     """The middle snapshot of those in every samples file; None where they have none in common.
 
-    paths: samples file of each method. interval: time between two stored snapshots.
+    paths: samples file of each method. interval: time between two stored snapshots; None: as in
+    the file.
     """
     with ExitStack() as stack:
         samples = {method: stack.enter_context(Samples(path)) for method, path in paths.items()}
@@ -70,6 +71,8 @@ def read_snapshot(
         }
     path = layout.trajectory(place.trajectory)
     with Trajectory(path) as trajectory:
+        if interval is None:
+            interval = trajectory.interval if isinstance(settings, ForecastSettings) else 1.0
         # Nothing normalised is shown, so the scales do not matter.
         task = make_task(
             settings,

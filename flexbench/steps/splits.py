@@ -13,7 +13,7 @@ def splits_step(graph: Graph) -> None:
     """Write `data/splits.json`: the files of each split with their hashes."""
     receipt = Receipt(planned.splits(graph))
     paths = {split: graph.trajectories(split) for split in SPLITS}
-    check_leaks(paths)
+    check_leaks(paths, gap=graph.config.gap)
     hashes = {path: file_digest(path) for files in paths.values() for path in files}
     content = {split: {path.name: hashes[path] for path in files} for split, files in paths.items()}
     write_text(graph.layout.splits, json.dumps(content, indent=1) + "\n")

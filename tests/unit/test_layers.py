@@ -35,7 +35,17 @@ LAYERS = [
     "cli",
 ]
 PLUMBING = {"errors", "spec", "config", "paths", "seeding", "provenance", "registry", "tiers"}
-PLUMBING |= {"atomic", "device", "graph", "profiles", "runner", "slurm", "spares"}
+PLUMBING |= {
+    "atomic",
+    "device",
+    "graph",
+    "profiles",
+    "runner",
+    "settings",
+    "slurm",
+    "sources",
+    "spares",
+}
 
 # Scoring reads files: it needs no network, no diffusion and no task.
 FORBIDDEN = {

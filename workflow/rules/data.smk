@@ -10,7 +10,7 @@ rule all_data:
     input:
         graph.trajectories(*SPLITS),
         layout.splits,
-        [layout.statistics(task) for task in graph.measured_tasks],
+        [layout.statistics(task) for task in graph.tasks],
 
 
 rule simulate:
@@ -29,6 +29,26 @@ rule simulate:
         code=graph.code("simulate"),
     shell:
         "flexbench simulate --re {wildcards.reynolds} --seed {wildcards.seed}"
+        " --config {params.config:q} --log {log:q}"
+
+
+rule import_data:
+    input:
+        lambda wildcards: str(graph.source_file(wildcards.source)),
+    output:
+        layout.trajectory("{source}_{split}"),
+    log:
+        layout.log("import_data", "{source}_{split}"),
+    benchmark:
+        layout.benchmark("import_data", "{source}_{split}")
+    resources:
+        **graph.rule_resources("import_data"),
+    params:
+        config=str(layout.config),
+        slice=lambda wildcards: graph.import_slice(wildcards.source, wildcards.split),
+        code=graph.code("import_data"),
+    shell:
+        "flexbench import-data {wildcards.source} {wildcards.split}"
         " --config {params.config:q} --log {log:q}"
 
 

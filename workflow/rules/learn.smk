@@ -8,13 +8,16 @@ localrules:
 # A milestone: every network, trained.
 rule all_weights:
     input:
-        [layout.checkpoint(job.task, job.method, job.seed) for job in graph.trainings],
+        [
+            layout.checkpoint(job.task, job.method, job.seed)
+            for task in graph.tasks
+            for job in graph.trained_jobs(task)
+        ],
 
 
-# Its task is a training's name: that of several tasks where a network learns them together.
 rule train:
     input:
-        statistics=lambda wildcards: train_statistics(graph, wildcards.task),
+        statistics=layout.statistics("{task}"),
         data=graph.trajectories("train", "validation"),
     output:
         weights=layout.checkpoint("{task}", "{method}", "{seed}"),
@@ -23,8 +26,6 @@ rule train:
         layout.log("train", "{task}", "{method}", "seed{seed}"),
     benchmark:
         layout.benchmark("train", "{task}", "{method}", "seed{seed}")
-    wildcard_constraints:
-        task=r"[A-Za-z0-9_+-]+",
     # The longest jobs first, so that no core waits for the last of them.
     priority: 1
     threads: lambda wildcards: graph.cores("train", wildcards.method)

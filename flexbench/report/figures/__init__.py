@@ -59,15 +59,15 @@ def _maps(inputs: ReportInputs, task: str) -> "Figure":
 
 
 def _spectra(inputs: ReportInputs, task: str) -> "Figure":
-    settings = inputs.config.tasks[task]
+    settings, spectra = inputs.config.tasks[task], inputs.spectra(task)
     cutoff = None
     if isinstance(settings, SuperResolutionSettings):
-        cutoff = inputs.config.solver.grid / settings.factor / 2
-    return draw_spectra(inputs.spectra(task), cutoff=cutoff)
+        cutoff = spectra["k"].max() / settings.factor if len(spectra) else None
+    return draw_spectra(spectra, cutoff=cutoff)
 
 
 def _rfne_by_re(inputs: ReportInputs, task: str) -> "Figure":
-    trained = set(inputs.config.splits.train.reynolds)
+    trained = set(inputs.config.split("train").reynolds)
     return draw_rfne_by_re(inputs.task_scores(task), trained=trained)
 
 
