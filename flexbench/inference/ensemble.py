@@ -84,20 +84,14 @@ class NetworkPredictor:
 
     settings: members, sampler, steps, batch, overlap: without one, tiles are drawn apart and
     stitched; with one, they are blended at every step. seed: of the noise. device: where the
-    network is. periodic: whether tiles may reach over an edge of the domain.
+    network is.
     """
 
     def __init__(
-        self,
-        method: Method,
-        *,
-        settings: SampleSettings,
-        seed: int,
-        device: torch.device | str,
-        periodic: bool = True,
+        self, method: Method, *, settings: SampleSettings, seed: int, device: torch.device | str
     ):
         self.method, self.settings, self.seed, self.device = method, settings, seed, device
-        self.overlap, self.periodic = settings.overlap, periodic
+        self.overlap = settings.overlap
         self.mode = method.mode
         self.patch: int | None = method.problem.patch
         self.members = settings.members if method.stochastic else 1
@@ -110,7 +104,6 @@ class NetworkPredictor:
             "mode": self.mode,
             "seed": self.seed,
             "settings": self.settings.model_dump(),
-            "periodic": self.periodic,
             "diffusion": self.method.settings.model_dump(),
             "problem": asdict(self.method.problem),
             "weights": tensors_digest(self.method.network.state_dict()),
@@ -132,18 +125,24 @@ class NetworkPredictor:
             streams = (generator(*target, member, *name, *ahead) for member in members)
             return torch.stack([torch.randn(field_shape, generator=stream) for stream in streams])
 
-        draw = self._blended if self.overlap else self._stitched
-        return task.reconstruct(draw(example, noise), example.base.to(self.device))
+        if self.overlap:
+            residual = self._blended(example, noise, periodic=task.periodic)
+        else:
+            residual = self._stitched(example, noise)
+        return task.reconstruct(residual, example.base.to(self.device))
 
-    def _blended(self, example: Example, noise: Noise) -> Tensor:
-        """Residuals (M,C,H,W) on the whole domain, some members at a time."""
+    def _blended(self, example: Example, noise: Noise, *, periodic: bool) -> Tensor:
+        """Residuals (M,C,H,W) on the whole domain, some members at a time.
+
+        periodic: whether tiles reach over an edge of the domain.
+        """
         height, width = example.base.shape[-2:]
         tiling = Tiling(
             height=height,
             width=width,
             patch=self.method.problem.patch,
             overlap=self.overlap,
-            periodic=self.periodic,
+            periodic=periodic,
         )
         together = max(1, DOMAIN_BYTES // (example.base[0].nbytes))
         drawn = []
@@ -250,6 +249,7 @@ def draw_samples(
         "identity": identity,
         "predictor": predictor.identity(),
         "feedback": feedback,
+        "periodic": task.periodic,
         "snapshots": [asdict(snapshot) for snapshot in targets],
     }
     segments = Segments(state_dir, identity=everything)

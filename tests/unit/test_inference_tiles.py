@@ -52,24 +52,20 @@ class Toy(nn.Module):
         return self.denoise(noisy, t, flow, self.encode(condition, flow))
 
 
-def forecast():
+def domain(height, width, *, conditions=1, periodic=True):
     scales = Normaliser(field_std=1.0, residual_std=1.0)
-    return make_task(ForecastSettings(patch=PATCH), normaliser=scales, interval=0.1)
-
-
-def domain(height, width, *, conditions=1):
-    task = forecast()
+    task = make_task(
+        ForecastSettings(patch=PATCH), normaliser=scales, interval=0.1, periodic=periodic
+    )
     stream = torch.Generator().manual_seed(1)
     fields = torch.randn(conditions, 3, height, width, generator=stream)
     return task, task.prepare(fields, torch.full((conditions,), 500.0))
 
 
-def predictor(task, *, kernel=1, mode="denoiser", periodic=True, **options):
+def predictor(task, *, kernel=1, mode="denoiser", **options):
     options = {"members": 3, "steps": 3, "batch": 5, "overlap": 6} | options
     method = make_method(Toy(kernel), problem=task.spec, settings=DiffusionSettings(), mode=mode)
-    return NetworkPredictor(
-        method, settings=SampleSettings(**options), seed=0, device="cpu", periodic=periodic
-    )
+    return NetworkPredictor(method, settings=SampleSettings(**options), seed=0, device="cpu")
 
 
 def at_once(chosen, example, member, *, row=0):
@@ -131,8 +127,8 @@ def test_weights_are_those_of_a_hand_made_case():
 @pytest.mark.parametrize("periodic", [True, False])
 def test_a_pointwise_network_does_not_see_the_tiles(sampler, periodic):
     """On a grid that is no multiple of the patch, not even square."""
-    task, example = domain(41, 32)
-    chosen = predictor(task, sampler=sampler, periodic=periodic)
+    task, example = domain(41, 32, periodic=periodic)
+    chosen = predictor(task, sampler=sampler)
     drawn = chosen.predict(example, task, SNAPSHOT)
     wanted = torch.stack([at_once(chosen, example, member) for member in range(3)])
     torch.testing.assert_close(drawn, wanted, rtol=0, atol=1e-5)
