@@ -68,6 +68,10 @@ def _pull_ratio(moment: Moment, members: int) -> Any:
     return _pull_std(moment, members) / sigma_ref(members)
 
 
+def _seam_ratio(moment: Moment, members: int) -> Any:
+    return np.sqrt(moment("seam_error", 2) / moment("inner_error", 2))
+
+
 _VORTICITY = "1/time"
 _POSITIVE = (0.0, math.inf)
 _SHARE = (0.0, 1.0)
@@ -242,6 +246,16 @@ DEFINITIONS: dict[str, Definition] = {
         bounds=_POSITIVE,
         text="density of the pull at the centre of a bin of 0.25",
     ),
+    "seam_ratio": Definition(
+        better="one",
+        bounds=_POSITIVE,
+        text="error of the ensemble mean at most 4 points away from an edge of the plain tiling "
+        "(multiples of the patch, and where the domain closes on itself, for stitched tiles and "
+        "blended ones alike) over that elsewhere; above 1: torn at the tiles' edges",
+        averaging="mean square errors of both parts over snapshots, then the root of their ratio",
+        moments=("seam_error", "inner_error"),
+        combine=_seam_ratio,
+    ),
     "truth_rms": Definition(
         better="none",
         unit=_VORTICITY,
@@ -260,5 +274,25 @@ DEFINITIONS: dict[str, Definition] = {
         bounds=_SHARE,
         helper=True,
         text="share of points where all members agree; they have no pull",
+    ),
+    "seam_error": Definition(
+        better="none",
+        unit=_VORTICITY,
+        bounds=_POSITIVE,
+        helper=True,
+        text="root mean square error of the ensemble mean near the edges of the plain tiling",
+        averaging=ROOT,
+        moments=("seam_error",),
+        combine=_root_of("seam_error"),
+    ),
+    "inner_error": Definition(
+        better="none",
+        unit=_VORTICITY,
+        bounds=_POSITIVE,
+        helper=True,
+        text="root mean square error of the ensemble mean away from those edges",
+        averaging=ROOT,
+        moments=("inner_error",),
+        combine=_root_of("inner_error"),
     ),
 }

@@ -66,6 +66,7 @@ def score_samples(
     with _open(path) as file:
         labels = _labels(path, file, task_name)
         prediction = _prediction(path, file)
+        patch = int(file.attrs["patch"])
         version = str(BENCHMARK_VERSION)
         common = {"benchmark_version": version, "tier": tier, "task": task_name, **labels}
         common["members"] = prediction.shape[1]
@@ -80,7 +81,9 @@ def score_samples(
                     f"{snapshot['trajectory']} holds {truth.shape} ones"
                 )
             ensemble = prediction[row, :, 0]
-            values, curves = score_snapshot(ensemble, truth, bands=bands, periodic=periodic)
+            values, curves = score_snapshot(
+                ensemble, truth, bands=bands, patch=patch, periodic=periodic
+            )
             if leads > 1:
                 values |= rollout.add(ensemble, truth, time=snapshot["time"], leads=leads)
             for (score, detail), value in values.items():
@@ -106,7 +109,7 @@ def _open(path: Path) -> h5py.File:
 
 
 def _labels(path: Path, file: h5py.File, task_name: str) -> dict[str, Any]:
-    for name in ("task", *_LABELS):
+    for name in ("task", *_LABELS, "patch"):
         if name not in file.attrs:
             raise FlexbenchError(f"{path}: attribute '{name}' is missing")
     if file.attrs["task"] != task_name:

@@ -8,7 +8,7 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
-from flexbench.metrics import calibration, physics, pointwise, spectral
+from flexbench.metrics import calibration, physics, pointwise, seams, spectral
 from flexbench.metrics.definitions import DEFINITIONS, Moment
 from flexbench.metrics.probabilistic import EnsemblePoints, measure_points
 
@@ -58,13 +58,15 @@ def score_snapshot(
     truth: NDArray[np.floating],
     *,
     bands: int,
+    patch: int = 0,
     periodic: bool = True,
 ) -> tuple[Scores, Curves]:
     """Scores and spectra of one ensemble (M, N, N) against the truth (N, N).
 
-    periodic: whether the fields are; if not, whatever is scored by wavenumber is windowed.
-    Scores that do not apply (of a pull, a spread, …) are absent. An ensemble with a value that is
-    not finite has the same scores, all of them NaN.
+    patch: of the tiles that the ensemble was drawn in; 0: in none. periodic: whether the fields
+    are; if not, whatever is scored by wavenumber is windowed. Scores that do not apply (of a pull,
+    a spread, a seam, …) are absent. An ensemble with a value that is not finite has the same
+    scores, all of them NaN.
     """
     exact: pointwise.Field = truth.astype(np.float64)
     finite = bool(np.isfinite(ensemble).all())
@@ -74,6 +76,9 @@ def score_snapshot(
     scores = _mean_scores(points, exact)
     transform = partial(spectral.transform, periodic=periodic)
     curves = _member_scores(scores, ensemble, points, exact, transform=transform, finite=finite)
+    if patch:
+        near = seams.near_seams(exact.shape, patch, periodic=periodic)
+        _seam_scores(scores, points, near)
     if points.members > 1:
         _ensemble_scores(scores, points)
     _band_scores(scores, curves, spectral.wavenumber_bands(len(truth), bands))
@@ -155,6 +160,13 @@ def _band_scores(scores: Scores, curves: Curves, bands: list[spectral.Band]) -> 
         scores["skill", band.label] = spectral.band_rms(curves.error.power, band)
         if curves.spread is not None:
             scores["spread", band.label] = spectral.band_rms(curves.spread.power, band)
+
+
+def _seam_scores(scores: Scores, points: EnsemblePoints, near: NDArray[np.bool_]) -> None:
+    """Add the errors near the tiles' edges and elsewhere, where there are both."""
+    if near.any() and not near.all():
+        scores["seam_error", ""] = pointwise.rms(points.error[near])
+        scores["inner_error", ""] = pointwise.rms(points.error[~near])
 
 
 def _ensemble_scores(scores: Scores, points: EnsemblePoints) -> None:

@@ -99,7 +99,7 @@ class RunFacts:
     def score_rows(self, method: str) -> int:
         """Rows that the scores of one snapshot have."""
         members, bands = self.members(method), self.graph.config.score.bands
-        always = 12 + 2 * bands
+        always = 12 + 2 * bands + (0 if self.graph.is_formula(method) else 3)
         if members == 1:
             return always + 1
         return always + 1 + 2 * (bands + 1) + members // 2 + members + 1 + 6 + PULL_BINS

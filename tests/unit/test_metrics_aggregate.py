@@ -119,7 +119,7 @@ def test_roots_and_ratios_are_formed_last():
     batch = skill / np.sqrt((16 + 25) / 2)
     assert pick(table, "rfne_batch")["value"] == pytest.approx(batch)
     # What only serves to form others is not shown.
-    assert "truth_rms" not in set(table["score"])
+    assert not {"truth_rms", "seam_error", "inner_error"} & set(table["score"])
 
 
 def test_pooled_scores_are_those_of_the_pooled_points():
@@ -132,7 +132,7 @@ def test_pooled_scores_are_those_of_the_pooled_points():
     frame = frame_of(
         "flex",
         [
-            (500.0, flow, 0, score_snapshot(members[flow], truth[flow], bands=2)[0])
+            (500.0, flow, 0, score_snapshot(members[flow], truth[flow], bands=2, patch=16)[0])
             for flow in (0, 1)
         ],
     )
@@ -147,6 +147,16 @@ def test_pooled_scores_are_those_of_the_pooled_points():
     assert pick(table, "spread_skill")["value"] == pytest.approx(ratio)
     batch = np.linalg.norm(error) / np.linalg.norm(truth)
     assert pick(table, "rfne_batch")["value"] == pytest.approx(batch)
+    inner = np.concatenate(
+        [
+            error[:, rows : rows + 8, columns : columns + 8]
+            for rows in (4, 20)
+            for columns in (4, 20)
+        ]
+    )
+    near = (error**2).sum() - (inner**2).sum()
+    torn = np.sqrt(near / (error.size - inner.size) / np.mean(inner**2))
+    assert pick(table, "seam_ratio")["value"] == pytest.approx(torn)
 
 
 def test_one_snapshot_aggregates_to_itself():

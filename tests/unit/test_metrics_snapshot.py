@@ -42,7 +42,7 @@ def test_scores_that_apply(members, expected):
 
 
 def test_every_score_is_defined_and_in_order():
-    scores, _ = score_snapshot(*draw(8), bands=4)
+    scores, _ = score_snapshot(*draw(8), bands=4, patch=16)
     names = list(dict.fromkeys(name for name, _ in scores))
     assert names == OF_SNAPSHOTS
 
@@ -146,7 +146,7 @@ def test_members_that_are_the_truth():
 def test_a_value_that_is_not_finite_spoils_all_scores():
     ensemble, truth = draw(8)
     ensemble[3, 5, 5] = np.nan
-    scores, curves = score_snapshot(ensemble, truth, bands=4)
+    scores, curves = score_snapshot(ensemble, truth, bands=4, patch=16)
     assert {name for name, _ in scores} == set(OF_SNAPSHOTS)
     assert all(math.isnan(value) for value in scores.values())
     table = curves.table()
