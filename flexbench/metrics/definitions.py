@@ -3,6 +3,11 @@
 A score file holds scores of single snapshots. Those that are ratios or roots of means cannot be
 averaged themselves: their `moments` are, and the score is formed last. Averages go over the
 snapshots of a trajectory, then over trajectories, then over training seeds.
+
+Where a trajectory has walls, every score is taken over the points of the flow alone. Those that
+need the whole square (of spectra and their bands, energy, enstrophy, SSIM, seams) mean nothing
+there and are left out; those in REGION_SCORES stand there twice more, with the details "near"
+(less than NEAR_WALL of the box's side from the nearest point outside the flow) and "away".
 """
 
 import math
@@ -20,6 +25,12 @@ Better = Literal["lower", "higher", "one", "zero", "none"]
 Moment = Callable[[str, int], Any]
 # The score from averages, and M.
 Combine = Callable[[Moment, int], Any]
+
+NEAR_WALL = 1 / 16
+REGION_SCORES = (
+    *("rfne_mean", "rfne_member", "pearson", "crps"),
+    *("pull_mean", "pull_square", "pull_iqr_ratio"),
+)
 
 MEAN = "mean of the snapshots' values"
 OVER_ROLLOUTS = "mean of the rollouts' values"

@@ -17,7 +17,7 @@ from flexbench import BENCHMARK_VERSION
 from flexbench.data.store import Trajectory
 from flexbench.errors import FlexbenchError
 from flexbench.metrics.rollout import Correlations, rollout_lengths, shown_leads
-from flexbench.metrics.snapshot import score_snapshot
+from flexbench.metrics.snapshot import Curves, Scores, score_flow, score_snapshot
 
 COLUMNS = (
     *("benchmark_version", "tier", "task", "method", "mode", "training_seed"),
@@ -38,13 +38,27 @@ _SAME_TIME = 1e-6
 
 
 class Scored(NamedTuple):
-    """scores: columns COLUMNS. spectra: columns SPECTRA_COLUMNS, a row per snapshot and k.
+    """scores: columns COLUMNS. spectra: columns SPECTRA_COLUMNS, a row per snapshot and k, where
+    the flow is everywhere (a spectrum across walls has no meaning).
 
     Of a rollout, spectra stand for its first, middle and last lead alone.
     """
 
     scores: pd.DataFrame
     spectra: pd.DataFrame
+
+
+class Truth(NamedTuple):
+    """A snapshot (H, W), whether it is periodic, and its mask (H, W; None: no walls)."""
+
+    field: NDArray[np.float32]
+    periodic: bool
+    mask: NDArray[np.uint8] | None
+
+    @property
+    def flow(self) -> Any:
+        """Index of the points that belong to the flow."""
+        return slice(None) if self.mask is None else self.mask == 0
 
 
 def score_samples(
@@ -74,29 +88,46 @@ def score_samples(
         lengths = rollout_lengths([snapshot["lead"] for snapshot in snapshots], path=path)
         rollout = Correlations()
         for row, (snapshot, leads) in enumerate(zip(snapshots, lengths, strict=True)):
-            truth, periodic = _truth(path, snapshot, trajectory_paths)
-            if truth.shape != prediction.shape[-2:]:
+            truth = _truth(path, snapshot, trajectory_paths)
+            if truth.field.shape != prediction.shape[-2:]:
                 raise FlexbenchError(
                     f"{path}: predictions are {prediction.shape[-2:]} fields, but trajectory "
-                    f"{snapshot['trajectory']} holds {truth.shape} ones"
+                    f"{snapshot['trajectory']} holds {truth.field.shape} ones"
                 )
             ensemble = prediction[row, :, 0]
-            values, curves = score_snapshot(
-                ensemble, truth, bands=bands, patch=patch, periodic=periodic
-            )
+            values, curves = _score(ensemble, truth, bands=bands, patch=patch)
             if leads > 1:
-                values |= rollout.add(ensemble, truth, time=snapshot["time"], leads=leads)
+                flow = truth.flow
+                values |= rollout.add(
+                    ensemble[..., flow], truth.field[flow], time=snapshot["time"], leads=leads
+                )
             for (score, detail), value in values.items():
                 one = {"score": score, "detail": detail, "value": value}
                 scores.append(common | snapshot | one)
-            if snapshot["lead"] in shown_leads(leads):
+            if curves is not None and snapshot["lead"] in shown_leads(leads):
                 names = {name: snapshot[name] for name in ("trajectory", "index", "lead")}
                 names["reynolds"] = snapshot["reynolds"]
                 spectra.append(curves.table().assign(**names))
     return Scored(
         pd.DataFrame(scores, columns=list(COLUMNS)),
-        pd.concat(spectra, ignore_index=True)[list(SPECTRA_COLUMNS)],
+        _one_table(spectra),
     )
+
+
+def _one_table(spectra: list[pd.DataFrame]) -> pd.DataFrame:
+    """All spectra, with columns SPECTRA_COLUMNS, also where no snapshot has any."""
+    if not spectra:
+        return pd.DataFrame(columns=list(SPECTRA_COLUMNS))
+    return pd.concat(spectra, ignore_index=True)[list(SPECTRA_COLUMNS)]
+
+
+def _score(
+    ensemble: NDArray[np.floating], truth: Truth, *, bands: int, patch: int
+) -> tuple[Scores, Curves | None]:
+    """Scores of an ensemble (M, H, W), and its spectra where the flow is everywhere."""
+    if truth.mask is not None:
+        return score_flow(ensemble, truth.field, mask=truth.mask), None
+    return score_snapshot(ensemble, truth.field, bands=bands, patch=patch, periodic=truth.periodic)
 
 
 def _open(path: Path) -> h5py.File:
@@ -142,10 +173,8 @@ def _snapshots(path: Path, file: h5py.File, *, count: int) -> list[dict[str, Any
     return [dict(zip(columns, row, strict=True)) for row in zip(*columns.values(), strict=True)]
 
 
-def _truth(
-    path: Path, snapshot: Mapping[str, Any], trajectory_paths: Mapping[str, Path]
-) -> tuple[NDArray[np.float32], bool]:
-    """The snapshot that a row predicts (H, W), and whether it is periodic."""
+def _truth(path: Path, snapshot: Mapping[str, Any], trajectory_paths: Mapping[str, Path]) -> Truth:
+    """The snapshot that a row predicts."""
     stem, index = snapshot["trajectory"], snapshot["index"]
     if stem not in trajectory_paths:
         known = ", ".join(trajectory_paths)
@@ -157,4 +186,4 @@ def _truth(
                 f"{path}: predicts snapshot {index} at time {snapshot['time']:g}, which "
                 f"{trajectory.path} does not hold"
             )
-        return trajectory.snapshot(index), trajectory.periodic
+        return Truth(trajectory.snapshot(index), trajectory.periodic, trajectory.mask)

@@ -9,8 +9,9 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from flexbench.metrics import calibration, physics, pointwise, seams, spectral
-from flexbench.metrics.definitions import DEFINITIONS, Moment
+from flexbench.metrics.definitions import DEFINITIONS, REGION_SCORES, Moment
 from flexbench.metrics.probabilistic import EnsemblePoints, measure_points
+from flexbench.metrics.walls import regions
 
 # (score, detail) -> value
 Scores = dict[tuple[str, str], float]
@@ -86,8 +87,45 @@ def score_snapshot(
     return {key: value if finite else float("nan") for key, value in scores.items()}, curves
 
 
+def score_flow(
+    ensemble: NDArray[np.floating], truth: NDArray[np.floating], *, mask: NDArray[np.integer]
+) -> Scores:
+    """Scores of one ensemble (M, N, N) against the truth (N, N) where mask (N, N) is 0.
+
+    Over all such points, and near the walls and away from them (see `definitions`). Only points of
+    the flow have to be finite; where one is not, all scores are NaN.
+    """
+    scores: Scores = {}
+    for detail, where in regions(mask).items():
+        found = _point_scores(ensemble[:, where], truth[where].astype(np.float64))
+        if detail:
+            found = {name: value for name, value in found.items() if name[0] in REGION_SCORES}
+        scores |= {(name, own or detail): value for (name, own), value in found.items()}
+    scores = _with_combined(scores, len(ensemble))
+    finite = bool(np.isfinite(ensemble[:, mask == 0]).all())
+    return {key: value if finite else float("nan") for key, value in scores.items()}
+
+
+def _point_scores(ensemble: NDArray[np.floating], truth: pointwise.Field) -> Scores:
+    """Of scattered points: ensemble (M, P), truth (P,)."""
+    ensemble = np.nan_to_num(ensemble, nan=0.0, posinf=0.0, neginf=0.0)[..., None]
+    truth = truth[:, None]
+    points = measure_points(ensemble, truth)
+    scores = _mean_scores(points, truth)
+    sorted_truth = np.sort(truth, axis=None)
+    rfne, distance = [], []
+    for member in ensemble.astype(np.float64):
+        rfne.append(pointwise.rfne(member - truth, truth))
+        distance.append(physics.sorted_distance(np.sort(member, axis=None), sorted_truth))
+    scores["rfne_member", ""] = float(np.mean(rfne))
+    scores["pdf_distance", ""] = float(np.mean(distance))
+    if points.members > 1:
+        _ensemble_scores(scores, points)
+    return scores
+
+
 def _mean_scores(points: EnsemblePoints, truth: pointwise.Field) -> Scores:
-    """Scores of the ensemble mean."""
+    """Scores of the ensemble mean; SSIM of a field (N, N), not of scattered points (P, 1)."""
     error, mean = points.error, truth + points.error
     scores = {
         ("rfne_mean", ""): pointwise.rfne(error, truth),
@@ -98,7 +136,7 @@ def _mean_scores(points: EnsemblePoints, truth: pointwise.Field) -> Scores:
         ("skill", ""): points.skill,
         ("truth_rms", ""): pointwise.rms(truth),
     }
-    if len(truth) >= pointwise.SSIM_WINDOW:
+    if min(truth.shape) >= pointwise.SSIM_WINDOW:
         scores["ssim", ""] = pointwise.ssim(mean, truth)
     return scores
 

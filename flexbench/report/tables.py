@@ -116,12 +116,14 @@ def score_tables(scores: pd.DataFrame, find_anchor: FindAnchor) -> list[Table]:
         for score in ordered(detailed["score"]):
             rows = detailed[detailed["score"] == score]
             table = _score_table(rows, [(score, d) for d in details_in_order(rows)], find_anchor)
-            table.title = f"{label(score)} by {_detail_word(score)}, {where}"
+            table.title = f"{label(score)} by {_detail_word(score, set(rows['detail']))}, {where}"
             tables.append(table)
     return tables
 
 
-def _detail_word(score: str) -> str:
+def _detail_word(score: str, details: set[str]) -> str:
+    if details <= {"near", "away"}:
+        return "distance from the walls"
     return "nominal level" if score == "coverage" else "wavenumber band"
 
 
