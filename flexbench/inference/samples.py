@@ -55,10 +55,10 @@ class Labels:
 
     mode: "denoiser", "regressor" or "formula". sampler, steps: of the reverse diffusion; "none"
     and 0 where there is none. parameters: of the network. evaluations: network evaluations per
-    member. flops: of one member of one patch, encode + evaluations x denoise. feedback: of a
-    rollout, "member" or "mean"; "none" where no prediction is fed back. patch: points per side of
-    the tiles that fields are drawn in, and overlap: points that two of them share; 0 and 0 where
-    there are none.
+    member. flops: of one member of one patch, encode + evaluations x denoise, however many tiles
+    a field is drawn in. feedback: of a rollout, "member" or "mean"; "none" where no prediction is
+    fed back. patch: points per side of those tiles, and overlap: points that two of them share;
+    0 and 0 where there are none.
     """
 
     task: str

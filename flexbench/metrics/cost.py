@@ -14,6 +14,7 @@ class CostRow:
     """The cost of one method on one task, with one training seed.
 
     flops_per_evaluation: of one network evaluation of one patch. evaluations: per member.
+    tiles: that one field is drawn in, each with so many evaluations; 0: in none, or not known.
     train_seconds, sample_seconds: wall time of the whole step; NaN where it is not known.
     seconds_per_member: of one member of one whole field. relative_time: the same, sampling alone,
     over the seconds of a matrix multiply timed beside it (see `inference.timing`).
@@ -27,6 +28,7 @@ class CostRow:
     parameters: int
     flops_per_evaluation: float
     evaluations: int
+    tiles: int
     train_seconds: float
     sample_seconds: float
     seconds_per_member: float
@@ -58,6 +60,7 @@ def cost_row(
         parameters=int(first["parameters"]),
         flops_per_evaluation=float(first["flops"]) / max(evaluations, 1),
         evaluations=evaluations,
+        tiles=int(sample.get("facts", {}).get("tiles", 0)),
         train_seconds=_train_seconds(train),
         sample_seconds=seconds,
         seconds_per_member=seconds / (snapshots * int(first["members"])),

@@ -225,6 +225,7 @@ _COST_COLUMNS: dict[str, tuple[str, Callable[[float], str]]] = {
     "parameters": ("parameters", amount),
     "flops_per_evaluation": ("FLOP / evaluation", amount),
     "evaluations": ("evaluations / member", amount),
+    "tiles": ("tiles / field", amount),
     "train_seconds": ("training", duration),
     "sample_seconds": ("sampling, all", duration),
     "seconds_per_member": ("one member", duration),

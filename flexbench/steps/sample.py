@@ -8,6 +8,7 @@ import torch
 from flexbench import planned, registry
 from flexbench.config import DiffusionSettings
 from flexbench.data.stats import Normaliser
+from flexbench.data.store import Trajectory
 from flexbench.device import prepare_device
 from flexbench.errors import FlexbenchError
 from flexbench.graph import Graph
@@ -17,6 +18,7 @@ from flexbench.inference.ensemble import (
     Predictor,
     draw_samples,
 )
+from flexbench.inference.tiles import tile_starts
 from flexbench.inference.timing import Stopwatch
 from flexbench.methods import make_method
 from flexbench.provenance import Receipt
@@ -64,8 +66,19 @@ def sample_step(graph: Graph, *, task: str, method: str, seed: int) -> None:
         device=str(device),
         evaluations=predictor.evaluations,
         members=predictor.members,
+        tiles=_tiles(predictor, problem, grid=Trajectory(graph.trajectories("test")[0]).grid),
         timing=stopwatch.facts(),
     )
+
+
+def _tiles(predictor: Predictor, problem: Task, *, grid: int) -> int:
+    """How many tiles one field is drawn in; 0: it is not."""
+    if predictor.patch is None:
+        return 0
+    starts = tile_starts(
+        grid, patch=predictor.patch, overlap=predictor.overlap, periodic=problem.periodic
+    )
+    return len(starts) ** 2
 
 
 def _formula(graph: Graph, method: str) -> Predictor:
@@ -109,7 +122,6 @@ def _network(
         settings=graph.config.sample,
         seed=seed,
         device=device,
-        periodic=problem.periodic,
     )
     cost = built.footprint.flops
     flops = float(cost.encode + predictor.evaluations * cost.denoise)
