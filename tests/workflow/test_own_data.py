@@ -9,7 +9,8 @@ import pandas as pd
 import pytest
 
 from flexbench.data.store import Trajectory
-from flexbench.paths import checkout
+
+pytestmark = pytest.mark.slow
 
 PAGE = Path(__file__).parents[2] / "docs" / "how-to" / "your-own-data.md"
 TOY = (
@@ -54,7 +55,6 @@ def ran(tmp_path_factory):
     return folder, done
 
 
-@pytest.mark.timeout(180)
 def test_the_page_works_up_to_the_report(ran):
     folder, done = ran
     results = folder / "results" / "tank"
@@ -70,7 +70,6 @@ def test_the_page_works_up_to_the_report(ran):
     assert "rows 3 to 66, columns 13 to 76; not periodic" in done.stderr
 
 
-@pytest.mark.timeout(180)
 def test_each_split_is_its_part_of_the_file(ran):
     folder, _ = ran
     spans = {}
@@ -80,4 +79,3 @@ def test_each_split_is_its_part_of_the_file(ran):
         assert trajectory.grid == 64
         spans[split] = (trajectory.time[0], trajectory.time[-1])
     assert spans == {"train": (0, 17.75), "validation": (19.5, 22.25), "test": (24, 29.75)}
-    assert checkout().is_dir()
