@@ -202,13 +202,14 @@ def _outputs(facts: RunFacts, job: PlannedJob) -> Iterable[Written]:
 
 
 def _tables(facts: RunFacts) -> Iterable[Written]:
-    """scores, comparisons, red flags, cost and headline."""
+    """scores, leads (its header, without rollouts), comparisons, red flags, cost and headline."""
     graph = facts.graph
     groups = len(graph.config.split("test").reynolds) + 1
     methods = dict.fromkeys((job.task, job.method) for job in graph.jobs)
     # A table forms some scores from others that the files of scores hold as rows.
     rows = sum(groups * max(facts.score_rows(method) - 3, 1) for _, method in methods)
     yield Written("tables", _TABLE_ROW * rows)
+    yield Written("tables", _TABLE_ROW)
     yield Written("tables", _COMPARISON_ROW * 10 * groups * len(methods) // 3)
     yield Written("tables", 2000)
     yield Written("tables", 92 * len(graph.jobs))
