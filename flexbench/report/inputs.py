@@ -20,6 +20,7 @@ _TEXT_COLUMNS |= {"score", "reference", "receipt", "flag", "message", "device", 
 
 _REQUIRED = {
     "scores": ("task", "method", "reynolds", "score", "detail", "value", "low", "high"),
+    "leads": ("task", "method", "score", "lead", "value", "low", "high"),
     "comparisons": ("task", "method", "reference", "score", "reynolds", "value", "low", "high"),
     "red_flags": ("task", "method", "flag", "message"),
     "cost": ("task", "method", "parameters", "flops_per_evaluation", "evaluations"),

@@ -39,12 +39,16 @@ class ShownSnapshot:
 
 
 class _Place(NamedTuple):
-    """Which snapshot of which trajectory; sorts by Re, then trajectory, then time."""
+    """Which snapshot of which trajectory; sorts by Re, then trajectory, then time.
+
+    lead: how far ahead of what was given.
+    """
 
     reynolds: float
     trajectory: str
     number: int
     time: float
+    lead: int
 
 
 def read_snapshot(
@@ -80,11 +84,13 @@ def read_snapshot(
             interval=interval,
             periodic=trajectory.periodic,
         )
+        # What was given lies before the rollout's first lead.
+        first = place.number - (place.lead - 1) * task.stride
         windows = full_windows(
-            trajectory, place.number, window=task.window, stride=task.stride, halo=task.halo
+            trajectory, first, window=task.window, stride=task.stride, halo=task.halo
         )
+        truth = trajectory.snapshot(place.number)
     example = task.example(windows)
-    truth = example.truth[0, 0].numpy()
     for method, fields in members.items():
         if fields.shape[1:] != truth.shape:
             raise FlexbenchError(
@@ -105,6 +111,6 @@ def read_snapshot(
 def _rows(samples: Samples) -> dict[_Place, int]:
     """Row of every snapshot of a samples file."""
     return {
-        _Place(shot.reynolds, shot.trajectory, shot.index, shot.time): row
+        _Place(shot.reynolds, shot.trajectory, shot.index, shot.time, shot.lead): row
         for row, shot in enumerate(samples.snapshots)
     }

@@ -26,7 +26,7 @@ def draw_maps(snapshot: "ShownSnapshot", *, given_label: str, base_label: str) -
     """Truth, what is given and the base above; a row of member, mean, error, spread per method."""
     methods = list(snapshot.members)
     errors = {m: np.abs(f.mean(axis=0) - snapshot.truth) for m, f in snapshot.members.items()}
-    limit, worst = _limit([np.abs(snapshot.truth)]), _limit([*errors.values()])
+    limit, worst = scale_limit([np.abs(snapshot.truth)]), scale_limit([*errors.values()])
     signed: dict[str, Any] = {"cmap": style.VORTICITY_MAP, "vmin": -limit, "vmax": limit}
     amount: dict[str, Any] = {"cmap": style.AMOUNT_MAP, "vmin": 0.0, "vmax": worst}
     figure, grid = _place_panels(rows=len(methods) + 1)
@@ -86,7 +86,7 @@ def _show(
     axis.imshow(field[::step, ::step], origin="lower", extent=extent, **options)
 
 
-def _limit(fields: list[Field]) -> float:
+def scale_limit(fields: list[Field]) -> float:
     """Upper end of a scale: the 99.8th percentile of all finite values; 1 where there are none."""
     values = np.concatenate([field.ravel() for field in fields]) if fields else np.array([])
     values = values[np.isfinite(values)]

@@ -19,20 +19,23 @@ _DECADES = 7.0  # below the peak; what lies deeper is round-off of float32 field
 def draw_spectra(spectra: pd.DataFrame, *, cutoff: float | None = None) -> "Figure":
     """Spectra by Reynolds number (lowest, middle, highest), the error's share of energy below.
 
-    spectra: columns method, trajectory, index, reynolds, k, truth, member_mean, error.
+    Of rollouts: by lead, of all Reynolds numbers together.
+
+    spectra: columns method, trajectory, index, lead, reynolds, k, truth, member_mean, error.
     cutoff: the largest wavenumber that the given low-resolution field holds, if it is one.
     """
     if spectra.empty:
         return style.nothing_to_show("no spectra were written for this task")
-    every = sorted(spectra["reynolds"].unique())
+    column, title = ("lead", "lead") if spectra["lead"].max() > 1 else ("reynolds", "Re")
+    every = sorted(spectra[column].unique())
     chosen = every if len(every) <= _MOST_COLUMNS else [every[0], every[len(every) // 2], every[-1]]
     figure = style.new_figure(height=6.2)
     grid = figure.subplots(
         2, len(chosen), sharex=True, sharey="row", squeeze=False, height_ratios=[1.25, 1]
     )
-    for (above, below), reynolds in zip(grid.T, chosen, strict=True):
-        above.set_title(f"Re {reynolds:g}")
-        _draw_column(above, below, spectra[spectra["reynolds"] == reynolds])
+    for (above, below), value in zip(grid.T, chosen, strict=True):
+        above.set_title(f"{title} {value:g}")
+        _draw_column(above, below, spectra[spectra[column] == value])
         if cutoff is not None:
             for axis in (above, below):
                 axis.axvline(cutoff, color=style.MUTED, linewidth=0.9, linestyle=(0, (1, 2)))
@@ -57,7 +60,7 @@ def draw_spectra(spectra: pd.DataFrame, *, cutoff: float | None = None) -> "Figu
 
 
 def _draw_column(above: "Axes", below: "Axes", spectra: pd.DataFrame) -> None:
-    """One Reynolds number: means over snapshots and training seeds at each wavenumber."""
+    """One Reynolds number or lead: means over snapshots and training seeds at each wavenumber."""
     truth = _positive(spectra.groupby("k")["truth"].mean())
     above.loglog(truth.index, truth, color=style.TRUTH, linewidth=2.2, zorder=2.5)
     for method in methods_of(spectra):

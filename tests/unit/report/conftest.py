@@ -158,6 +158,7 @@ class Builder:
             {
                 "trajectory": stem,
                 "index": 3,
+                "lead": 1,
                 "reynolds": reynolds,
                 "k": np.arange(1, self.world.grid // 2 + 1),
                 "truth": energy_spectrum(truth),

@@ -1,0 +1,124 @@
+"""A rollout as a small animation: truth, one member, ensemble mean, spread, lead by lead."""
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, NamedTuple
+
+import numpy as np
+from numpy.typing import NDArray
+from PIL import Image
+
+from flexbench.atomic import replacing
+from flexbench.data.store import Trajectory
+from flexbench.errors import FlexbenchError
+from flexbench.inference.samples import Samples
+from flexbench.report import style
+from flexbench.report.figures.maps import scale_limit
+
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
+    from matplotlib.figure import Figure
+    from matplotlib.image import AxesImage
+
+_MILLISECONDS = 250  # a lead
+_COLOURS = 128
+_DPI = 80
+_PANELS = ("truth", "one member", "ensemble mean", "spread (std)")
+_WIDTH, _HEIGHT = 9.0, 2.75  # inches
+_MAX_PIXELS = 160  # per side of a map: one of the page's is no larger
+
+Field = NDArray[np.floating]
+
+
+class _Frame(NamedTuple):
+    """One lead: fields (H, W) in the order of _PANELS, and the lead time."""
+
+    fields: tuple[Field, Field, Field, Field]
+    time: float
+
+
+def write_animation(samples: Samples, trajectory: Path, path: Path, *, lead_time: float) -> None:
+    """Write a GIF of the first rollout of a trajectory, atomically; same inputs, same bytes.
+
+    samples: of rollouts. trajectory: the file of the truth. lead_time: time between two leads.
+    Raises FlexbenchError where the samples hold no rollout of that trajectory.
+    """
+    rows = _first_rollout(samples, trajectory)
+    with style.look(), Trajectory(trajectory) as truth, replacing(path) as temporary:
+        figure, images, title = _stage(_frame(samples, truth, rows[-1], lead_time=lead_time))
+        pictures = []
+        for row in rows:
+            frame = _frame(samples, truth, row, lead_time=lead_time)
+            for image, field in zip(images, frame.fields, strict=True):
+                image.set_data(_thinned(field))
+            title.set_text(f"{trajectory.stem}: {frame.time:.2f} time units ahead")
+            pictures.append(_picture(figure))
+        # One palette, the last lead's, where every colour of the scales is in use.
+        palette = pictures[-1].quantize(_COLOURS)
+        first, *others = (
+            picture.quantize(palette=palette, dither=Image.Dither.NONE) for picture in pictures
+        )
+        first.save(
+            temporary,
+            format="GIF",
+            save_all=True,
+            append_images=others,
+            duration=_MILLISECONDS,
+            loop=0,
+        )
+
+
+def _picture(figure: "Figure") -> Image.Image:
+    from matplotlib.backends.backend_agg import FigureCanvasAgg
+
+    canvas = FigureCanvasAgg(figure)
+    canvas.draw()
+    return Image.fromarray(np.asarray(canvas.buffer_rgba())).convert("RGB")
+
+
+def _first_rollout(samples: Samples, trajectory: Path) -> list[int]:
+    """Its rows, by lead."""
+    own = [i for i, shot in enumerate(samples.snapshots) if shot.trajectory == trajectory.stem]
+    starts = [row for row in own if samples.snapshots[row].lead == 1]
+    end = starts[1] if len(starts) > 1 else (own[-1] + 1 if own else 0)
+    rows = [row for row in own if row < end]
+    if len(rows) < 2:
+        raise FlexbenchError(f"{samples.path}: no rollout of {trajectory.stem} to be shown")
+    return rows
+
+
+def _frame(samples: Samples, truth: Trajectory, row: int, *, lead_time: float) -> _Frame:
+    shot, members = samples.snapshots[row], samples.ensemble(row)[:, 0]
+    spread = members.std(axis=0, ddof=1) if len(members) > 1 else np.zeros_like(members[0])
+    fields = (truth.snapshot(shot.index), members[0], members.mean(axis=0), spread)
+    return _Frame(fields, lead_time * shot.lead)
+
+
+def _stage(last: _Frame) -> "tuple[Figure, list[AxesImage], Any]":
+    """The figure with its panels; scales hold for all leads and are those of the last one."""
+    figure = style.new_figure(width=_WIDTH, height=_HEIGHT)
+    figure.set_dpi(_DPI)
+    title = figure.suptitle(" ", fontsize=9.5)
+    limit, worst = scale_limit([np.abs(last.fields[0])]), scale_limit([last.fields[3]])
+    signed: dict[str, Any] = {"cmap": style.VORTICITY_MAP, "vmin": -limit, "vmax": limit}
+    amount: dict[str, Any] = {"cmap": style.AMOUNT_MAP, "vmin": 0.0, "vmax": worst}
+    images = []
+    axes = list(figure.subplots(1, len(_PANELS)))
+    for axis, name, field in zip(axes, _PANELS, last.fields, strict=True):
+        look = amount if name == _PANELS[-1] else signed
+        images.append(_show(axis, field, title=name, look=look))
+    for shown, beside in ((images[0], axes[:3]), (images[3], axes[3:])):
+        figure.colorbar(shown, ax=beside, location="bottom", shrink=0.6, aspect=30, pad=0.03)
+    return figure, images, title
+
+
+def _show(axis: "Axes", field: Field, *, title: str, look: dict[str, Any]) -> "AxesImage":
+    axis.grid(False)
+    axis.set_xticks([])
+    axis.set_yticks([])
+    axis.set_title(title)
+    return axis.imshow(_thinned(field), origin="lower", **look)
+
+
+def _thinned(field: Field) -> Field:
+    step = max(1, -(-max(field.shape) // _MAX_PIXELS))
+    return field[::step, ::step]

@@ -1,0 +1,56 @@
+"""Scores of rollouts against lead time."""
+
+from typing import TYPE_CHECKING
+
+import numpy as np
+import pandas as pd
+
+from flexbench.report import style
+from flexbench.report.definitions import label
+from flexbench.report.figures.select import methods_of
+
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
+    from matplotlib.figure import Figure
+
+_SCORES = ("rfne_mean", "pearson", "crps", "spread_skill", "pull_ratio")
+# What a forecast is worth, where a line says it: as bad as no forecast, lost, calibrated.
+_MARKS = {"rfne_mean": 1.0, "pearson": 0.8, "spread_skill": 1.0, "pull_ratio": 1.0}
+_COLUMNS = 3
+
+
+def draw_leads(leads: pd.DataFrame, *, lead_time: float) -> "Figure":
+    """A panel per score, a line per method, intervals as bands.
+
+    leads: rows of one task of tables/leads.csv. lead_time: time between two leads.
+    """
+    shown = leads[np.isfinite(leads["value"].astype(float))]
+    if shown.empty:
+        return style.nothing_to_show("no rollout has a finite score")
+    methods = methods_of(shown)
+    figure = style.new_figure(height=5.4)
+    grid = figure.subplots(2, _COLUMNS, sharex=True)
+    *axes, spare = grid.flat
+    spare.set_visible(False)
+    for axis, score in zip(axes, _SCORES, strict=True):
+        _draw_panel(axis, shown[shown["score"] == score], methods, lead_time=lead_time)
+        axis.set_title(label(score))
+        if score in _MARKS:
+            axis.axhline(_MARKS[score], color=style.TRUTH, linewidth=0.9, linestyle="--", zorder=1)
+    axes[0].set_ylim(bottom=0.0)
+    axes[1].set_ylim(top=1.02)
+    axes[2].set_ylim(bottom=0.0)
+    for axis in axes[_COLUMNS - 1 :]:
+        axis.set_xlabel("lead time [time unit]")
+        axis.tick_params(labelbottom=True)
+    style.legend_below(figure, methods, kind=style.line)
+    return figure
+
+
+def _draw_panel(axis: "Axes", rows: pd.DataFrame, methods: list[str], *, lead_time: float) -> None:
+    for method in methods:
+        own = rows[rows["method"] == method].sort_values("lead")
+        times = lead_time * own["lead"].to_numpy(float)
+        axis.plot(times, own["value"], **style.line(method))
+        low, high = own["low"].to_numpy(float), own["high"].to_numpy(float)
+        axis.fill_between(times, low, high, color=style.colour(method), alpha=0.15, linewidth=0)
