@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 
 _MILLISECONDS = 250  # a lead
 _COLOURS = 128
-_DPI = 80
+_DPI = 64
 _PANELS = ("truth", "one member", "ensemble mean", "spread (std)")
 _WIDTH, _HEIGHT = 9.0, 2.75  # inches
 _MAX_PIXELS = 160  # per side of a map: one of the page's is no larger

@@ -17,6 +17,7 @@ _SCORES = ("rfne_mean", "pearson", "crps", "spread_skill", "pull_ratio")
 # What a forecast is worth, where a line says it: as bad as no forecast, lost, calibrated.
 _MARKS = {"rfne_mean": 1.0, "pearson": 0.8, "spread_skill": 1.0, "pull_ratio": 1.0}
 _COLUMNS = 3
+_LARGEST_ERROR = 2.0  # a straight line goes far beyond, and would flatten the rest
 
 
 def draw_leads(leads: pd.DataFrame, *, lead_time: float) -> "Figure":
@@ -37,9 +38,9 @@ def draw_leads(leads: pd.DataFrame, *, lead_time: float) -> "Figure":
         axis.set_title(label(score))
         if score in _MARKS:
             axis.axhline(_MARKS[score], color=style.TRUTH, linewidth=0.9, linestyle="--", zorder=1)
-    axes[0].set_ylim(bottom=0.0)
+    axes[0].set_ylim(0.0, min(axes[0].get_ylim()[1], _LARGEST_ERROR))
     axes[1].set_ylim(top=1.02)
-    axes[2].set_ylim(bottom=0.0)
+    axes[2].set_yscale("log")
     for axis in axes[_COLUMNS - 1 :]:
         axis.set_xlabel("lead time [time unit]")
         axis.tick_params(labelbottom=True)
@@ -48,6 +49,8 @@ def draw_leads(leads: pd.DataFrame, *, lead_time: float) -> "Figure":
 
 
 def _draw_panel(axis: "Axes", rows: pd.DataFrame, methods: list[str], *, lead_time: float) -> None:
+    if rows.empty:
+        axis.text(0.5, 0.7, "too few members", ha="center", transform=axis.transAxes)
     for method in methods:
         own = rows[rows["method"] == method].sort_values("lead")
         times = lead_time * own["lead"].to_numpy(float)
