@@ -4,9 +4,10 @@
 
 Two tables. The first super-resolves one 2048^2 field x8 with an untrained FLEX, each case in a
 process of its own: its peak of resident memory (the field, its degradation and the ensemble
-included) and processor seconds; S, asked for with --cases, takes long. The second takes the trained FLEX of a finished run and draws the
-same test snapshots, with the same noise, on stitched tiles and on blended ones: `seam_ratio` as
-`flexbench score` defines it, and the error and processor time of each.
+included) and processor seconds; S, asked for with --cases, takes long. The second takes the
+trained FLEX of a finished run and draws the same test snapshots, with the same noise, on stitched
+tiles and on blended ones: `seam_ratio` as `flexbench score` defines it, and the error and
+processor time of each.
 """
 
 import argparse
@@ -158,12 +159,12 @@ def seam_rows(graph: Graph, name: str, *, members: int, trajectories: int) -> li
     return rows
 
 
-def seam_table(graph: Graph, *, members: int, trajectories: int) -> Table:
+def seam_table(graph: Graph, tasks: list[str] | None, *, members: int, trajectories: int) -> Table:
     title = f"trained FLEX of {graph.layout.folder}, M = {members}"
     table = Table(title=title)
     for header in ("task", "overlap", "seam ratio", "RMSE", "spread/skill", "CPU time"):
         table.add_column(header, justify="left" if header == "task" else "right")
-    for name in graph.config.tasks:
+    for name in tasks or graph.config.tasks:
         if graph.layout.checkpoint(name, "flex", 0).is_file():
             for row in seam_rows(graph, name, members=members, trajectories=trajectories):
                 table.add_row(*row)
@@ -177,6 +178,7 @@ def main() -> None:
     parser.add_argument("--measure", choices=cases, help=argparse.SUPPRESS)
     parser.add_argument("--root", default="results")
     parser.add_argument("--tier", default="desk")
+    parser.add_argument("--tasks", nargs="+", help="of the second table; without: all of them")
     parser.add_argument("--members", type=int, default=8)
     parser.add_argument("--trajectories", type=int, default=6)
     options = parser.parse_args()
@@ -189,7 +191,9 @@ def main() -> None:
     try:
         graph = Graph(load_config({"tier": options.tier, "root": options.root}))
         Console().print(
-            seam_table(graph, members=options.members, trajectories=options.trajectories)
+            seam_table(
+                graph, options.tasks, members=options.members, trajectories=options.trajectories
+            )
         )
     except FlexbenchError as error:
         print(f"no trained networks to compare: {error}")
