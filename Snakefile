@@ -7,7 +7,7 @@ min_version("9.20")
 from flexbench.atomic import write_text
 from flexbench.graph import SPLITS, Graph
 from flexbench.paths import TABLES
-from flexbench.planned import figure_sources
+from flexbench.planned import figure_sources, train_statistics
 from flexbench.report.catalogue import FIGURES
 
 graph = Graph.from_overrides(config)

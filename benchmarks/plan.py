@@ -85,12 +85,11 @@ def write_sizes() -> None:
     table = {}
     for tier in TIERS:
         graph = Graph(load_config({"tier": tier}))
-        for task in graph.tasks:
-            for job in graph.trained_jobs(task):
-                request = networks.request_of(graph, task, job.method)
-                digest = networks.digest(request)
-                if digest not in table:
-                    table[digest] = asdict(networks.count(request))
+        for job in graph.trainings:
+            request = networks.request_of(graph, job.task, job.method)
+            digest = networks.digest(request)
+            if digest not in table:
+                table[digest] = asdict(networks.count(request))
     networks.TABLE.write_text(json.dumps(table, indent=1, sort_keys=True) + "\n")
     print(f"{networks.TABLE}: {len(table)} networks")
 

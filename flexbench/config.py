@@ -136,7 +136,11 @@ class TrainSettings(Settings):
     """How networks are trained; `method_settings` may differ from it, method by method."""
 
     steps: PositiveInt = 1000
-    batch: PositiveInt = Field(8, description="patches per optimiser step, over all processes")
+    batch: PositiveInt = Field(
+        8,
+        description="patches per optimiser step, over all processes and, where a network learns "
+        "several tasks, over all of them",
+    )
     accumulate: PositiveInt = Field(1, description="micro-batches per optimiser step")
     optimizer: Literal["adamw", "lion"] = "adamw"
     learning_rate: PositiveFloat = 1e-3
@@ -176,6 +180,12 @@ class MethodSettings(Settings):
     network: Name | None = Field(None, description="file name; null: the method's own name")
     mode: Literal["denoiser", "regressor"] = Field(
         "denoiser", description="ignored by files without weights (formula)"
+    )
+    together: Annotated[list[Name], Unique] | None = Field(
+        None,
+        min_length=2,
+        description="tasks that one network learns, each an equal share of every batch; "
+        "null: a network for each task",
     )
     size: Literal["XXS", "XS", "S", "M", "L"] | None = Field(
         None, description="FLEX's size; null: the tier's"
@@ -318,6 +328,7 @@ class Config(Settings):
                     f"method_settings.{name}.train: unknown key '{unknown[0]}'; "
                     f"allowed: {', '.join(TrainSettings.model_fields)}"
                 )
+            self._check_together(name, method.together or [])
         return self
 
     def _fits_solver(self, name: str, task: TaskSettings) -> None:
@@ -377,6 +388,19 @@ class Config(Settings):
     def side_step(self) -> int:
         """What the side of a field has to be a multiple of: every task's patch."""
         return math.lcm(*(task.patch for task in self.tasks.values()))
+
+    def _check_together(self, method: str, together: list[str]) -> None:
+        """ValueError unless these tasks are there, run the method, and have patches of one size."""
+        place = f"method_settings.{method}.together"
+        for task in together:
+            if task not in self.tasks:
+                raise ValueError(f"{place}: no task '{task}'; allowed: {', '.join(self.tasks)}")
+            if method in self.methods and method not in self.methods_of(task):
+                raise ValueError(f"{place}: tasks.{task}.methods leaves '{method}' out")
+        patches = {task: self.tasks[task].patch for task in together}
+        if len(set(patches.values())) > 1:
+            found = ", ".join(f"{task} {patch}" for task, patch in patches.items())
+            raise ValueError(f"{place}: patches differ ({found}); allowed: one for all of them")
 
     def method(self, name: str) -> MethodSettings:
         """The settings of a method; a name without an entry is a network file of that name."""

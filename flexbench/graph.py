@@ -5,7 +5,7 @@ Snakefile is read again in every job.
 """
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property, partial
 from pathlib import Path
 from typing import Any
@@ -18,6 +18,9 @@ from flexbench.provenance import PACKAGE, code_digest, digest_of, file_digest, s
 from flexbench.tiers import load_config, to_yaml
 
 SPLITS = ("train", "validation", "test")
+
+# Between the tasks in the name of a training that learns several.
+TOGETHER = "+"
 
 # Keys that say how fast or how often something happens, not what comes out.
 PACE = {"solver": {"checkpoint_seconds"}, "train": {"checkpoint_seconds", "log_every"}}
@@ -69,7 +72,8 @@ class Graph:
         # So is one that stands anywhere else, even though it may not run this time.
         others = [name for task in config.tasks.values() for name in task.methods or ()]
         for name in dict.fromkeys([*config.method_settings, *others]):
-            registry.facts(config.method(name).network or name, config.baseline_folders)
+            facts = registry.facts(config.method(name).network or name, config.baseline_folders)
+            self._check_together(name, facts)
 
     @classmethod
     def from_overrides(cls, overrides: Mapping[str, Any]) -> "Graph":
@@ -116,7 +120,9 @@ class Graph:
             Job(task, method, seed)
             for task, settings in self.config.tasks.items()
             for method in self.config.methods_of(task)
-            if settings.kind in self.tasks_of(method) and not self._needs_periodic(method)
+            if settings.kind in self.tasks_of(method)
+            and self._learns(task, method)
+            and not self._needs_periodic(method)
             for seed in self._seeds(method)
         ]
         if not jobs:
@@ -162,6 +168,18 @@ class Graph:
     def trained_jobs(self, task: str) -> list[Job]:
         return [job for job in self.jobs_of(task) if not self.is_formula(job.method)]
 
+    @property
+    def trainings(self) -> list[Job]:
+        """Every training once: `task` is what it is named by, see `training`."""
+        jobs = [job for task in self.tasks for job in self.trained_jobs(task)]
+        named = (replace(job, task=self.training(job.task, job.method)) for job in jobs)
+        return list(dict.fromkeys(named))
+
+    def training(self, task: str, method: str) -> str:
+        """The name of the training that a task's weights come from: the task's own, or, joined by
+        "+", those of all the tasks that the method learns together."""
+        return TOGETHER.join(self.config.method(method).together or [task])
+
     def task_settings(self, task: str) -> TaskSettings:
         """The settings of a task; FlexbenchError names the tasks that exist."""
         if task not in self.config.tasks:
@@ -177,6 +195,17 @@ class Graph:
                 f"method '{method}' cannot run on task '{task}' ({kind}); "
                 f"it does: {', '.join(self.tasks_of(method))}"
             )
+        if not self._learns(task, method):
+            together = self.config.method(method).together or []
+            raise FlexbenchError(
+                f"method '{method}' does not learn task '{task}'; it learns: {', '.join(together)}"
+            )
+
+    def require_training(self, task: str, method: str) -> None:
+        """FlexbenchError unless this method trains on this task, or on the tasks so joined."""
+        together = self.config.method(method).together or []
+        for name in together if task == TOGETHER.join(together) else [task]:
+            self.require(name, method)
 
     # --- what a method is -----------------------------------------------------------------
 
@@ -198,7 +227,9 @@ class Graph:
 
     def weights(self, task: str, method: str, seed: int | str) -> list[Path]:
         """The checkpoint that a method samples from; a formula has none."""
-        return [] if self.is_formula(method) else [self.layout.checkpoint(task, method, seed)]
+        if self.is_formula(method):
+            return []
+        return [self.layout.checkpoint(self.training(task, method), method, seed)]
 
     def launcher(self, method: str) -> str:
         """How `flexbench train` starts: alone, or once per GPU under torchrun."""
@@ -328,8 +359,10 @@ class Graph:
     def train_slice(self, task: str, method: str, seed: int) -> dict[str, Any]:
         """Everything that decides the weights, data aside."""
         train = self.config.train_settings(method).model_dump(exclude=PACE["train"])
+        together = self.config.method(method).together
+        learnt = {name: self._task(name) for name in together} if together else self._task(task)
         return self._common() | {
-            "task": self._task(task),
+            "task": learnt,
             "method": self._method(method),
             "size": self.config.method(method).size or self.config.size,
             "diffusion": self.config.diffusion.model_dump(),
@@ -371,7 +404,24 @@ class Graph:
         return self.config.tasks[task].model_dump(exclude={"methods"})
 
     def _method(self, method: str) -> dict[str, Any]:
-        return self.config.method(method).model_dump(exclude={"train"})
+        return self.config.method(method).model_dump(exclude={"train", "together"})
+
+    def _learns(self, task: str, method: str) -> bool:
+        together = self.config.method(method).together
+        return together is None or task in together
+
+    def _check_together(self, method: str, facts: registry.Facts) -> None:
+        """FlexbenchError where a network is to learn tasks together and cannot."""
+        together = self.config.method(method).together
+        if together is None:
+            return
+        registry.require_together(facts)
+        for task in together:
+            if self.config.tasks[task].kind not in facts.tasks:
+                raise FlexbenchError(
+                    f"method_settings.{method}.together: '{facts.name}' cannot run on task "
+                    f"'{task}' ({self.config.tasks[task].kind}); it does: {', '.join(facts.tasks)}"
+                )
 
 
 def imported_stem(source: str, split: str) -> str:

@@ -5,7 +5,7 @@ The rules say the same to Snakemake (a test holds them together); nothing heavy 
 
 from pathlib import Path
 
-from flexbench.graph import SPLITS, Graph, imported_stem, trajectory_stem
+from flexbench.graph import SPLITS, TOGETHER, Graph, imported_stem, trajectory_stem
 from flexbench.paths import TABLES
 from flexbench.provenance import Step
 from flexbench.report.catalogue import FIGURES
@@ -19,14 +19,13 @@ def planned_steps(graph: Graph) -> list[Step]:
         for reynolds in graph.split(split).reynolds
         for seed in graph.split(split).seeds
     }
-    trained = [job for task in graph.tasks for job in graph.trained_jobs(task)]
     jobs = [(job.task, job.method, job.seed) for job in graph.jobs]
     return [
         *(simulate(graph, reynolds, seed) for reynolds, seed in sorted(runs)),
         *(import_data(graph, source, split) for source, split in graph.imports()),
         splits(graph),
         *(statistics(graph, task) for task in graph.tasks),
-        *(train(graph, job.task, job.method, job.seed) for job in trained),
+        *(train(graph, job.task, job.method, job.seed) for job in graph.trainings),
         *(sample(graph, *job) for job in jobs),
         *(score(graph, *job) for job in jobs),
         tabulate(graph),
@@ -76,14 +75,23 @@ def statistics(graph: Graph, task: str) -> Step:
 
 
 def train(graph: Graph, task: str, method: str, seed: int) -> Step:
-    layout = graph.layout
+    """task: one that the method learns, or the name of its training."""
+    layout, training = graph.layout, graph.training(task, method)
     return Step(
         name="train",
-        outputs=(layout.checkpoint(task, method, seed), layout.training_log(task, method, seed)),
-        inputs=(layout.statistics(task), *graph.trajectories("train", "validation")),
+        outputs=(
+            layout.checkpoint(training, method, seed),
+            layout.training_log(training, method, seed),
+        ),
+        inputs=(*train_statistics(graph, training), *graph.trajectories("train", "validation")),
         slice=graph.train_slice(task, method, seed),
         code=graph.code("train", method),
     )
+
+
+def train_statistics(graph: Graph, training: str) -> list[Path]:
+    """The scales of every task of a training."""
+    return [graph.layout.statistics(task) for task in training.split(TOGETHER)]
 
 
 def sample(graph: Graph, task: str, method: str, seed: int) -> Step:
@@ -140,8 +148,10 @@ def figure_sources(graph: Graph, task: str, name: str) -> list[Path]:
     layout, source = graph.layout, FIGURES[name].source
     jobs = graph.jobs_of(task)
     if source == "logs":
-        jobs = graph.trained_jobs(task)
-        return [layout.training_log(job.task, job.method, job.seed) for job in jobs]
+        return [
+            layout.training_log(graph.training(task, job.method), job.method, job.seed)
+            for job in graph.trained_jobs(task)
+        ]
     if source == "spectra":
         return [layout.spectra(job.task, job.method, job.seed) for job in jobs]
     if source == "snapshot":

@@ -90,6 +90,13 @@ def problem_facts(problem: Problem) -> dict[str, Any]:
     return asdict(problem)
 
 
+def problem_of(facts: Mapping[str, Any]) -> Problem:
+    """The problem that `problem_facts` wrote down."""
+    if "task" in facts and not isinstance(facts["task"], Mapping):
+        return ProblemSpec(**facts)
+    return JointProblem.of({name: ProblemSpec(**own) for name, own in facts.items()})
+
+
 class Network(Protocol):
     """A backbone: the same three methods whether it runs as a denoiser or as a regressor."""
 

@@ -13,8 +13,13 @@ from flexbench.metrics.cells import SNAPSHOT
 class CostRow:
     """The cost of one method on one task, with one training seed.
 
+    training: the task that the weights were trained on; where a network learnt several together,
+    all of them, joined by "+": what is said of a training is then said in the row of each of its
+    tasks, and was spent once. Empty for a formula.
+    parameters: of the whole network, the encoders of other tasks included.
     flops_per_evaluation: of one network evaluation of one patch. evaluations: per member.
     tiles: that one field is drawn in, each with so many evaluations; 0: in none, or not known.
+    train_flops: of all forward and backward passes over the training's patches.
     train_seconds, sample_seconds: wall time of the whole step; NaN where it is not known.
     seconds_per_member: of one member of one whole field. relative_time: the same, sampling alone,
     over the seconds of a matrix multiply timed beside it (see `inference.timing`).
@@ -25,10 +30,12 @@ class CostRow:
     task: str
     method: str
     training_seed: int
+    training: str
     parameters: int
     flops_per_evaluation: float
     evaluations: int
     tiles: int
+    train_flops: float
     train_seconds: float
     sample_seconds: float
     seconds_per_member: float
@@ -57,10 +64,12 @@ def cost_row(
         task=first["task"],
         method=first["method"],
         training_seed=int(first["training_seed"]),
+        training=str(train.get("facts", {}).get("training", first["task"])) if train else "",
         parameters=int(first["parameters"]),
         flops_per_evaluation=float(first["flops"]) / max(evaluations, 1),
         evaluations=evaluations,
         tiles=int(sample.get("facts", {}).get("tiles", 0)),
+        train_flops=float(train.get("facts", {}).get("flops", "nan")),
         train_seconds=_train_seconds(train),
         sample_seconds=seconds,
         seconds_per_member=seconds / (snapshots * int(first["members"])),

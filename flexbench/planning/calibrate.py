@@ -20,7 +20,7 @@ from typing import Any
 
 from flexbench.atomic import write_text
 from flexbench.errors import FlexbenchError
-from flexbench.graph import Graph
+from flexbench.graph import TOGETHER, Graph
 from flexbench.paths import checkout
 from flexbench.planning.facts import RunFacts
 from flexbench.planning.rates import ANY, Calibration, Rates
@@ -212,9 +212,10 @@ def _networks(
     if device == "cpu":
         speed *= session.graph.config.threads
     trained, sampled, notes = {}, {}, []
-    for (task, method), size in facts.networks.items():
+    for (training, method), size in facts.networks.items():
         if method in trained:
             continue
+        task = training.split(TOGETHER)[0]  # the speed of a network of several is that of one
         settings = facts.train(method)
         exact: dict[str, Any] = {
             "size": session.graph.config.method(method).size or session.graph.config.size,

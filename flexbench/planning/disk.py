@@ -100,13 +100,13 @@ def samples_bytes(facts: RunFacts, method: str) -> int:
 
 
 def checkpoint_bytes(facts: RunFacts, task: str, method: str) -> int:
-    size = facts.networks[task, method]
+    size = facts.network(task, method)
     return size.state_bytes + size.header_bytes
 
 
 def restart_bytes(facts: RunFacts, task: str, method: str) -> int:
     """One restart point of a training: weights, their average, the optimiser's moments."""
-    size, settings = facts.networks[task, method], facts.train(method)
+    size, settings = facts.network(task, method), facts.train(method)
     moments = 1 if settings.optimizer == "lion" else 2
     # Without an average, the weights stand in for it, and are stored once.
     return size.state_bytes * (1 + (settings.ema > 0) + moments)
@@ -212,7 +212,7 @@ def _tables(facts: RunFacts) -> Iterable[Written]:
     yield Written("tables", _TABLE_ROW)
     yield Written("tables", _COMPARISON_ROW * 10 * groups * len(methods) // 3)
     yield Written("tables", 2000)
-    yield Written("tables", 92 * len(graph.jobs))
+    yield Written("tables", 120 * len(graph.jobs))
     yield Written("tables", 300 * len(methods))
 
 

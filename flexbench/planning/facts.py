@@ -16,7 +16,7 @@ PULL_BINS = 41
 
 @dataclass(frozen=True)
 class RunFacts:
-    """A graph, and the sizes of its networks by (task, method)."""
+    """A graph, and the sizes of its networks by (training, method)."""
 
     graph: Graph
     networks: Mapping[tuple[str, str], NetworkSize]
@@ -24,6 +24,10 @@ class RunFacts:
     @classmethod
     def of(cls, graph: Graph) -> "RunFacts":
         return cls(graph, network_sizes(graph))
+
+    def network(self, task: str, method: str) -> NetworkSize:
+        """The network that a method runs on a task; task may be the name of its training."""
+        return self.networks[self.graph.training(task, method), method]
 
     @property
     def grid(self) -> int:

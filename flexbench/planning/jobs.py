@@ -83,11 +83,12 @@ def planned_jobs(graph: Graph) -> dict[str, PlannedJob]:
     add(planned.splits(graph))
     for task in graph.tasks:
         add(planned.statistics(graph, task), task=task)
+    for job in graph.trainings:
+        step = planned.train(graph, job.task, job.method, job.seed)
+        add(step, task=job.task, method=job.method, seed=str(job.seed))
     for job in graph.jobs:
         place = (job.task, job.method, job.seed)
         names = {"task": job.task, "method": job.method, "seed": str(job.seed)}
-        if not graph.is_formula(job.method):
-            add(planned.train(graph, *place), **names)
         add(planned.sample(graph, *place), **names)
         add(planned.score(graph, *place), **names)
     add(planned.tabulate(graph))

@@ -1,6 +1,7 @@
 """How much memory each job holds at its fullest: a GPU's, where a network runs there."""
 
 from flexbench.data.patches import MEMORY_BYTES
+from flexbench.graph import TOGETHER
 from flexbench.planning.disk import restart_bytes
 from flexbench.planning.facts import RunFacts
 from flexbench.planning.jobs import PlannedJob
@@ -59,7 +60,7 @@ def _own(facts: RunFacts, job: PlannedJob) -> float:
 
 
 def _training(facts: RunFacts, task: str, method: str) -> float:
-    size, settings = facts.networks[task, method], facts.train(method)
+    size, settings = facts.network(task, method), facts.train(method)
     rows = settings.batch // (settings.accumulate * settings.processes)
     # bfloat16 halves what autograd keeps, except for what stays in float32.
     share = 0.6 if settings.precision == "bfloat16" else 1.0
@@ -72,7 +73,7 @@ def _training(facts: RunFacts, task: str, method: str) -> float:
         restart_bytes(facts, task, method)
         + size.state_bytes  # gradients
         + _WITH_GRADIENTS * share * rows * size.saved_bytes
-        + data
+        + data * (task.count(TOGETHER) + 1)  # each task has its own sampler
     )
 
 
@@ -80,7 +81,7 @@ def _sampling(facts: RunFacts, task: str, method: str) -> float:
     fields = (3 * facts.members(method) + _DEGRADE_FIELDS) * facts.field_bytes
     if facts.graph.is_formula(method):
         return fields
-    size = facts.networks[task, method]
+    size = facts.network(task, method)
     together = min(facts.sample.batch, facts.tiles(task) * facts.members(method))
     # The weights twice: as the file holds them and in the network.
     return fields + 2 * size.state_bytes + _WITHOUT_AUTOGRAD * together * size.saved_bytes

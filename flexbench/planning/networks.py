@@ -9,9 +9,9 @@ from multiprocessing import get_context
 from pathlib import Path
 
 from flexbench import registry
-from flexbench.graph import Graph
+from flexbench.graph import TOGETHER, Graph
 from flexbench.provenance import code_digest, digest_of
-from flexbench.spec import ProblemSpec
+from flexbench.spec import JointProblem, Problem, ProblemSpec
 
 # Sizes of the shipped tiers' networks: counting those of `paper` takes longer than all the rest of
 # a plan. `python benchmarks/plan.py --sizes` writes it anew.
@@ -26,7 +26,7 @@ class Request:
     """All that decides a network's size; equal requests are counted once."""
 
     network: str
-    problem: ProblemSpec
+    problem: Problem
     size: str
     width: int | None
     match: str
@@ -39,6 +39,7 @@ class NetworkSize:
     """parameters: trainable numbers. state_bytes: all tensors. header_bytes: of a checkpoint.
 
     encode, denoise: FLOPs of one patch. saved_bytes: what autograd keeps of one patch in float32.
+    Of a network of several tasks the two are means over them, as they share a batch.
     """
 
     parameters: int
@@ -53,7 +54,13 @@ class NetworkSize:
         return self.encode + self.denoise
 
 
-def problem_of(graph: Graph, task: str) -> ProblemSpec:
+def problem_of(graph: Graph, training: str) -> Problem:
+    """What a network has to know of the task, or tasks, of a training."""
+    specs = {task: _spec(graph, task) for task in training.split(TOGETHER)}
+    return JointProblem.of(specs) if len(specs) > 1 else specs[training]
+
+
+def _spec(graph: Graph, task: str) -> ProblemSpec:
     """What a network has to know of a task; the scales of its fields do not matter here."""
     from flexbench.data.stats import Normaliser
     from flexbench.tasks import make_task
@@ -67,10 +74,11 @@ def problem_of(graph: Graph, task: str) -> ProblemSpec:
 
 
 def request_of(graph: Graph, task: str, method: str) -> Request:
+    """task: one that the method learns, or the name of its training."""
     chosen = graph.config.method(method)
     return Request(
         network=graph.facts(method).name,
-        problem=problem_of(graph, task),
+        problem=problem_of(graph, graph.training(task, method)),
         size=chosen.size or graph.config.size,
         width=chosen.width,
         match=chosen.match,
@@ -80,11 +88,9 @@ def request_of(graph: Graph, task: str, method: str) -> Request:
 
 
 def network_sizes(graph: Graph) -> dict[tuple[str, str], NetworkSize]:
-    """The size of every trained network of a run, by (task, method)."""
+    """The size of every trained network of a run, by (training, method)."""
     requests = {
-        (task, job.method): request_of(graph, task, job.method)
-        for task in graph.tasks
-        for job in graph.trained_jobs(task)
+        (job.task, job.method): request_of(graph, job.task, job.method) for job in graph.trainings
     }
     counted = _known_or_counted(list(dict.fromkeys(requests.values())))
     return {place: counted[request] for place, request in requests.items()}
@@ -168,12 +174,14 @@ def _header_bytes(shapes: dict[str, tuple[int, ...]]) -> int:
     return 8 + len(json.dumps(table, separators=(",", ":"))) + METADATA_BYTES
 
 
-def _saved_bytes(network: object, problem: ProblemSpec) -> int:
+def _saved_bytes(network: object, problem: Problem) -> int:
     """Bytes that a training's backward pass needs of the forward pass of one patch, weights aside.
+
+    Of several tasks a patch each is run, and the mean given.
 
     The network is on the meta device, where tensors have a storage, and a size, but no memory.
     """
-    from typing import cast
+    from typing import Any, cast
 
     import torch
     from torch import Tensor, nn
@@ -188,14 +196,21 @@ def _saved_bytes(network: object, problem: ProblemSpec) -> int:
         return tensor
 
     side = (problem.patch, problem.patch)
+    if isinstance(problem, JointProblem):
+        rows = len(problem.tasks)
+        condition: Any = {
+            task: torch.zeros(1, own.condition_channels, *side) for task, own in problem.tasks
+        }
+    else:
+        rows, condition = 1, torch.zeros(1, problem.condition_channels, *side)
     with torch.autograd.graph.saved_tensors_hooks(keep, lambda tensor: tensor):
         module(
-            torch.zeros(1, problem.field_channels, *side),
-            torch.zeros(1),
-            torch.zeros(1, 1),
-            torch.zeros(1, problem.condition_channels, *side),
+            torch.zeros(rows, problem.field_channels, *side),
+            torch.zeros(rows),
+            torch.zeros(rows, 1),
+            condition,
         )
-    return sum(tensor.untyped_storage().nbytes() for tensor in kept.values())
+    return sum(tensor.untyped_storage().nbytes() for tensor in kept.values()) // rows
 
 
 def id_of(tensor: object) -> int:

@@ -24,9 +24,9 @@ from flexbench.data.stats import Normaliser
 from flexbench.device import prepare_device
 from flexbench.graph import Graph
 from flexbench.methods import Method, make_method
-from flexbench.planning.times import PASSES
 from flexbench.provenance import Receipt
 from flexbench.sizing import NetworkSummary, build_network
+from flexbench.spec import TRAINING_PASSES
 from flexbench.tasks import Task, make_task
 from flexbench.tiers import load_config
 
@@ -102,7 +102,7 @@ def train(graph: Graph, task: str, method: str, size: str, patch: str, rows: str
     learner.find_parameters_without_gradient(batch)
     learner.assemble()
     seconds, _ = _repeat(lambda: learner.advance([batch], stop=False), device)
-    flops = PASSES * int(rows) * built.footprint.flops.forward
+    flops = TRAINING_PASSES * int(rows) * built.footprint.flops.forward
     return {"train": flops / seconds, "measured": time.perf_counter() - start}
 
 

@@ -57,6 +57,11 @@ def rehearsal_config(graph: Graph, root: Path) -> Config:
             "root": str(root),
             "training_seeds": config.training_seeds[:1],
             "tasks": {task: settings},
+            # Of the tasks that a network would learn together, one is left.
+            "method_settings": {
+                name: method.model_copy(update={"together": None})
+                for name, method in config.method_settings.items()
+            },
             "solver": solver.model_copy(
                 update={
                     "grid": _GRID,

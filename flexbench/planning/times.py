@@ -15,9 +15,8 @@ from flexbench.planning.facts import RunFacts
 from flexbench.planning.jobs import PlannedJob
 from flexbench.planning.rates import Calibration, Rates, rate
 from flexbench.planning.steps import solver_steps
+from flexbench.spec import TRAINING_PASSES
 
-# A training step is a forward pass and a backward pass of twice its FLOPs.
-PASSES = 3
 # `compute_statistics` looks at so many snapshots of a file.
 _STATISTICS_SNAPSHOTS = 32
 
@@ -107,11 +106,11 @@ def _simulation(facts: RunFacts, rates: Rates, reynolds: float) -> float:
 
 def _training(facts: RunFacts, calibration: Calibration, task: str, method: str) -> float:
     """Steps, validations, and restart points, whose writing the training waits for."""
-    size, settings = facts.networks[task, method], facts.train(method)
+    size, settings = facts.network(task, method), facts.train(method)
     rates, speed = calibration.rates, _speed(facts, calibration, "train", method)
     rows = settings.batch / settings.processes
     validations = math.ceil(settings.steps / settings.validate_every) * settings.validation_batches
-    passes = PASSES * settings.steps + validations
+    passes = TRAINING_PASSES * settings.steps + validations
     computing = passes * rows * size.forward / speed
     saving = restart_bytes(facts, task, method) / rates.write
     saves = 1 + computing / settings.checkpoint_seconds
@@ -123,7 +122,7 @@ def _sampling(facts: RunFacts, calibration: Calibration, task: str, method: str)
     writing = 2 * samples_bytes(facts, method) / rates.write
     if facts.graph.is_formula(method):
         return facts.scored * facts.points * rates.formula + writing
-    size = facts.networks[task, method]
+    size = facts.network(task, method)
     speed = _speed(facts, calibration, "sample", method)
     flops = size.encode + facts.members(method) * facts.evaluations(method) * size.denoise
     return facts.scored * facts.tiles(task) * flops / speed + writing

@@ -40,10 +40,10 @@ class ReceiptIndex:
 
     def of_cost(self, column: str, record: dict[Any, Any]) -> str:
         """From a column and a row of the table of costs: whose receipt the number comes from."""
-        run = (str(record["task"]), str(record["method"]), int(record["training_seed"]))
-        if column == "train_seconds":
-            return self.of(self.layout.checkpoint(*run))
-        return self.of(self.layout.samples(*run))
+        run = (str(record["method"]), int(record["training_seed"]))
+        if column in ("training", "train_flops", "train_seconds"):
+            return self.of(self.layout.checkpoint(str(record.get("training", "")), *run))
+        return self.of(self.layout.samples(str(record["task"]), *run))
 
 
 def receipt_view(receipt: Receipt, index: ReceiptIndex) -> dict[str, Any]:

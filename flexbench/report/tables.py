@@ -226,6 +226,7 @@ _COST_COLUMNS: dict[str, tuple[str, Callable[[float], str]]] = {
     "flops_per_evaluation": ("FLOP / evaluation", amount),
     "evaluations": ("evaluations / member", amount),
     "tiles": ("tiles / field", amount),
+    "train_flops": ("training FLOP", amount),
     "train_seconds": ("training", duration),
     "sample_seconds": ("sampling, all", duration),
     "seconds_per_member": ("one member", duration),
@@ -236,20 +237,26 @@ _COST_COLUMNS: dict[str, tuple[str, Callable[[float], str]]] = {
     "peak_memory_mib": ("peak memory [MiB]", lambda value: f"{value:.0f}" if value > 0 else "n/a"),
 }
 
+_COST_WORDS = {"training": "trained on", "device": "device"}
+
 
 def cost_table(cost: pd.DataFrame, find_cost: FindCost) -> Table:
     """What each run of one task cost."""
     columns = {name: how for name, how in _COST_COLUMNS.items() if name in cost}
-    table = Table(corner="Method", heads=[Head(text=head) for head, _ in columns.values()])
-    if "device" in cost:
-        table.heads.append(Head(text="device"))
+    words = {name: head for name, head in _COST_WORDS.items() if name in cost}
+    heads = [*(head for head, _ in columns.values()), *words.values()]
+    table = Table(corner="Method", heads=[Head(text=head) for head in heads])
     for record in cost.to_dict("records"):
         cells = [
             Cell(text=write(float(record[name])), anchor=find_cost(name, record))
             for name, (_, write) in columns.items()
         ]
-        if "device" in cost:
-            cells.append(Cell(text=str(record["device"]), anchor=find_cost("device", record)))
+        cells += [
+            Cell(text=str(record[name]), anchor=find_cost(name, record))
+            if isinstance(record[name], str)
+            else _NONE
+            for name in words
+        ]
         table.rows.append(Row(name=str(record["method"]), cells=cells))
     return table
 

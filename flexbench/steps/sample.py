@@ -21,9 +21,10 @@ from flexbench.inference.ensemble import (
 from flexbench.inference.tiles import tile_starts
 from flexbench.inference.timing import Stopwatch
 from flexbench.methods import make_method
+from flexbench.models.joint import OneTask
 from flexbench.provenance import Receipt
-from flexbench.sizing import build_network
-from flexbench.spec import ProblemSpec
+from flexbench.sizing import build_network, count_flops
+from flexbench.spec import JointProblem, problem_of
 from flexbench.steps.task import load_task
 from flexbench.tasks import Task
 from flexbench.training.checkpoint import load_checkpoint, load_weights
@@ -91,16 +92,19 @@ def _network(
     graph: Graph, problem: Task, *, task: str, method: str, seed: int, device: torch.device
 ) -> tuple[Predictor, dict[str, Any]]:
     """The trained network as its checkpoint describes it, and its size."""
-    path = graph.layout.checkpoint(task, method, seed)
+    (path,) = graph.weights(task, method, seed)
     state, metadata = load_checkpoint(path)
-    if metadata["network"] != graph.facts(method).name or metadata["task"] != task:
+    training = graph.training(task, method)
+    if metadata["network"] != graph.facts(method).name or metadata["task"] != training:
         raise FlexbenchError(
             f"{path}: holds network '{metadata['network']}' for task '{metadata['task']}'; "
-            f"'{graph.facts(method).name}' for '{task}' is needed"
+            f"'{graph.facts(method).name}' for '{training}' is needed"
         )
-    if Normaliser(**metadata["normaliser"]) != problem.normaliser:
+    joint = training != task
+    scales = metadata["normaliser"][task] if joint else metadata["normaliser"]
+    if Normaliser(**scales) != problem.normaliser:
         raise FlexbenchError(f"{path}: was trained with other statistics; train it again")
-    spec = ProblemSpec(**metadata["problem"])
+    spec = problem_of(metadata["problem"])
     network, built = build_network(
         metadata["network"],
         spec,
@@ -111,18 +115,16 @@ def _network(
         baseline_folders=graph.config.baseline_folders,
     )
     load_weights(network, state, source=path)
+    cost = built.footprint.flops
+    if isinstance(spec, JointProblem):
+        network, spec = OneTask(network, task), spec.by_task[task]
+        cost = count_flops(network, spec)
     learnt = make_method(
         network.to(device),
         problem=spec,
         settings=DiffusionSettings.model_validate(metadata["diffusion"]),
         mode=metadata["mode"],
     )
-    predictor = NetworkPredictor(
-        learnt,
-        settings=graph.config.sample,
-        seed=seed,
-        device=device,
-    )
-    cost = built.footprint.flops
+    predictor = NetworkPredictor(learnt, settings=graph.config.sample, seed=seed, device=device)
     flops = float(cost.encode + predictor.evaluations * cost.denoise)
     return predictor, {"parameters": built.footprint.parameters, "flops": flops}

@@ -1,8 +1,10 @@
 """Step `tabulate`: all scores in tables, with intervals, comparisons, red flags and costs."""
 
+from typing import Any
+
 from flexbench import planned
 from flexbench.atomic import write_text
-from flexbench.graph import Graph
+from flexbench.graph import Graph, Job
 from flexbench.metrics.aggregate import aggregate, aggregate_leads, comparisons
 from flexbench.metrics.cells import read_scores
 from flexbench.metrics.cost import cost_row, cost_table
@@ -33,7 +35,7 @@ def tabulate_step(graph: Graph) -> None:
         "cost": cost_table(
             cost_row(
                 frame,
-                train=read_receipt(layout.checkpoint(job.task, job.method, job.seed)),
+                train=_training_receipt(graph, job),
                 sample=read_receipt(layout.samples(job.task, job.method, job.seed)),
             )
             for job, frame in zip(graph.jobs, frames, strict=True)
@@ -43,3 +45,9 @@ def tabulate_step(graph: Graph) -> None:
         write_text(layout.table(name), tables[name].to_csv(index=False))
     write_text(layout.headline, headline_json(scores))
     receipt.write(device="cpu")
+
+
+def _training_receipt(graph: Graph, job: Job) -> dict[str, Any]:
+    """Of what made a job's weights; {} for a formula."""
+    weights = graph.weights(job.task, job.method, job.seed)
+    return read_receipt(weights[0]) if weights else {}

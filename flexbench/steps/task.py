@@ -4,8 +4,15 @@ import json
 
 from flexbench.data.stats import Normaliser
 from flexbench.errors import FlexbenchError
-from flexbench.graph import Graph
-from flexbench.tasks import Task, make_task
+from flexbench.graph import TOGETHER, Graph
+from flexbench.tasks import JointTask, Task, make_task
+
+
+def load_tasks(graph: Graph, training: str) -> Task | JointTask:
+    """What a training learns: its task, or all of its tasks."""
+    names = training.split(TOGETHER)
+    tasks = {name: load_task(graph, name) for name in names}
+    return JointTask(tasks) if len(tasks) > 1 else tasks[names[0]]
 
 
 def load_task(graph: Graph, task: str) -> Task:

@@ -1,4 +1,4 @@
-"""Step `train`: the weights of one method on one task, with one training seed."""
+"""Step `train`: the weights of one method with one training seed, on one task or on several."""
 
 import dataclasses
 import sys
@@ -7,6 +7,7 @@ from typing import Any
 import torch
 
 from flexbench import BENCHMARK_VERSION, planned
+from flexbench.data.joint import JointSampler
 from flexbench.data.patches import PatchSampler
 from flexbench.device import prepare_device
 from flexbench.errors import FlexbenchError
@@ -15,22 +16,28 @@ from flexbench.methods import make_method
 from flexbench.provenance import Receipt
 from flexbench.seeding import stream_seed
 from flexbench.sizing import NetworkSummary, build_network
-from flexbench.steps.task import load_task
-from flexbench.tasks import Task
+from flexbench.spec import TRAINING_PASSES, problem_facts
+from flexbench.steps.task import load_tasks
+from flexbench.tasks import JointTask, Task
+from flexbench.training.batches import PatchSource
 from flexbench.training.distributed import is_main
 from flexbench.training.loop import train
 from flexbench.training.state import clear_state
 
 
 def train_step(graph: Graph, *, task: str, method: str, seed: int) -> None:
-    """Write the checkpoint and its log; the same call resumes after any kill."""
-    graph.require(task, method)
+    """Write the checkpoint and its log; the same call resumes after any kill.
+
+    task: of several that the method learns together any one, or the name of the training.
+    """
+    graph.require_training(task, method)
     if graph.is_formula(method):
         raise FlexbenchError(f"method '{method}' is a formula: it has nothing to train")
-    config = graph.config
-    receipt = Receipt(planned.train(graph, task, method, seed))
+    config, training = graph.config, graph.training(task, method)
+    step = planned.train(graph, training, method, seed)
+    receipt = Receipt(step)
     device = prepare_device(config)
-    problem = load_task(graph, task)
+    problem = load_tasks(graph, training)
     chosen = config.method(method)
     settings = config.train_settings(method)
     with torch.random.fork_rng():
@@ -45,30 +52,39 @@ def train_step(graph: Graph, *, task: str, method: str, seed: int) -> None:
             dropout=settings.dropout,
             baseline_folders=config.baseline_folders,
         )
-    weights = graph.layout.checkpoint(task, method, seed)
-    state_dir = graph.layout.state("train", task, method, f"seed{seed}")
+    state_dir = graph.layout.state("train", training, method, f"seed{seed}")
+    checkpoint, log = step.outputs
     summary = train(
         make_method(network, problem=problem.spec, settings=config.diffusion, mode=chosen.mode),
         _patches(graph, problem, seed=seed, split="train"),
         problem,
         settings=settings,
         seed=seed,
-        checkpoint_path=weights,
+        checkpoint_path=checkpoint,
         state_dir=state_dir,
-        log_path=graph.layout.training_log(task, method, seed),
+        log_path=log,
         validation=_patches(graph, problem, seed=seed, split="validation"),
         device=device,
         threads=config.threads,
-        metadata=_metadata(graph, problem, built, task=task, method=method, seed=seed),
+        metadata=_metadata(graph, problem, built, training=training, method=method, seed=seed),
         progress=sys.stderr.isatty(),
     )
     if not is_main():
         return
-    receipt.write(seed=seed, device=str(device), **dataclasses.asdict(summary))
+    flops = TRAINING_PASSES * settings.steps * settings.batch * built.footprint.flops.forward
+    facts = dataclasses.asdict(summary) | {"training": training, "flops": flops}
+    receipt.write(seed=seed, device=str(device), **facts)
     clear_state(state_dir)
 
 
-def _patches(graph: Graph, problem: Task, *, seed: int, split: str) -> PatchSampler:
+def _patches(graph: Graph, problem: Task | JointTask, *, seed: int, split: str) -> PatchSource:
+    if isinstance(problem, JointTask):
+        own = problem.tasks.items()
+        return JointSampler({name: _sampler(graph, task, seed, split) for name, task in own})
+    return _sampler(graph, problem, seed, split)
+
+
+def _sampler(graph: Graph, problem: Task, seed: int, split: str) -> PatchSampler:
     return PatchSampler(
         graph.trajectories(split),
         window=problem.window,
@@ -82,24 +98,38 @@ def _patches(graph: Graph, problem: Task, *, seed: int, split: str) -> PatchSamp
 
 
 def _metadata(
-    graph: Graph, problem: Task, built: NetworkSummary, *, task: str, method: str, seed: int
+    graph: Graph,
+    problem: Task | JointTask,
+    built: NetworkSummary,
+    *,
+    training: str,
+    method: str,
+    seed: int,
 ) -> dict[str, Any]:
-    """What is written with the weights: all that is needed to build and to run them again."""
+    """What is written with the weights: all that is needed to build and to run them again.
+
+    Of several tasks, `problem` and `normaliser` hold an entry for each, by its name.
+    """
     chosen = graph.config.method(method)
+    if isinstance(problem, JointTask):
+        own = problem.tasks.items()
+        scales = {name: dataclasses.asdict(task.normaliser) for name, task in own}
+    else:
+        scales = dataclasses.asdict(problem.normaliser)
     return {
         "benchmark_version": BENCHMARK_VERSION,
-        "task": task,
+        "task": training,
         "method": method,
         "network": graph.facts(method).name,
         "mode": chosen.mode,
         "training_seed": seed,
-        "problem": dataclasses.asdict(problem.spec),
-        "normaliser": dataclasses.asdict(problem.normaliser),
+        "problem": problem_facts(problem.spec),
+        "normaliser": scales,
         "size": built.size,
         "width": built.width,
         "options": chosen.options,
         "matched": {"by": built.match, "ratio": built.ratio},
         "footprint": dataclasses.asdict(built.footprint),
         "diffusion": graph.config.diffusion.model_dump(),
-        "slice": graph.train_slice(task, method, seed),
+        "slice": graph.train_slice(training, method, seed),
     }

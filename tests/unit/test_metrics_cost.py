@@ -23,13 +23,14 @@ def scores(**changes):
 
 
 def test_a_trained_method():
-    train = {"seconds": 5.0, "facts": {"seconds": 120.0}}
+    train = {"seconds": 5.0, "facts": {"seconds": 120.0, "training": "forecast", "flops": 7e12}}
     sample = {"seconds": 16.0, "peak_memory_mib": 512.0, "facts": {"device": "cpu", "tiles": 25}}
     sample["facts"]["timing"] = {"relative_time": 12.5}
     row = cost_row(scores(), train=train, sample=sample)
     assert (row.tier, row.task, row.method, row.training_seed) == ("desk", "forecast", "flex", 1)
     assert row.parameters == 800_000
     assert (row.flops_per_evaluation, row.tiles) == (3e8, 25)
+    assert (row.training, row.train_flops) == ("forecast", 7e12)
     # Of all runs of a training that was stopped and resumed.
     assert row.train_seconds == 120.0
     # Two snapshots of four members.
@@ -43,6 +44,8 @@ def test_a_formula_has_no_training():
         scores(parameters=0, flops=0.0, evaluations=0), train={}, sample={"seconds": 1.0}
     )
     assert math.isnan(row.train_seconds)
+    assert math.isnan(row.train_flops)
+    assert row.training == ""
     assert (row.flops_per_evaluation, row.tiles) == (0, 0)
     assert math.isnan(row.relative_time)
     assert row.device == ""
@@ -55,8 +58,9 @@ def test_snapshots_drawn_before_a_kill_have_no_time():
 
 def test_the_table_has_its_columns_without_rows():
     columns = (
-        "tier task method training_seed parameters flops_per_evaluation evaluations tiles "
-        "train_seconds sample_seconds seconds_per_member relative_time peak_memory_mib device"
+        "tier task method training_seed training parameters flops_per_evaluation evaluations tiles "
+        "train_flops train_seconds "
+        "sample_seconds seconds_per_member relative_time peak_memory_mib device"
     )
     assert list(cost_table([]).columns) == columns.split()
     table = cost_table([cost_row(scores(), train={}, sample={})])

@@ -52,15 +52,19 @@ def expected(config):
         for seed in split.seeds
     }
     jobs = Counter(ALWAYS, simulate=len(runs), splits=1, statistics=len(config.tasks))
+    trainings = set()
     for name, task in config.tasks.items():
         jobs["figure"] += len(FIGURES)
         for method in config.methods_of(name):
             file = registry.facts(config.method(method).network)
-            if task.kind in file.tasks:
+            together = config.method(method).together or [name]
+            if task.kind in file.tasks and name in together:
                 seeds = 1 if file.formula else len(config.training_seeds)
                 jobs["sample"] += seeds
                 jobs["score"] += seeds
-                jobs["train"] += 0 if file.formula else seeds
+                if not file.formula:
+                    trainings.add((tuple(together), method))
+    jobs["train"] = len(trainings) * len(config.training_seeds)
     return jobs
 
 

@@ -8,20 +8,19 @@ localrules:
 # A milestone: every network, trained.
 rule all_weights:
     input:
-        [
-            layout.checkpoint(job.task, job.method, job.seed)
-            for task in graph.tasks
-            for job in graph.trained_jobs(task)
-        ],
+        [layout.checkpoint(job.task, job.method, job.seed) for job in graph.trainings],
 
 
+# Its task is a training's name: that of several tasks where a network learns them together.
 rule train:
     input:
-        statistics=layout.statistics("{task}"),
+        statistics=lambda wildcards: train_statistics(graph, wildcards.task),
         data=graph.trajectories("train", "validation"),
     output:
         weights=layout.checkpoint("{task}", "{method}", "{seed}"),
         curve=layout.training_log("{task}", "{method}", "{seed}"),
+    wildcard_constraints:
+        task=r"[A-Za-z0-9_+-]+",
     log:
         layout.log("train", "{task}", "{method}", "seed{seed}"),
     benchmark:
