@@ -165,6 +165,12 @@ class Graph:
         """The tasks that at least one method runs."""
         return [task for task in self.config.tasks if self.jobs_of(task)]
 
+    @property
+    def measured_tasks(self) -> list[str]:
+        """The tasks whose scales are needed: those that run, and those learnt beside them."""
+        learnt = [name for job in self.trainings for name in job.task.split(TOGETHER)]
+        return list(dict.fromkeys([*self.tasks, *learnt]))
+
     def trained_jobs(self, task: str) -> list[Job]:
         return [job for job in self.jobs_of(task) if not self.is_formula(job.method)]
 

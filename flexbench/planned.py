@@ -24,7 +24,7 @@ def planned_steps(graph: Graph) -> list[Step]:
         *(simulate(graph, reynolds, seed) for reynolds, seed in sorted(runs)),
         *(import_data(graph, source, split) for source, split in graph.imports()),
         splits(graph),
-        *(statistics(graph, task) for task in graph.tasks),
+        *(statistics(graph, task) for task in graph.measured_tasks),
         *(train(graph, job.task, job.method, job.seed) for job in graph.trainings),
         *(sample(graph, *job) for job in jobs),
         *(score(graph, *job) for job in jobs),

@@ -81,7 +81,7 @@ def planned_jobs(graph: Graph) -> dict[str, PlannedJob]:
                 step = planned.simulate(graph, reynolds, seed)
                 add(step, reynolds=f"{reynolds:g}", seed=str(seed))
     add(planned.splits(graph))
-    for task in graph.tasks:
+    for task in graph.measured_tasks:
         add(planned.statistics(graph, task), task=task)
     for job in graph.trainings:
         step = planned.train(graph, job.task, job.method, job.seed)

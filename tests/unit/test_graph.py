@@ -8,6 +8,7 @@ import pytest
 
 from flexbench.errors import FlexbenchError
 from flexbench.graph import EDGES, PACE, Graph, Job, trajectory_stem
+from flexbench.planned import planned_steps
 from flexbench.provenance import digest_of
 from flexbench.tiers import load_config
 
@@ -68,7 +69,7 @@ def test_every_method_that_is_named_exists(overrides, words):
 def test_unknown_names_tell_the_known(smoke):
     with pytest.raises(FlexbenchError, match=r"'x8' is not in the .* superres_x4, forecast"):
         smoke.task_settings("x8")
-    with pytest.raises(FlexbenchError, match=r"'mine' is not in the .* flex, unet"):
+    with pytest.raises(FlexbenchError, match=r"'mine' is not in the .* flex, flex-multi"):
         smoke.facts("mine")
     with pytest.raises(FlexbenchError, match=r"'persistence' .* \(superres\); it does: forecast"):
         smoke.require("superres_x4", "persistence")
@@ -86,6 +87,63 @@ def test_only_networks_have_weights(smoke):
     assert smoke.weights("forecast", "persistence", 0) == []
     (path,) = smoke.weights("forecast", "flex", 0)
     assert path == smoke.layout.checkpoint("forecast", "flex", 0)
+
+
+def test_tasks_that_are_learnt_together_share_a_training(smoke):
+    shared = [job for job in smoke.trainings if job.method == "flex-multi"]
+    assert shared == [Job("superres_x4+forecast", "flex-multi", 0)]
+    weights = smoke.layout.checkpoint("superres_x4+forecast", "flex-multi", 0)
+    for task in ("superres_x4", "forecast"):
+        assert smoke.weights(task, "flex-multi", 0) == [weights]
+    steps = [step for step in planned_steps(smoke) if weights in step.outputs]
+    assert [step.name for step in steps] == ["train"]
+    assert {smoke.layout.statistics(task) for task in smoke.tasks} <= set(steps[0].inputs)
+    slices = [smoke.train_slice(task, "flex-multi", 0) for task in smoke.tasks]
+    assert slices[0] == slices[1]
+    assert set(slices[0]["task"]) == set(smoke.tasks)
+
+
+def test_a_training_is_named_by_one_of_its_tasks_or_all(smoke):
+    for name in ("superres_x4", "forecast", "superres_x4+forecast"):
+        smoke.require_training(name, "flex-multi")
+    with pytest.raises(FlexbenchError, match=r"task 'superres_x4\+forecast' is not in the"):
+        smoke.require_training("superres_x4+forecast", "flex")
+
+
+def test_a_task_that_a_method_does_not_learn_is_left_out():
+    more = graph(tasks={"superres_x2": {"kind": "superres", "factor": 2, "patch": 32}})
+    assert "flex-multi" not in {job.method for job in more.jobs_of("superres_x2")}
+    with pytest.raises(FlexbenchError, match="'flex-multi' does not learn task 'superres_x2'; it"):
+        more.require("superres_x2", "flex-multi")
+
+
+def test_a_task_may_be_learnt_without_being_asked_for():
+    only = graph(methods=["flex-multi"], tasks={"forecast": {"methods": []}})
+    assert only.tasks == ["superres_x4"]
+    assert only.trainings == [Job("superres_x4+forecast", "flex-multi", 0)]
+    assert only.measured_tasks == ["superres_x4", "forecast"]
+
+
+@pytest.mark.parametrize(
+    ("overrides", "words"),
+    [
+        (
+            {"method_settings": {"flex-multi": {"together": ["superres_x4", "x8"]}}},
+            r"flex-multi\.together: no task 'x8'; allowed: superres_x4, forecast",
+        ),
+        ({"method_settings": {"flex-multi": {"together": ["forecast"]}}}, "at least 2 items"),
+        (
+            {"method_settings": {"flex-multi": {"together": ["forecast", "forecast"]}}},
+            "forecast stands in the list more than once",
+        ),
+        ({"tasks": {"forecast": {"patch": 64}}}, r"patches differ \(superres_x4 32, forecast 64\)"),
+        ({"method_settings": {"flex-multi": {"network": "unet"}}}, "'unet' learns one task at a"),
+    ],
+)
+def test_tasks_that_cannot_be_learnt_together(overrides, words):
+    with pytest.raises(FlexbenchError, match=words) as error:
+        graph(**overrides)
+    assert "\n" not in str(error.value)
 
 
 def test_several_processes_start_under_torchrun():
@@ -131,7 +189,7 @@ def slices(graph):
         ({"score": {"bootstrap": 7}}, {"tabulate"}),
         ({"solver": {"cfl": 0.5}}, {"simulate"}),
         ({"threads": 2}, {"simulate", "train", "train unet", "sample"}),
-        ({"tasks": {"forecast": {"patch": 64}}}, set()),
+        ({"tasks": {"forecast": {"lead": 0.2}}}, set()),
         ({"training_seeds": [0, 1]}, {"tabulate", "figure"}),
         ({"root": "elsewhere"}, set()),
         *(({section: {key: 7}}, set()) for section, keys in PACE.items() for key in keys),

@@ -46,10 +46,9 @@ def test_sizes_that_come_with_the_code_are_there(tier):
     writes them anew after a change of a network, or of a tier."""
     graph = graph_of(tier)
     known = networks.known_sizes()
-    for task in graph.tasks:
-        for job in graph.trained_jobs(task):
-            request = networks.request_of(graph, task, job.method)
-            assert networks.digest(request) in known, (task, job.method)
+    for job in graph.trainings:
+        request = networks.request_of(graph, job.task, job.method)
+        assert networks.digest(request) in known, (job.task, job.method)
 
 
 @pytest.mark.parametrize("method", ["flex", "unet", "fno", "dit"])
@@ -57,6 +56,18 @@ def test_sizes_that_come_with_the_code_are_right(method):
     graph = graph_of("desk")
     request = networks.request_of(graph, "forecast", method)
     assert networks.known_sizes()[networks.digest(request)] == networks.count(request)
+
+
+def test_the_size_of_a_network_of_two_tasks():
+    """One encoder more, and the work of a patch is the mean of what each task's patch takes."""
+    facts = RunFacts.of(graph_of("smoke"))
+    both = facts.network("forecast", "flex-multi")
+    alone = [facts.network(task, "flex") for task in ("superres_x4", "forecast")]
+    assert facts.network("superres_x4", "flex-multi") == both
+    assert alone[1].parameters < both.parameters < sum(size.parameters for size in alone)
+    assert both.denoise == alone[0].denoise == alone[1].denoise
+    assert both.encode == pytest.approx(sum(size.encode for size in alone) / 2, abs=1)
+    assert both.saved_bytes == pytest.approx(alone[0].saved_bytes, rel=0.1)
 
 
 def test_a_size_is_of_its_code(tmp_path):

@@ -10,7 +10,7 @@ rule all_data:
     input:
         graph.trajectories(*SPLITS),
         layout.splits,
-        [layout.statistics(task) for task in graph.tasks],
+        [layout.statistics(task) for task in graph.measured_tasks],
 
 
 rule simulate:

@@ -19,12 +19,12 @@ rule train:
     output:
         weights=layout.checkpoint("{task}", "{method}", "{seed}"),
         curve=layout.training_log("{task}", "{method}", "{seed}"),
-    wildcard_constraints:
-        task=r"[A-Za-z0-9_+-]+",
     log:
         layout.log("train", "{task}", "{method}", "seed{seed}"),
     benchmark:
         layout.benchmark("train", "{task}", "{method}", "seed{seed}")
+    wildcard_constraints:
+        task=r"[A-Za-z0-9_+-]+",
     # The longest jobs first, so that no core waits for the last of them.
     priority: 1
     threads: lambda wildcards: graph.cores("train", wildcards.method)
