@@ -149,6 +149,26 @@ def test_two_processes_learn_what_one_learns(root):
         assert two == pytest.approx(one, rel=1e-4)
 
 
+def test_two_processes_learn_two_tasks_as_one_does(root):
+    """Every process has rows of both tasks, so neither waits for an encoder without gradients."""
+    options = {"steps": 4, "batch": 8, "network_dropout": 0.0, "validate_every": 4, "joint": True}
+    torchrun = ("-m", "torch.distributed.run", "--standalone", "--nproc-per-node", "2")
+    finish(root / "one-joint", **options)
+    told = finish(root / "two-joint", launcher=torchrun, processes=2, accumulate=2, **options)
+    assert "receives no gradient" not in told
+    ours, _ = load_checkpoint(root / "two-joint" / "final.safetensors")
+    theirs, _ = load_checkpoint(root / "one-joint" / "final.safetensors")
+    assert {name.split(".")[1] for name in theirs if name.startswith("task_encoders")} == {
+        "superres",
+        "forecast",
+    }
+    for name, tensor in theirs.items():
+        assert (ours[name] - tensor).abs().max() < 2e-5, name
+    pairs = zip(rows_of(root / "two-joint"), rows_of(root / "one-joint"), strict=True)
+    for two, one in pairs:
+        assert two == pytest.approx(one, rel=1e-4)
+
+
 def test_two_processes_stop_and_go_on_together(root):
     """SIGTERM to one worker stops both after the same step; both go on from there."""
     options = {"steps": 30, "processes": 2, "checkpoint_seconds": 1000}
