@@ -5,9 +5,9 @@ from snakemake.utils import min_version
 min_version("9.20")
 
 from flexbench.atomic import write_text
-from flexbench.graph import SPLITS, Graph
+from flexbench.graph import SPLITS, Graph, boundary_of, observable_of
 from flexbench.paths import TABLES
-from flexbench.planned import figure_sources, train_statistics
+from flexbench.planned import all_figures, figure_sources, train_statistics
 from flexbench.report.catalogue import FIGURES
 
 graph = Graph.from_overrides(config)
@@ -16,12 +16,15 @@ layout = graph.layout
 
 wildcard_constraints:
     task=r"[A-Za-z0-9_-]+",
+    case=r"[A-Za-z0-9_-]+(\.[A-Za-z0-9_-]+)?",
     method=r"[A-Za-z0-9_-]+",
     name=r"[a-z_]+",
     seed=r"\d+",
+    walls=r"((free_slip|no_slip)_)?",
     reynolds=r"[0-9.e+]+",
     source=r"[A-Za-z0-9_-]+",
     split="|".join(SPLITS),
+    velocity=r"(\.[uv])?",
 
 
 localrules:

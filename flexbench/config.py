@@ -5,7 +5,8 @@ keys are errors that name the nearest key.
 """
 
 import math
-from typing import Annotated, Any, Literal
+from dataclasses import dataclass
+from typing import Annotated, Any, Literal, NamedTuple
 
 from pydantic import (
     AfterValidator,
@@ -29,6 +30,7 @@ from flexbench.settings import (
     plain_path,
 )
 from flexbench.sources import DataSettings
+from flexbench.spec import Boundary, Observable
 
 TIERS = ("smoke", "gate", "desk", "lab", "paper")
 
@@ -174,6 +176,38 @@ class SampleSettings(Settings):
     )
 
 
+class EvaluationSettings(Settings):
+    """Flows that trained methods are applied to besides the test split, without any training.
+
+    The tasks keep their networks; fields are scaled by what the training split has of the same
+    observable.
+    """
+
+    reynolds: Annotated[list[Reynolds], Unique] | None = Field(
+        None, min_length=1, description="null: the test split's"
+    )
+    seeds: Annotated[list[Seed], Unique] | None = Field(
+        None, min_length=1, description="null: the test split's"
+    )
+    boundary: Boundary = Field(
+        "periodic", description="free_slip: an odd channel; no_slip: penalised walls"
+    )
+    observable: Observable = Field("w", description="vorticity, or a velocity derived from it")
+    leads: PositiveInt = Field(
+        1, description="above 1: a rollout of so many leads, on forecasts alone"
+    )
+    feedback: Literal["member", "mean"] = Field(
+        "member",
+        description="what a rollout goes on from: each member's own state, or, as the authors do, "
+        "the ensemble mean",
+    )
+    tasks: list[Name] | None = Field(None, description="null: all that it can be done on")
+    methods: list[Name] | None = Field(None, description="null: all of the task's")
+    sample: dict[str, bool | int | float | str] = Field(
+        default_factory=dict, description="keys of `sample` that differ for these flows"
+    )
+
+
 class MethodSettings(Settings):
     """One method: a network file, the mode it runs in, and its size."""
 
@@ -299,6 +333,9 @@ class Config(Settings):
         None, description="data of your own, in place of simulated trajectories"
     )
     tasks: dict[Name, TaskSettings] = Field(min_length=1)
+    evaluations: dict[Name, EvaluationSettings] = Field(
+        default_factory=dict, description="flows unlike the test split's, by name"
+    )
     diffusion: DiffusionSettings = DiffusionSettings()
     train: TrainSettings = TrainSettings()
     sample: SampleSettings = SampleSettings()
@@ -329,6 +366,8 @@ class Config(Settings):
                     f"allowed: {', '.join(TrainSettings.model_fields)}"
                 )
             self._check_together(name, method.together or [])
+        for name, evaluation in self.evaluations.items():
+            self._check_evaluation(name, evaluation)
         return self
 
     def _fits_solver(self, name: str, task: TaskSettings) -> None:
@@ -400,6 +439,69 @@ class Config(Settings):
             found = ", ".join(f"{task} {patch}" for task, patch in patches.items())
             raise ValueError(f"{place}: patches differ ({found}); allowed: one for all of them")
 
+    def _check_evaluation(self, name: str, evaluation: EvaluationSettings) -> None:
+        unknown = sorted(set(evaluation.sample) - set(SampleSettings.model_fields))
+        if unknown:
+            raise ValueError(
+                f"evaluations.{name}.sample: unknown key '{unknown[0]}'; "
+                f"allowed: {', '.join(SampleSettings.model_fields)}"
+            )
+        try:
+            SampleSettings.model_validate(self.sample.model_dump() | evaluation.sample)
+        except ValueError as error:
+            raise ValueError(f"evaluations.{name}.sample: {error}") from None
+        missing = [task for task in evaluation.tasks or () if task not in self.tasks]
+        if missing:
+            raise ValueError(
+                f"evaluations.{name}.tasks: no task '{missing[0]}'; "
+                f"allowed: {', '.join(self.tasks)}"
+            )
+        if not self._tasks_of(evaluation):
+            raise ValueError(
+                f"evaluations.{name}: leads is {evaluation.leads}, and none of its tasks is a "
+                "forecast; allowed: leads 1, or a forecast among its tasks"
+            )
+        if self.data is not None:
+            simulated = {"reynolds", "seeds", "boundary", "observable"}
+            asked = sorted(simulated & evaluation.model_fields_set)
+            if asked:
+                raise ValueError(
+                    f"evaluations.{name}.{asked[0]}: data of your own is not simulated; allowed: "
+                    "leads, feedback, tasks, methods, sample"
+                )
+            return
+        test = self.split("test")
+        if evaluation.boundary == "periodic":
+            for split in ("train", "validation"):
+                seen = self.split(split)
+                both = set(seen.reynolds) & set(evaluation.reynolds or test.reynolds)
+                seeds = set(seen.seeds) & set(evaluation.seeds or test.seeds)
+                if both and seeds:
+                    raise ValueError(
+                        f"leak: Re {min(both):g}, seed {min(seeds)} is in both evaluations.{name} "
+                        f"and {split}"
+                    )
+
+    def _tasks_of(self, evaluation: EvaluationSettings) -> list[str]:
+        """The tasks that an evaluation can be done on: a rollout needs a forecast."""
+        return [
+            task
+            for task, settings in self.tasks.items()
+            if (evaluation.tasks is None or task in evaluation.tasks)
+            and (evaluation.leads == 1 or isinstance(settings, ForecastSettings))
+        ]
+
+    @property
+    def cases(self) -> dict[str, "Case"]:
+        """Every task on the test split, then on each evaluation that it can be done on."""
+        found = [Case(config=self, task=task) for task in self.tasks]
+        found += [
+            Case(config=self, task=task, evaluation=name)
+            for name, evaluation in self.evaluations.items()
+            for task in self._tasks_of(evaluation)
+        ]
+        return {case.name: case for case in found}
+
     def method(self, name: str) -> MethodSettings:
         """The settings of a method; a name without an entry is a network file of that name."""
         settings = self.method_settings.get(name, MethodSettings())
@@ -410,10 +512,72 @@ class Config(Settings):
         merged = self.train.model_dump() | self.method(method).train
         return TrainSettings.model_validate(merged)
 
-    def methods_of(self, task: str) -> list[str]:
-        """The methods asked for that this task runs, in the order of `methods`.
+    def methods_of(self, case: str) -> list[str]:
+        """The methods asked for that this task or case runs, in the order of `methods`.
 
         Which of them can do the task's kind is the registry's knowledge, not the configuration's.
         """
-        chosen = self.tasks[task].methods
-        return [name for name in self.methods if chosen is None or name in chosen]
+        here = self.cases[case]
+        lists = (self.tasks[here.task].methods, here.settings.methods)
+        return [name for name in self.methods if all(own is None or name in own for own in lists)]
+
+
+class Run(NamedTuple):
+    """One trajectory: its boundary, Reynolds number and seed."""
+
+    boundary: Boundary
+    reynolds: float
+    seed: int
+
+    @property
+    def stem(self) -> str:
+        """The name of its file, without the ending: re500_seed7, no_slip_re500_seed7."""
+        walls = "" if self.boundary == "periodic" else f"{self.boundary}_"
+        return f"{walls}re{self.reynolds:g}_seed{self.seed}"
+
+
+@dataclass(frozen=True)
+class Case:
+    """A task on the flows it is scored on: the test split's, or those of an evaluation."""
+
+    config: Config
+    task: str
+    evaluation: str | None = None
+
+    @property
+    def name(self) -> str:
+        """What files and tables call it: `forecast`, or `forecast.no_slip`."""
+        return self.task if self.evaluation is None else f"{self.task}.{self.evaluation}"
+
+    @property
+    def settings(self) -> EvaluationSettings:
+        """Its evaluation; the test split is the one where nothing differs."""
+        if self.evaluation is None:
+            return EvaluationSettings()
+        return self.config.evaluations[self.evaluation]
+
+    @property
+    def is_rollout(self) -> bool:
+        return self.settings.leads > 1
+
+    @property
+    def is_shifted(self) -> bool:
+        """Whether its flows differ from those of training in kind: the matrix shows it."""
+        own = self.settings
+        return self.evaluation is not None and not self.is_rollout and not own.sample
+
+    @property
+    def sample(self) -> SampleSettings:
+        """`sample`, with the keys that its evaluation overrides."""
+        own = self.config.sample.model_dump() | self.settings.sample
+        return SampleSettings.model_validate(own)
+
+    @property
+    def runs(self) -> list[Run]:
+        """Its trajectories: every Re with every seed."""
+        test, own = self.config.split("test"), self.settings
+        return [
+            Run(own.boundary, reynolds, seed)
+            for reynolds in own.reynolds or test.reynolds
+            for seed in own.seeds or test.seeds
+        ]

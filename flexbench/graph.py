@@ -8,13 +8,14 @@ from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from functools import cached_property, partial
 from pathlib import Path
-from typing import Any
+from typing import Any, get_args
 
 from flexbench import registry
-from flexbench.config import Config, Needs, SplitSettings, TaskSettings
+from flexbench.config import Case, Config, Needs, Run, SplitSettings, TaskSettings
 from flexbench.errors import FlexbenchError
 from flexbench.paths import Layout, checkout
 from flexbench.provenance import PACKAGE, code_digest, digest_of, file_digest, source_digest
+from flexbench.spec import Boundary, Observable
 from flexbench.tiers import load_config, to_yaml
 
 SPLITS = ("train", "validation", "test")
@@ -46,7 +47,10 @@ _THREADED = {"simulate", "statistics", "train", "sample", "score"}
 
 @dataclass(frozen=True)
 class Job:
-    """One file of samples to be made: a method on a task, with one training seed."""
+    """One file of samples to be made: a method on a case, with one training seed.
+
+    task: the case's name, which for the test split is the task's own.
+    """
 
     task: str
     method: str
@@ -85,12 +89,12 @@ class Graph:
     def split(self, name: str) -> SplitSettings:
         return self.config.split(name)
 
-    def stems(self, *splits: str) -> list[str]:
-        """Names of the trajectories of these splits (all of them without arguments)."""
+    def runs(self, *splits: str) -> list[Run]:
+        """The simulated trajectories of these splits (all three of them without arguments)."""
         if self.config.data is not None:
-            return [imported_stem(*pair) for pair in self.imports(*splits)]
+            return []
         return [
-            trajectory_stem(reynolds, seed)
+            Run("periodic", reynolds, seed)
             for split in splits or SPLITS
             for reynolds in self.split(split).reynolds
             for seed in self.split(split).seeds
@@ -109,19 +113,72 @@ class Graph:
             raise FlexbenchError(f"data.sources: no source is named '{source}'")
         return checkout() / Path(self.config.data.sources[source].file).expanduser()
 
+    @property
+    def all_runs(self) -> list[Run]:
+        """Every trajectory that is simulated: those of the splits, then of the evaluations."""
+        if self.config.data is not None:
+            return []
+        others = [run for name in self.cases for run in self.case(name).runs]
+        return list(dict.fromkeys([*self.runs(), *others]))
+
+    def stems(self, *splits: str) -> list[str]:
+        """Names of the trajectories of these splits (all of them without arguments)."""
+        if self.config.data is not None:
+            return [imported_stem(*pair) for pair in self.imports(*splits)]
+        return [run.stem for run in self.runs(*splits)]
+
     def trajectories(self, *splits: str) -> list[Path]:
         """Files of the trajectories of these splits."""
         return [self.layout.trajectory(stem) for stem in self.stems(*splits)]
 
+    def tested(self, case: str) -> list[Path]:
+        """Files of the trajectories that a case is scored on."""
+        if self.config.data is not None:
+            return self.trajectories("test")
+        return [self.layout.trajectory(run.stem) for run in self.case(case).runs]
+
+    @property
+    def all_trajectories(self) -> list[Path]:
+        """Every trajectory file: those of the splits, then of the evaluations."""
+        others = [path for name in self.cases for path in self.tested(name)]
+        return list(dict.fromkeys([*self.trajectories(), *others]))
+
+    @property
+    def untrained(self) -> dict[str, list[Path]]:
+        """Files that nothing may have learnt from: the test split's, then by evaluation those
+        that no one before it has.
+        """
+        found = {"test": self.trajectories("test")}
+        for name in self.cases:
+            evaluation = self.case(name).evaluation
+            known = {path for paths in found.values() for path in paths}
+            others = [path for path in self.tested(name) if path not in known]
+            if evaluation is not None and others:
+                found.setdefault(evaluation, []).extend(others)
+        return found
+
+    def case(self, name: str) -> Case:
+        """A case by its name; FlexbenchError names those that exist."""
+        cases = self._cases
+        if name not in cases:
+            raise FlexbenchError(
+                f"task '{name}' is not in the configuration; allowed: {', '.join(cases)}"
+            )
+        return cases[name]
+
+    @cached_property
+    def _cases(self) -> dict[str, Case]:
+        return self.config.cases
+
     @cached_property
     def jobs(self) -> list[Job]:
-        """Every (task, method, training seed), without methods that cannot do a task's kind."""
+        """Every (case, method, training seed), without methods that cannot do a task's kind."""
         jobs = [
-            Job(task, method, seed)
-            for task, settings in self.config.tasks.items()
-            for method in self.config.methods_of(task)
-            if settings.kind in self.tasks_of(method)
-            and self._learns(task, method)
+            Job(name, method, seed)
+            for name, case in self._cases.items()
+            for method in self.config.methods_of(name)
+            if self.task_settings(name).kind in self.tasks_of(method)
+            and self._learns(case.task, method)
             and not self._needs_periodic(method)
             for seed in self._seeds(method)
         ]
@@ -157,8 +214,13 @@ class Graph:
         seeds = self.config.training_seeds
         return seeds[:1] if self.is_formula(method) else seeds
 
-    def jobs_of(self, task: str) -> list[Job]:
-        return [job for job in self.jobs if job.task == task]
+    def jobs_of(self, case: str) -> list[Job]:
+        return [job for job in self.jobs if job.task == case]
+
+    @property
+    def cases(self) -> list[str]:
+        """The cases that at least one method runs: the tasks first, then their evaluations."""
+        return [name for name in self._cases if self.jobs_of(name)]
 
     @property
     def tasks(self) -> list[str]:
@@ -166,10 +228,22 @@ class Graph:
         return [task for task in self.config.tasks if self.jobs_of(task)]
 
     @property
-    def measured_tasks(self) -> list[str]:
-        """The tasks whose scales are needed: those that run, and those learnt beside them."""
-        learnt = [name for job in self.trainings for name in job.task.split(TOGETHER)]
-        return list(dict.fromkeys([*self.tasks, *learnt]))
+    def shifted(self) -> list[str]:
+        """The cases whose flows differ from those of training in kind."""
+        return [name for name in self.cases if self.case(name).is_shifted]
+
+    @property
+    def measured(self) -> list[tuple[str, str]]:
+        """(task, observable) of every file of statistics: of what is scored, and of the tasks
+        that are learnt beside others."""
+        scored = [(case.task, case.settings.observable) for case in map(self.case, self.cases)]
+        learnt = [(name, "w") for job in self.trainings for name in job.task.split(TOGETHER)]
+        return list(dict.fromkeys([*scored, *learnt]))
+
+    def statistics(self, case: str) -> Path:
+        """The scales that a case's fields are divided by."""
+        here = self.case(case)
+        return self.layout.statistics(here.task, here.settings.observable)
 
     def trained_jobs(self, task: str) -> list[Job]:
         return [job for job in self.jobs_of(task) if not self.is_formula(job.method)]
@@ -181,17 +255,14 @@ class Graph:
         named = (replace(job, task=self.training(job.task, job.method)) for job in jobs)
         return list(dict.fromkeys(named))
 
-    def training(self, task: str, method: str) -> str:
-        """The name of the training that a task's weights come from: the task's own, or, joined by
+    def training(self, case: str, method: str) -> str:
+        """The name of the training that a case's weights come from: its task's own, or, joined by
         "+", those of all the tasks that the method learns together."""
-        return TOGETHER.join(self.config.method(method).together or [task])
+        return TOGETHER.join(self.config.method(method).together or [self.case(case).task])
 
-    def task_settings(self, task: str) -> TaskSettings:
-        """The settings of a task; FlexbenchError names the tasks that exist."""
-        if task not in self.config.tasks:
-            known = ", ".join(self.config.tasks)
-            raise FlexbenchError(f"task '{task}' is not in the configuration; allowed: {known}")
-        return self.config.tasks[task]
+    def task_settings(self, case: str) -> TaskSettings:
+        """The settings of a case's task; FlexbenchError names the cases that exist."""
+        return self.config.tasks[self.case(case).task]
 
     def require(self, task: str, method: str) -> None:
         """FlexbenchError unless this method runs on this task."""
@@ -231,11 +302,11 @@ class Graph:
     def tasks_of(self, method: str) -> tuple[str, ...]:
         return self.facts(method).tasks
 
-    def weights(self, task: str, method: str, seed: int | str) -> list[Path]:
+    def weights(self, case: str, method: str, seed: int | str) -> list[Path]:
         """The checkpoint that a method samples from; a formula has none."""
         if self.is_formula(method):
             return []
-        return [self.layout.checkpoint(self.training(task, method), method, seed)]
+        return [self.layout.checkpoint(self.training(case, method), method, seed)]
 
     def launcher(self, method: str) -> str:
         """How `flexbench train` starts: alone, or once per GPU under torchrun."""
@@ -323,17 +394,22 @@ class Graph:
         templates = sorted((PACKAGE / "report" / "templates").iterdir())
         return digest_of([self.code("report"), *(file_digest(path) for path in templates)])
 
-    def simulate_slice(self, reynolds: float, seed: int) -> dict[str, Any]:
+    def simulate_slice(
+        self, reynolds: float, seed: int, boundary: str = "periodic"
+    ) -> dict[str, Any]:
+        walls = {} if boundary == "periodic" else {"boundary": boundary}
         return self._common() | {
             "solver": self._section("solver"),
             "reynolds": float(reynolds),
             "seed": int(seed),
+            **walls,
         }
 
     def splits_slice(self) -> dict[str, Any]:
         if self.config.data is not None:
             return {split: self.stems(split) for split in SPLITS} | {"gap": self.config.gap}
-        return {split: self._split_slice(split) for split in SPLITS}
+        names = {name: [path.stem for path in files] for name, files in self.untrained.items()}
+        return {split: self._split_slice(split) for split in SPLITS} | {"untrained": names}
 
     def import_slice(self, source: str, split: str) -> dict[str, Any]:
         """What decides an imported trajectory, beside the bytes of its file."""
@@ -355,9 +431,10 @@ class Graph:
             return {"trajectories": self.stems(name)}
         return self.split(name).model_dump()
 
-    def statistics_slice(self, task: str) -> dict[str, Any]:
+    def statistics_slice(self, task: str, observable: str = "w") -> dict[str, Any]:
         return {
             "task": self._task(task),
+            "observable": observable,
             "interval": None if self.config.data else self.config.solver.interval,
             "train": self._split_slice("train"),
         }
@@ -381,22 +458,29 @@ class Graph:
         return self._common() | {
             "task": self._task(task),
             "method": self._method(method),
-            "sample": self.config.sample.model_dump(),
+            "sample": self.case(task).sample.model_dump(),
             "training_seed": int(seed),
-            "test": self._split_slice("test"),
+            "flows": self._flows(task),
         }
 
-    def score_slice(self) -> dict[str, Any]:
-        return {"bands": self.config.score.bands}
+    def score_slice(self, case: str) -> dict[str, Any]:
+        return {"bands": self.config.score.bands, "flows": self._flows(case)}
 
     def tabulate_slice(self) -> dict[str, Any]:
         return {
             "score": self.config.score.model_dump(),
             "jobs": [[job.task, job.method, job.seed] for job in self.jobs],
+            "trained": self.split("train").reynolds,
+            "flows": {name: self._flows(name) for name in self.cases},
         }
 
     def figure_slice(self, task: str, name: str) -> dict[str, Any]:
         return {"task": task, "figure": name, "methods": [job.method for job in self.jobs_of(task)]}
+
+    def _flows(self, case: str) -> dict[str, Any]:
+        """What a case is scored on."""
+        own = self.case(case).settings.model_dump(exclude={"tasks", "methods", "sample"})
+        return own | {"trajectories": [path.stem for path in self.tested(case)]}
 
     def _common(self) -> dict[str, Any]:
         return {"threads": self.config.threads, "device": self.config.device}
@@ -407,7 +491,7 @@ class Graph:
 
     def _task(self, task: str) -> dict[str, Any]:
         """A task's settings without the list of methods, which decides no number."""
-        return self.config.tasks[task].model_dump(exclude={"methods"})
+        return self.task_settings(task).model_dump(exclude={"methods"})
 
     def _method(self, method: str) -> dict[str, Any]:
         return self.config.method(method).model_dump(exclude={"train", "together"})
@@ -435,6 +519,11 @@ def imported_stem(source: str, split: str) -> str:
     return f"{source}_{split}"
 
 
-def trajectory_stem(reynolds: float, seed: int) -> str:
-    """The name of a trajectory's file, without its ending: re500_seed7."""
-    return f"re{reynolds:g}_seed{seed}"
+def boundary_of(walls: str) -> Boundary:
+    """The boundary that the name of a trajectory's file begins with: "no_slip_" or the like."""
+    return next(name for name in get_args(Boundary) if name == (walls.rstrip("_") or "periodic"))
+
+
+def observable_of(velocity: str) -> Observable:
+    """The observable that the name of a file of statistics ends with: ".u" or the like."""
+    return next(name for name in get_args(Observable) if name == (velocity.lstrip(".") or "w"))

@@ -2,13 +2,13 @@
 
 <root>/<tier>/
     config.yaml                                  the resolved configuration
-    data/re<Re>_seed<seed>.h5                    trajectories
+    data/[<walls>_]re<Re>_seed<seed>.h5          trajectories
     data/splits.json                             files of each split, checked for leaks
-    data/statistics_<task>.json                  field and residual std of the training split
+    data/statistics_<task>[.<observable>].json   field and residual std of the training split
     checkpoints/<task>/<method>/seed<k>.safetensors
-    samples/<task>/<method>/seed<k>.h5
-    scores/<task>/<method>/seed<k>.csv
-    tables/*.csv   tables/headline.json   figures/*.png   report.html
+    samples/<case>/<method>/seed<k>.h5           case: <task>, or <task>.<evaluation>
+    scores/<case>/<method>/seed<k>.csv
+    tables/*.csv   tables/headline.json   figures/<case>/*.png   report.html
     state/         restart points of unfinished work (never an output of a rule)
     logs/  benchmarks/                           what rules print and need
 """
@@ -55,8 +55,10 @@ class Layout:
     def splits(self) -> Path:
         return self.folder / "data" / "splits.json"
 
-    def statistics(self, task: str) -> Path:
-        return self.folder / "data" / f"statistics_{task}.json"
+    def statistics(self, task: str, observable: str = "w") -> Path:
+        """The scales of a task; velocities have their own."""
+        own = "" if observable == "w" else f".{observable}"
+        return self.folder / "data" / f"statistics_{task}{own}.json"
 
     def checkpoint(self, task: str, method: str, seed: int | str) -> Path:
         return self.folder / "checkpoints" / task / method / f"seed{seed}.safetensors"
@@ -102,4 +104,4 @@ def receipt_of(output: Path) -> Path:
     return output.with_name(output.name + ".receipt.json")
 
 
-TABLES = ("scores", "leads", "comparisons", "red_flags", "cost")
+TABLES = ("scores", "leads", "comparisons", "red_flags", "cost", "matrix")

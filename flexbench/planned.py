@@ -5,41 +5,40 @@ The rules say the same to Snakemake (a test holds them together); nothing heavy 
 
 from pathlib import Path
 
-from flexbench.graph import SPLITS, TOGETHER, Graph, imported_stem, trajectory_stem
+from flexbench.config import Run
+from flexbench.graph import TOGETHER, Graph, imported_stem
 from flexbench.paths import TABLES
 from flexbench.provenance import Step
-from flexbench.report.catalogue import FIGURES
+from flexbench.report.catalogue import FIGURES, figures_of
 
 
 def planned_steps(graph: Graph) -> list[Step]:
     """Every step that a configuration asks for, in an order in which they can run."""
-    runs = {
-        (reynolds, seed)
-        for split in (() if graph.config.data else SPLITS)
-        for reynolds in graph.split(split).reynolds
-        for seed in graph.split(split).seeds
-    }
     jobs = [(job.task, job.method, job.seed) for job in graph.jobs]
     return [
-        *(simulate(graph, reynolds, seed) for reynolds, seed in sorted(runs)),
+        *(simulate(graph, run) for run in graph.all_runs),
         *(import_data(graph, source, split) for source, split in graph.imports()),
         splits(graph),
-        *(statistics(graph, task) for task in graph.measured_tasks),
+        *(statistics(graph, *measured) for measured in graph.measured),
         *(train(graph, job.task, job.method, job.seed) for job in graph.trainings),
         *(sample(graph, *job) for job in jobs),
         *(score(graph, *job) for job in jobs),
         tabulate(graph),
-        *(figure(graph, task, name) for task in graph.tasks for name in FIGURES),
+        *(
+            figure(graph, case, name)
+            for case in graph.cases
+            for name in figures_of(graph.config, case)
+        ),
         report(graph),
     ]
 
 
-def simulate(graph: Graph, reynolds: float, seed: int) -> Step:
+def simulate(graph: Graph, run: Run) -> Step:
     return Step(
         name="simulate",
-        outputs=(graph.layout.trajectory(trajectory_stem(reynolds, seed)),),
+        outputs=(graph.layout.trajectory(run.stem),),
         inputs=(),
-        slice=graph.simulate_slice(reynolds, seed),
+        slice=graph.simulate_slice(run.reynolds, run.seed, run.boundary),
         code=graph.code("simulate"),
     )
 
@@ -58,18 +57,18 @@ def splits(graph: Graph) -> Step:
     return Step(
         name="splits",
         outputs=(graph.layout.splits,),
-        inputs=tuple(graph.trajectories(*SPLITS)),
+        inputs=tuple(graph.all_trajectories),
         slice=graph.splits_slice(),
         code=graph.code("splits"),
     )
 
 
-def statistics(graph: Graph, task: str) -> Step:
+def statistics(graph: Graph, task: str, observable: str = "w") -> Step:
     return Step(
         name="statistics",
-        outputs=(graph.layout.statistics(task),),
+        outputs=(graph.layout.statistics(task, observable),),
         inputs=tuple(graph.trajectories("train")),
-        slice=graph.statistics_slice(task),
+        slice=graph.statistics_slice(task, observable),
         code=graph.code("statistics"),
     )
 
@@ -101,9 +100,9 @@ def sample(graph: Graph, task: str, method: str, seed: int) -> Step:
         outputs=(layout.samples(task, method, seed),),
         inputs=(
             *graph.weights(task, method, seed),
-            layout.statistics(task),
+            graph.statistics(task),
             layout.splits,
-            *graph.trajectories("test"),
+            *graph.tested(task),
         ),
         slice=graph.sample_slice(task, method, seed),
         code=graph.code("sample", method),
@@ -115,8 +114,8 @@ def score(graph: Graph, task: str, method: str, seed: int) -> Step:
     return Step(
         name="score",
         outputs=(layout.scores(task, method, seed), layout.spectra(task, method, seed)),
-        inputs=(layout.samples(task, method, seed), *graph.trajectories("test")),
-        slice=graph.score_slice(),
+        inputs=(layout.samples(task, method, seed), *graph.tested(task)),
+        slice=graph.score_slice(task),
         code=graph.code("score"),
     )
 
@@ -158,17 +157,25 @@ def figure_sources(graph: Graph, task: str, name: str) -> list[Path]:
         first = graph.config.training_seeds[0]
         jobs = [job for job in jobs if job.seed == first]
         samples = [layout.samples(job.task, job.method, job.seed) for job in jobs]
-        return [*samples, *graph.trajectories("test")]
+        return [*samples, *graph.tested(task)]
     return []
 
 
+def all_figures(graph: Graph) -> list[Path]:
+    """Every figure of a configuration."""
+    return [
+        graph.layout.figure(case, name)
+        for case in graph.cases
+        for name in figures_of(graph.config, case)
+    ]
+
+
 def report(graph: Graph) -> Step:
-    figures = [graph.layout.figure(task, name) for task in graph.tasks for name in FIGURES]
     return Step(
         name="report",
         outputs=(graph.layout.report,),
-        inputs=(*_tables(graph), *figures),
-        slice={"tasks": graph.tasks},
+        inputs=(*_tables(graph), *all_figures(graph)),
+        slice={"tasks": graph.cases},
         code=graph.report_code,
     )
 

@@ -5,12 +5,16 @@ Tensor letters: B batch, K past snapshots, C channels, H W grid, M ensemble memb
 
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass
-from typing import TYPE_CHECKING, Any, Protocol
+from typing import TYPE_CHECKING, Any, Literal, Protocol
 
 from flexbench.errors import FlexbenchError
 
 if TYPE_CHECKING:
     from torch import Tensor
+
+# What bounds a flow, and what is looked at in it: vorticity, or a velocity derived from it.
+Boundary = Literal["periodic", "free_slip", "no_slip"]
+Observable = Literal["w", "u", "v"]
 
 # Re is given to networks as a fraction of this (the paper's normalisation).
 REYNOLDS_SCALE = 40_000.0

@@ -5,12 +5,14 @@ from typing import Annotated
 import typer
 
 from flexbench.cli.app import STEPS, ConfigFile, Log, Method, Seed, Set, Task, Tier, app, graph_of
+from flexbench.spec import Boundary, Observable
 
 
 @app.command(rich_help_panel=STEPS)
 def simulate(
     reynolds: Annotated[float, typer.Option("--re", help="Reynolds number")],
     seed: Annotated[int, typer.Option(help="seed of the initial condition")],
+    boundary: Annotated[Boundary, typer.Option(help="what bounds the flow")] = "periodic",
     tier: Tier = None,
     config: ConfigFile = None,
     set_: Set = None,
@@ -20,7 +22,7 @@ def simulate(
     graph = graph_of(tier, config, set_, log)
     from flexbench.steps.simulate import simulate_step
 
-    simulate_step(graph, reynolds=reynolds, seed=seed)
+    simulate_step(graph, reynolds=reynolds, seed=seed, boundary=boundary)
 
 
 @app.command("import-data", rich_help_panel=STEPS)
@@ -50,13 +52,18 @@ def splits(tier: Tier = None, config: ConfigFile = None, set_: Set = None, log: 
 
 @app.command(rich_help_panel=STEPS)
 def statistics(
-    task: Task, tier: Tier = None, config: ConfigFile = None, set_: Set = None, log: Log = None
+    task: Task,
+    observable: Annotated[Observable, typer.Option(help="the field to be scaled")] = "w",
+    tier: Tier = None,
+    config: ConfigFile = None,
+    set_: Set = None,
+    log: Log = None,
 ) -> None:
     """Measure the scales of a task's fields and residuals on the training split."""
     graph = graph_of(tier, config, set_, log)
     from flexbench.steps.statistics import statistics_step
 
-    statistics_step(graph, task=task)
+    statistics_step(graph, task=task, observable=observable)
 
 
 @app.command(rich_help_panel=STEPS)

@@ -10,9 +10,11 @@ from numpy.typing import NDArray
 
 from flexbench.config import ForecastSettings, SuperResolutionSettings
 from flexbench.data.degrade import Degradation
+from flexbench.data.observe import open_trajectory
 from flexbench.data.patches import check_window, full_windows, window_stride
 from flexbench.data.store import Trajectory
 from flexbench.errors import FlexbenchError
+from flexbench.spec import Observable
 
 Array = NDArray[np.float32]
 
@@ -95,10 +97,12 @@ def compute_statistics(
     paths: Sequence[Path | str],
     *,
     snapshots: int = SNAPSHOTS,
+    observable: Observable = "w",
 ) -> dict[str, Any]:
     """Std of a task's field and residual over whole domains of the training files.
 
     snapshots: at most so many target snapshots per file, evenly spaced over the file.
+    observable: the field that is measured, the files' vorticity or a velocity.
 
     Returns a JSON-like dict: `field_std` and `residual_std`, the two that scale (residual_std is
     field_std under `normalisation: official`); `measured_residual_std`, `residual_to_field` and
@@ -112,7 +116,7 @@ def compute_statistics(
     by_reynolds: dict[float, _Pair] = {}
     used, periodic, interval = 0, True, None
     for path in paths:
-        with Trajectory(path) as trajectory:
+        with open_trajectory(path, observable) as trajectory:
             periodic = trajectory.periodic
             # Single snapshots need no even spacing.
             forecasts = isinstance(settings, ForecastSettings)

@@ -28,6 +28,7 @@ from flexbench.inference.tiles import Tiling, sample_domain
 from flexbench.inference.timing import Stopwatch
 from flexbench.methods import Method
 from flexbench.seeding import generator
+from flexbench.spec import Observable
 from flexbench.tasks.base import Example, Task, untile
 
 # One field of all members that a blended domain is drawn for at once; samplers hold a few such.
@@ -219,6 +220,7 @@ def draw_samples(
     training_seed: int,
     parameters: int = 0,
     flops: float = 0.0,
+    observable: Observable = "w",
     leads: int = 1,
     feedback: Feedback = "member",
     progress: bool = False,
@@ -227,8 +229,8 @@ def draw_samples(
     """Draw the ensembles of a split and write the samples file `path`, atomically.
 
     trajectories: files of the split, all of one grid. snapshots: scored ones per file, each the
-        first of `leads` that follow one another. feedback: what a rollout's members know of the
-        leads before (see `rollout`).
+        first of `leads` that follow one another. observable: what of the files is predicted.
+    feedback: what a rollout's members know of the leads before (see `rollout`).
     state_dir: a folder for this file alone; holds the finished snapshots, is gone at the end.
     identity: stands for the code. If it, the predictor's own identity or the snapshots changed
         since an earlier run, its segments are thrown away; where an example changed (its data,
@@ -241,7 +243,12 @@ def draw_samples(
     or one another.
     """
     rollouts = plan_rollouts(
-        task, trajectories, snapshots=snapshots, leads=leads, feedback=feedback
+        task,
+        trajectories,
+        snapshots=snapshots,
+        leads=leads,
+        feedback=feedback,
+        observable=observable,
     )
     shape = _shape(predictor, task, rollouts[0])
     targets = [snapshot for rollout in rollouts for snapshot in rollout.targets]

@@ -14,10 +14,12 @@ from typing import Literal
 import torch
 from torch import Tensor
 
+from flexbench.data.observe import open_trajectory
 from flexbench.data.patches import Windows, full_windows
 from flexbench.data.store import Trajectory
 from flexbench.errors import FlexbenchError
 from flexbench.inference.samples import Snapshot
+from flexbench.spec import Observable
 from flexbench.tasks.base import Example, Task
 
 GOLDEN = (5**0.5 - 1) / 2
@@ -64,9 +66,15 @@ def feed_back(past: Tensor, prediction: Tensor, feedback: Feedback) -> Tensor:
 
 
 def plan_rollouts(
-    task: Task, trajectories: Sequence[Path], *, snapshots: int, leads: int, feedback: Feedback
+    task: Task,
+    trajectories: Sequence[Path],
+    *,
+    snapshots: int,
+    leads: int,
+    feedback: Feedback,
+    observable: Observable = "w",
 ) -> list[Rollout]:
-    """`snapshots` rollouts of each file.
+    """`snapshots` rollouts of each file, seen as `observable`.
 
     Raises FlexbenchError where a file is too short, where grids differ, or where the task has no
     past that a prediction could become.
@@ -77,7 +85,7 @@ def plan_rollouts(
         raise FlexbenchError(f"leads: found {leads}, allowed for {task.kind}: 1 (it has no past)")
     rollouts: list[Rollout] = []
     for rank, path in enumerate(trajectories):
-        trajectory = Trajectory(path)
+        trajectory = open_trajectory(path, observable)
         grid = rollouts[0].trajectory.grid if rollouts else trajectory.grid
         if trajectory.grid != grid:
             raise FlexbenchError(

@@ -46,7 +46,7 @@ class _Tables:
     scores: pd.DataFrame
     rows: pd.DataFrame
     tasks: Mapping[str, TaskSettings]
-    planned: int
+    planned: Mapping[str, int]
 
     def flag(self, row: Mapping[Any, Any], flag: str, message: str) -> Flag:
         named = {name: str(row[name]) for name in ("tier", "task", "method")}
@@ -62,12 +62,15 @@ def red_flags(
     frames: Iterable[pd.DataFrame],
     *,
     tasks: Mapping[str, TaskSettings],
-    planned: int,
+    planned: Mapping[str, int],
 ) -> pd.DataFrame:
     """All flags: columns tier, task, method, flag, message; empty where nothing is wrong.
 
     scores: from `aggregate`. frames: the score files it was made of. tasks: the settings of each
-    task. planned: snapshots that every method was to be scored on (per task and training seed).
+    task. planned: snapshots that every method was to be scored on, by case (per training seed).
+
+    To be worse than a formula is a defect on the flows that a method was trained for; elsewhere it
+    is a finding, which the matrix shows.
     """
     tables = _Tables(scores=scores, rows=gather(frames), tasks=tasks, planned=planned)
     checks: tuple[Callable[[_Tables], Iterator[Flag]], ...] = (
@@ -104,7 +107,7 @@ def _missing_snapshots(tables: _Tables) -> Iterator[Flag]:
         short = {
             str(score): _snapshots(group)
             for score, group in run.groupby("score", sort=False)
-            if _of_all_snapshots(str(score)) and _snapshots(group) < tables.planned
+            if _of_all_snapshots(str(score)) and _snapshots(group) < tables.planned[first["task"]]
         }
         if short:
             every = set(short.values()) == {_snapshots(run)} and len(short) > 1
@@ -113,7 +116,7 @@ def _missing_snapshots(tables: _Tables) -> Iterator[Flag]:
                 first,
                 "missing snapshots",
                 f"training seed {first['training_seed']}: {min(short.values())} of "
-                f"{tables.planned} planned snapshots have {which}",
+                f"{tables.planned[first['task']]} planned snapshots have {which}",
             )
 
 
@@ -125,7 +128,9 @@ def _of_all_snapshots(score: str) -> bool:
 def _worse_than_trivial(tables: _Tables) -> Iterator[Flag]:
     """A learned method whose score is worse than the best formula's of its task."""
     for score in COMPARED:
-        for _, group in tables.overall(score).groupby("task", sort=False):
+        for task, group in tables.overall(score).groupby("task", sort=False):
+            if task not in tables.tasks:
+                continue
             formulas = group[group["mode"] == FORMULA].dropna(subset=["value"])
             for _, own in group[group["mode"] != FORMULA].groupby("method", sort=False):
                 worse = _where_worse(own, formulas)

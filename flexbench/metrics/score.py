@@ -14,10 +14,11 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from flexbench import BENCHMARK_VERSION
-from flexbench.data.store import Trajectory
+from flexbench.data.observe import open_trajectory
 from flexbench.errors import FlexbenchError
 from flexbench.metrics.rollout import Correlations, rollout_lengths, shown_leads
 from flexbench.metrics.snapshot import Curves, Scores, score_flow, score_snapshot
+from flexbench.spec import Observable
 
 COLUMNS = (
     *("benchmark_version", "tier", "task", "method", "mode", "training_seed"),
@@ -32,6 +33,9 @@ SPECTRA_COLUMNS = (
 _LABELS = ("method", "mode", "training_seed", "parameters", "flops", "evaluations")
 # Datasets of a samples file that say which snapshot a row predicts.
 _SNAPSHOT = ("trajectory", "reynolds", "seed", "index", "time", "lead")
+
+# Scores that read a field as vorticity.
+_OF_VORTICITY = {"enstrophy_error", "energy_error", "spectrum_error"}
 
 # A predicted snapshot's time may differ from that of its index by rounding only.
 _SAME_TIME = 1e-6
@@ -68,10 +72,12 @@ def score_samples(
     task_name: str,
     tier: str,
     bands: int,
+    observable: Observable = "w",
 ) -> Scored:
     """All scores of a samples file, snapshot by snapshot.
 
     trajectory_paths: the file of each trajectory, by its stem. bands: wavenumber bands.
+    observable: what is predicted of them; scores of vorticity alone are left out of velocities'.
     Raises FlexbenchError where a file is missing or does not fit the other.
     """
     path = Path(samples_path)
@@ -88,7 +94,7 @@ def score_samples(
         lengths = rollout_lengths([snapshot["lead"] for snapshot in snapshots], path=path)
         rollout = Correlations()
         for row, (snapshot, leads) in enumerate(zip(snapshots, lengths, strict=True)):
-            truth = _truth(path, snapshot, trajectory_paths)
+            truth = _truth(path, snapshot, trajectory_paths, observable)
             if truth.field.shape != prediction.shape[-2:]:
                 raise FlexbenchError(
                     f"{path}: predictions are {prediction.shape[-2:]} fields, but trajectory "
@@ -102,6 +108,8 @@ def score_samples(
                     ensemble[..., flow], truth.field[flow], time=snapshot["time"], leads=leads
                 )
             for (score, detail), value in values.items():
+                if observable != "w" and score in _OF_VORTICITY:
+                    continue
                 one = {"score": score, "detail": detail, "value": value}
                 scores.append(common | snapshot | one)
             if curves is not None and snapshot["lead"] in shown_leads(leads):
@@ -173,13 +181,18 @@ def _snapshots(path: Path, file: h5py.File, *, count: int) -> list[dict[str, Any
     return [dict(zip(columns, row, strict=True)) for row in zip(*columns.values(), strict=True)]
 
 
-def _truth(path: Path, snapshot: Mapping[str, Any], trajectory_paths: Mapping[str, Path]) -> Truth:
+def _truth(
+    path: Path,
+    snapshot: Mapping[str, Any],
+    trajectory_paths: Mapping[str, Path],
+    observable: Observable,
+) -> Truth:
     """The snapshot that a row predicts."""
     stem, index = snapshot["trajectory"], snapshot["index"]
     if stem not in trajectory_paths:
         known = ", ".join(trajectory_paths)
         raise FlexbenchError(f"{path}: predicts trajectory '{stem}'; known: {known}")
-    with Trajectory(trajectory_paths[stem]) as trajectory:
+    with open_trajectory(trajectory_paths[stem], observable) as trajectory:
         times = trajectory.time
         if not 0 <= index < len(times) or abs(times[index] - snapshot["time"]) > _SAME_TIME:
             raise FlexbenchError(

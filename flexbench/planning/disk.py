@@ -7,6 +7,7 @@ from pathlib import Path
 
 from flexbench.planning.facts import FLOAT, RunFacts
 from flexbench.planning.jobs import PlannedJob
+from flexbench.report.catalogue import figures_of
 
 BLOCK = 4096
 
@@ -29,7 +30,7 @@ _RECEIPT = {
     "report": 640,
 }
 _RECEIPT_FILE = 150  # a hash and a size
-_SCORE_ROW, _SPECTRUM_ROW, _TABLE_ROW, _COMPARISON_ROW = 121, 133, 155, 82
+_SCORE_ROW, _SPECTRUM_ROW, _TABLE_ROW, _COMPARISON_ROW, _MATRIX_ROW = 121, 133, 155, 82, 120
 _LOG_ROW = 165
 _BENCHMARK = 134
 # Figures: PNG and PDF, each as (bytes, further bytes per method); those of maps on 64 points.
@@ -42,6 +43,7 @@ _FIGURES = {
     "pull": ((27_000, 12_500), (13_600, 1_940)),
     "spread_skill": ((38_000, 3_500), (17_900, 450)),
     "rank": ((20_600, 4_800), (14_100, 820)),
+    "matrix": ((60_000, 6_000), (18_000, 1_500)),
     "coverage": ((16_000, 5_200), (12_900, 490)),
 }
 # What a task adds to the page besides figures; maps are embedded with fewer colours.
@@ -89,13 +91,13 @@ def trajectory_bytes(facts: RunFacts) -> int:
     )
 
 
-def samples_bytes(facts: RunFacts, method: str) -> int:
+def samples_bytes(facts: RunFacts, case: str, method: str) -> int:
     """Size of a file of samples, (S, M, 1, H, W) float32."""
     return hdf5_bytes(
-        chunks=facts.scored * facts.members(method),
+        chunks=facts.scored(case) * facts.members(method, case),
         chunk_bytes=facts.field_bytes,
         rank=5,
-        fixed=7_750 + 64 * facts.scored,
+        fixed=7_750 + 72 * facts.scored(case),
     )
 
 
@@ -147,8 +149,9 @@ def temporary(facts: RunFacts, job: PlannedJob) -> tuple[int, int]:
         # Two are kept, and the third is written before the first is dropped.
         return 3 * restart_bytes(facts, task, method), 5
     if job.rule == "sample":
-        _, method, _ = job.wildcards.values()
-        return facts.scored * facts.members(method) * facts.field_bytes, facts.scored + 1
+        case, scored = job.wildcards["case"], facts.scored(job.wildcards["case"])
+        members = facts.members(job.wildcards["method"], case)
+        return scored * members * facts.field_bytes, scored + 1
     return 0, 0
 
 
@@ -178,7 +181,7 @@ def _outputs(facts: RunFacts, job: PlannedJob) -> Iterable[Written]:
     if job.rule in ("simulate", "import_data"):
         yield Written("data", trajectory_bytes(facts))
     elif job.rule == "splits":
-        yield Written("data", 60 + 90 * len(facts.graph.stems()))
+        yield Written("data", 60 + 90 * len(facts.graph.all_trajectories))
     elif job.rule == "statistics":
         reynolds = len(config.split("train").reynolds)
         yield Written("data", 420 + 200 * reynolds + 20 * len(facts.graph.stems("train")))
@@ -187,38 +190,50 @@ def _outputs(facts: RunFacts, job: PlannedJob) -> Iterable[Written]:
         yield Written("checkpoints", checkpoint_bytes(facts, names["task"], names["method"]))
         yield Written("checkpoints", _LOG_ROW * math.ceil(settings.steps / settings.log_every))
     elif job.rule == "sample":
-        yield Written("samples", samples_bytes(facts, names["method"]))
+        yield Written("samples", samples_bytes(facts, names["case"], names["method"]))
     elif job.rule == "score":
-        rows = facts.scored * facts.score_rows(names["method"])
+        scored = facts.scored(names["case"])
+        rows = scored * facts.score_rows(names["method"], names["case"])
         yield Written("scores", _SCORE_ROW * rows)
-        yield Written("scores", _SPECTRUM_ROW * facts.scored * (facts.grid // 2))
+        yield Written("scores", _SPECTRUM_ROW * scored * (facts.grid // 2))
     elif job.rule == "tabulate":
         yield from _tables(facts)
     elif job.rule == "figure":
-        for size in _figure_bytes(facts, names["task"], names["name"]):
+        for size in _figure_bytes(facts, names["case"], names["name"]):
             yield Written("figures", size)
     else:
-        yield Written("report", sum(_page_bytes(facts, task) for task in facts.graph.tasks))
+        yield Written("report", sum(_page_bytes(facts, case) for case in facts.graph.cases))
 
 
 def _tables(facts: RunFacts) -> Iterable[Written]:
-    """scores, leads (its header, without rollouts), comparisons, red flags, cost and headline."""
+    """scores, leads, comparisons, red flags, cost, matrix and headline."""
     graph = facts.graph
-    groups = len(graph.config.split("test").reynolds) + 1
+    groups = {case: len(facts.flows(case)) + 1 for case in graph.cases}
     methods = dict.fromkeys((job.task, job.method) for job in graph.jobs)
     # A table forms some scores from others that the files of scores hold as rows.
-    rows = sum(groups * max(facts.score_rows(method) - 3, 1) for _, method in methods)
+    rows = sum(
+        groups[case] * max(facts.score_rows(method, case) - 3, 1) for case, method in methods
+    )
     yield Written("tables", _TABLE_ROW * rows)
-    yield Written("tables", _TABLE_ROW)
-    yield Written("tables", _COMPARISON_ROW * 10 * groups * len(methods) // 3)
+    yield Written("tables", _TABLE_ROW * (1 + _lead_rows(facts)))
+    yield Written("tables", _COMPARISON_ROW * 10 * sum(groups[case] for case, _ in methods) // 3)
     yield Written("tables", 2000)
     yield Written("tables", 120 * len(graph.jobs))
+    shown = {*graph.tasks, *graph.shifted}
+    yield Written("tables", _MATRIX_ROW * 3 * sum(groups[c] - 1 for c, _ in methods if c in shown))
     yield Written("tables", 300 * len(methods))
 
 
-def _figure_bytes(facts: RunFacts, task: str, name: str) -> tuple[int, ...]:
+def _lead_rows(facts: RunFacts) -> int:
+    """Rows of the table of leads: five scores of each lead of a rollout."""
+    graph = facts.graph
+    rollouts = {(job.task, job.method) for job in graph.jobs if graph.case(job.task).is_rollout}
+    return sum(5 * graph.case(case).settings.leads for case, _ in rollouts)
+
+
+def _figure_bytes(facts: RunFacts, case: str, name: str) -> tuple[int, ...]:
     """Of the PNG and the PDF."""
-    methods = len({job.method for job in facts.graph.jobs_of(task)})
+    methods = len({job.method for job in facts.graph.jobs_of(case)})
     # Panels have so many pixels, which finer fields fill with finer detail.
     detail = (min(max(facts.grid, 64), 512) / 64) ** 0.75 if name == "maps" else 1.0
     return tuple(
@@ -226,11 +241,11 @@ def _figure_bytes(facts: RunFacts, task: str, name: str) -> tuple[int, ...]:
     )
 
 
-def _page_bytes(facts: RunFacts, task: str) -> int:
-    """One task's part of the page: its figures as text (4 characters for 3 bytes)."""
-    methods, pixels = len({job.method for job in facts.graph.jobs_of(task)}), 0.0
-    for name in _FIGURES:
-        png = _figure_bytes(facts, task, name)[0]
+def _page_bytes(facts: RunFacts, case: str) -> int:
+    """One case's part of the page: its figures as text (4 characters for 3 bytes)."""
+    methods, pixels = len({job.method for job in facts.graph.jobs_of(case)}), 0.0
+    for name in figures_of(facts.graph.config, case):
+        png = _figure_bytes(facts, case, name)[0]
         pixels += png * _EMBEDDED_MAPS if name == "maps" and png > 600_000 else png
     fixed, each = _REPORT_TEXT
     return round(pixels * 4 / 3) + fixed + each * methods

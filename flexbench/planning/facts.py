@@ -25,9 +25,9 @@ class RunFacts:
     def of(cls, graph: Graph) -> "RunFacts":
         return cls(graph, network_sizes(graph))
 
-    def network(self, task: str, method: str) -> NetworkSize:
-        """The network that a method runs on a task; task may be the name of its training."""
-        return self.networks[self.graph.training(task, method), method]
+    def network(self, case: str, method: str) -> NetworkSize:
+        """The network that a method has for a case, which may be the name of its training."""
+        return self.networks[self.graph.training(case, method), method]
 
     @property
     def grid(self) -> int:
@@ -67,10 +67,17 @@ class RunFacts:
     def data_bytes(self, *splits: str) -> int:
         return len(self.graph.stems(*splits)) * self.trajectory_fields
 
-    @property
-    def scored(self) -> int:
-        """S: scored snapshots of one file of samples."""
-        return len(self.graph.stems("test")) * self.sample.snapshots
+    def scored(self, case: str) -> int:
+        """S: scored snapshots of one file of samples, every lead of a rollout one of them."""
+        here = self.graph.case(case)
+        return len(self.graph.tested(case)) * here.sample.snapshots * here.settings.leads
+
+    def flows(self, case: str) -> set[float]:
+        """The Reynolds numbers that a case is scored on."""
+        config = self.graph.config
+        if config.data is not None:
+            return set(config.split("test").reynolds)
+        return {run.reynolds for run in self.graph.case(case).runs}
 
     @property
     def sample(self) -> SampleSettings:
@@ -79,30 +86,35 @@ class RunFacts:
     def train(self, method: str) -> TrainSettings:
         return self.graph.config.train_settings(method)
 
-    def members(self, method: str) -> int:
-        """M: of the ensembles of a method; formulas and regressors say one thing only."""
+    def members(self, method: str, case: str | None = None) -> int:
+        """M: of the ensembles of a method; formulas and regressors say one thing only.
+
+        case: None: as the tier's own settings have it, for no case in particular.
+        """
+        sample = self.sample if case is None else self.graph.case(case).sample
         stochastic = not self.graph.is_formula(method)
         stochastic = stochastic and self.graph.config.method(method).mode == "denoiser"
-        return self.sample.members if stochastic else 1
+        return sample.members if stochastic else 1
 
-    def evaluations(self, method: str) -> int:
+    def evaluations(self, method: str, case: str | None = None) -> int:
         """Network evaluations per member."""
+        sample = self.sample if case is None else self.graph.case(case).sample
         from flexbench.diffusion.sampler import evaluations
 
         if self.graph.config.method(method).mode != "denoiser":
             return 1
-        return evaluations(self.sample.sampler, self.sample.steps)
+        return evaluations(sample.sampler, sample.steps)
 
-    def tiles(self, task: str) -> int:
+    def tiles(self, case: str) -> int:
         """Tiles that one field is drawn in."""
         from flexbench.inference.tiles import tile_starts
 
-        patch, overlap = self.graph.task_settings(task).patch, self.sample.overlap
+        patch, overlap = self.graph.task_settings(case).patch, self.graph.case(case).sample.overlap
         return len(tile_starts(self.grid, patch=patch, overlap=overlap)) ** 2
 
-    def score_rows(self, method: str) -> int:
+    def score_rows(self, method: str, case: str) -> int:
         """Rows that the scores of one snapshot have."""
-        members, bands = self.members(method), self.graph.config.score.bands
+        members, bands = self.members(method, case), self.graph.config.score.bands
         always = 12 + 2 * bands + (0 if self.graph.is_formula(method) else 3)
         if members == 1:
             return always + 1

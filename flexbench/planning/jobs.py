@@ -9,9 +9,9 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from flexbench import planned
-from flexbench.graph import SPLITS, Graph
+from flexbench.graph import Graph
 from flexbench.provenance import Step
-from flexbench.report.catalogue import FIGURES
+from flexbench.report.catalogue import figures_of
 
 # As in the rules: training goes first.
 PRIORITY = {"train": 1}
@@ -49,7 +49,7 @@ class PlannedJob:
     @property
     def name(self) -> str:
         """What a person calls it."""
-        return " ".join((self.rule, *self.wildcards.values()))
+        return " ".join((self.rule, *filter(None, self.wildcards.values())))
 
     @property
     def priority(self) -> int:
@@ -75,25 +75,25 @@ def planned_jobs(graph: Graph) -> dict[str, PlannedJob]:
 
     for source, split in graph.imports():
         add(planned.import_data(graph, source, split), source=source, split=split)
-    for split in () if graph.config.data else SPLITS:
-        for reynolds in graph.split(split).reynolds:
-            for seed in graph.split(split).seeds:
-                step = planned.simulate(graph, reynolds, seed)
-                add(step, reynolds=f"{reynolds:g}", seed=str(seed))
+    for run in graph.all_runs:
+        walls = "" if run.boundary == "periodic" else f"{run.boundary}_"
+        names = {"walls": walls, "reynolds": f"{run.reynolds:g}", "seed": str(run.seed)}
+        add(planned.simulate(graph, run), **names)
     add(planned.splits(graph))
-    for task in graph.measured_tasks:
-        add(planned.statistics(graph, task), task=task)
+    for task, observable in graph.measured:
+        velocity = "" if observable == "w" else f".{observable}"
+        add(planned.statistics(graph, task, observable), task=task, velocity=velocity)
     for job in graph.trainings:
         step = planned.train(graph, job.task, job.method, job.seed)
         add(step, task=job.task, method=job.method, seed=str(job.seed))
     for job in graph.jobs:
         place = (job.task, job.method, job.seed)
-        names = {"task": job.task, "method": job.method, "seed": str(job.seed)}
+        names = {"case": job.task, "method": job.method, "seed": str(job.seed)}
         add(planned.sample(graph, *place), **names)
         add(planned.score(graph, *place), **names)
     add(planned.tabulate(graph))
-    for task in graph.tasks:
-        for name in FIGURES:
-            add(planned.figure(graph, task, name), task=task, name=name)
+    for case in graph.cases:
+        for name in figures_of(graph.config, case):
+            add(planned.figure(graph, case, name), case=case, name=name)
     add(planned.report(graph))
     return jobs

@@ -48,14 +48,16 @@ def _own(facts: RunFacts, job: PlannedJob) -> float:
     if job.rule == "train":
         return _training(facts, names["task"], names["method"])
     if job.rule == "sample":
-        return _sampling(facts, names["task"], names["method"])
+        return _sampling(facts, names["case"], names["method"])
     if job.rule == "score":
         # The ensemble in single precision, and sorted; and a few fields in double.
-        return (2.5 * facts.members(names["method"]) + _SCORE_FIELDS) * field
+        return (2.5 * facts.members(names["method"], names["case"]) + _SCORE_FIELDS) * field
     if job.rule == "figure" and names["name"] == "maps":
         # The maps hold the whole ensemble of every method.
-        methods = {found.method for found in facts.graph.jobs_of(names["task"])}
-        return _MAPS + (sum(facts.members(method) for method in methods) + 30) * field
+        methods = {found.method for found in facts.graph.jobs_of(names["case"])}
+        return (
+            _MAPS + (sum(facts.members(method, names["case"]) for method in methods) + 30) * field
+        )
     return 0.0
 
 
@@ -77,11 +79,12 @@ def _training(facts: RunFacts, task: str, method: str) -> float:
     )
 
 
-def _sampling(facts: RunFacts, task: str, method: str) -> float:
-    fields = (3 * facts.members(method) + _DEGRADE_FIELDS) * facts.field_bytes
+def _sampling(facts: RunFacts, case: str, method: str) -> float:
+    fields = (3 * facts.members(method, case) + _DEGRADE_FIELDS) * facts.field_bytes
     if facts.graph.is_formula(method):
         return fields
-    size = facts.network(task, method)
-    together = min(facts.sample.batch, facts.tiles(task) * facts.members(method))
+    size = facts.network(case, method)
+    batch = facts.graph.case(case).sample.batch
+    together = min(batch, facts.tiles(case) * facts.members(method, case))
     # The weights twice: as the file holds them and in the network.
     return fields + 2 * size.state_bytes + _WITHOUT_AUTOGRAD * together * size.saved_bytes

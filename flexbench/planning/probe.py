@@ -48,7 +48,7 @@ def simulate(graph: Graph) -> dict[str, float]:
     from flexbench.steps import simulate as step  # noqa: F401  (what the verb imports)
 
     split = graph.split("train")
-    Receipt(planned.simulate(graph, split.reynolds[0], split.seeds[0]))
+    Receipt(planned.simulate(graph, graph.runs("train")[0]))
     device = prepare_device(graph.config)
     start = time.perf_counter()
     asked = graph.config.solver

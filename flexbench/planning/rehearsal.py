@@ -16,7 +16,7 @@ from flexbench.config import Config, ForecastSettings
 from flexbench.data.dummy import write_dummy
 from flexbench.data.store import Trajectory
 from flexbench.errors import FlexbenchError
-from flexbench.graph import Graph, trajectory_stem
+from flexbench.graph import Graph
 from flexbench.inference.samples import Labels, Snapshot, write_samples
 from flexbench.planning.facts import RunFacts
 from flexbench.provenance import Receipt
@@ -62,6 +62,7 @@ def rehearsal_config(graph: Graph, root: Path) -> Config:
                 name: method.model_copy(update={"together": None})
                 for name, method in config.method_settings.items()
             },
+            "evaluations": {},
             "solver": solver.model_copy(
                 update={
                     "grid": _GRID,
@@ -81,11 +82,9 @@ def rehearse(graph: Graph) -> None:
     """Write all that the figures and tables of this small run are made from."""
     write_text(graph.layout.config, graph.text)
     times = snapshot_times(graph.config.solver)
-    for split in ("train", "validation", "test"):
-        for reynolds in graph.split(split).reynolds:
-            for seed in graph.split(split).seeds:
-                path = graph.layout.trajectory(trajectory_stem(reynolds, seed))
-                write_dummy(path, grid=_GRID, times=times, reynolds=reynolds, seed=seed)
+    for run in graph.all_runs:
+        path = graph.layout.trajectory(run.stem)
+        write_dummy(path, grid=_GRID, times=times, reynolds=run.reynolds, seed=run.seed)
     task = graph.tasks[0]
     statistics_step(graph, task=task)
     for number, job in enumerate(graph.jobs):

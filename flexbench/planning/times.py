@@ -17,6 +17,8 @@ from flexbench.planning.rates import Calibration, Rates, rate
 from flexbench.planning.steps import solver_steps
 from flexbench.spec import TRAINING_PASSES
 
+# A penalised step transforms a velocity, and is shorter than the Courant limit.
+_WALLS = {"": 1.0, "free_slip_": 1.0, "no_slip_": 2.5}
 # `compute_statistics` looks at so many snapshots of a file.
 _STATISTICS_SNAPSHOTS = 32
 
@@ -78,7 +80,7 @@ def _speed(facts: RunFacts, calibration: Calibration, rule: str, method: str) ->
 def _work(facts: RunFacts, calibration: Calibration, job: PlannedJob) -> float:
     names, rates = job.wildcards, calibration.rates
     if job.rule == "simulate":
-        return _simulation(facts, rates, float(names["reynolds"]))
+        return _simulation(facts, rates, float(names["reynolds"]), walls=names["walls"])
     if job.rule == "import_data":
         return trajectory_bytes(facts) / rates.write
     if job.rule == "statistics":
@@ -87,20 +89,21 @@ def _work(facts: RunFacts, calibration: Calibration, job: PlannedJob) -> float:
     if job.rule == "train":
         return _training(facts, calibration, names["task"], names["method"])
     if job.rule == "sample":
-        return _sampling(facts, calibration, names["task"], names["method"])
+        return _sampling(facts, calibration, names["case"], names["method"])
     if job.rule == "score":
         fixed, per_member = rates.score
-        per_point = fixed + per_member * facts.members(names["method"])
-        return facts.scored * facts.points * per_point
+        per_point = fixed + per_member * facts.members(names["method"], names["case"])
+        return facts.scored(names["case"]) * facts.points * per_point
     if job.rule == "tabulate":
         return len(facts.graph.jobs) * rates.tabulate
     return 0.0
 
 
-def _simulation(facts: RunFacts, rates: Rates, reynolds: float) -> float:
+def _simulation(facts: RunFacts, rates: Rates, reynolds: float, *, walls: str) -> float:
     steps = solver_steps(facts.graph.config.solver, reynolds)
+    per_point = rates.solver * _WALLS[walls]
     double = 2 if facts.graph.config.solver.precision == "float64" else 1
-    stepping = steps * facts.points * math.log2(facts.grid) * rates.solver * double
+    stepping = steps * facts.points * math.log2(facts.grid) * per_point * double
     return stepping + 2 * trajectory_bytes(facts) / rates.write
 
 
@@ -117,15 +120,18 @@ def _training(facts: RunFacts, calibration: Calibration, task: str, method: str)
     return computing + saves * saving + checkpoint_bytes(facts, task, method) / rates.write
 
 
-def _sampling(facts: RunFacts, calibration: Calibration, task: str, method: str) -> float:
+def _sampling(facts: RunFacts, calibration: Calibration, case: str, method: str) -> float:
     rates = calibration.rates
-    writing = 2 * samples_bytes(facts, method) / rates.write
+    writing = 2 * samples_bytes(facts, case, method) / rates.write
     if facts.graph.is_formula(method):
-        return facts.scored * facts.points * rates.formula + writing
-    size = facts.network(task, method)
+        return facts.scored(case) * facts.points * rates.formula + writing
+    size = facts.network(case, method)
     speed = _speed(facts, calibration, "sample", method)
-    flops = size.encode + facts.members(method) * facts.evaluations(method) * size.denoise
-    return facts.scored * facts.tiles(task) * flops / speed + writing
+    members, here = facts.members(method, case), facts.graph.case(case)
+    # In a rollout every member has a condition of its own, which has to be encoded.
+    encoded = members if here.is_rollout else 1
+    flops = encoded * size.encode + members * facts.evaluations(method, case) * size.denoise
+    return facts.scored(case) * facts.tiles(case) * flops / speed + writing
 
 
 def _hashing(rates: Rates, job: PlannedJob, sizes: Mapping[Path, int]) -> float:

@@ -2,6 +2,8 @@
 
 from dataclasses import dataclass
 
+from flexbench.config import Config
+
 
 @dataclass(frozen=True, kw_only=True)
 class FigureEntry:
@@ -10,18 +12,23 @@ class FigureEntry:
     module: the file below `report/figures/` that draws it; its code decides when to redraw.
     source: what it is drawn from beside the tables: "snapshot" (samples and data), "spectra",
     "logs", or "" (nothing).
+    of: the kinds of case that have it: "task" (on the test split), "evaluation", "rollout".
+    needs_evaluations: only drawn where flows unlike those of training are evaluated.
     """
 
     module: str
     title: str
     caption: str
     source: str = ""
+    of: tuple[str, ...] = ("task",)
+    needs_evaluations: bool = False
 
 
 FIGURES: dict[str, FigureEntry] = {
     "maps": FigureEntry(
         module="maps",
         source="snapshot",
+        of=("task", "evaluation", "rollout"),
         title="One test snapshot",
         caption=(
             "Vorticity of one test snapshot: the truth, what the methods are given, and the field "
@@ -113,4 +120,31 @@ FIGURES: dict[str, FigureEntry] = {
             "diagonal. Below it: overconfident."
         ),
     ),
+    "matrix": FigureEntry(
+        module="matrix",
+        needs_evaluations=True,
+        title="Out of distribution",
+        caption=(
+            "Every method on flows that no network was trained on: other Reynolds numbers, "
+            "velocities in place of vorticity, walls. Error and correlation of the ensemble mean, "
+            "and how wide its pulls are; dots with intervals by bootstrap over trajectories. White "
+            "rows: the test split at Reynolds numbers of training; shaded: out of distribution. "
+            "Better: a small error, a correlation and a pull ratio near 1, and no change from "
+            "white rows to shaded ones. Walls have their own white row only as far as the "
+            "interpolation or persistence beside them tells how hard a flow is."
+        ),
+    ),
 }
+
+
+def figures_of(config: Config, name: str) -> list[str]:
+    """Names of the figures that a case has."""
+    cases = config.cases
+    here = cases[name]
+    kind = "rollout" if here.is_rollout else "evaluation" if here.evaluation else "task"
+    shifted = any(case.task == here.task and case.is_shifted for case in cases.values())
+    return [
+        figure
+        for figure, entry in FIGURES.items()
+        if kind in entry.of and (shifted or not entry.needs_evaluations)
+    ]

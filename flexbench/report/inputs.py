@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import pandas as pd
 
-from flexbench.config import Config
+from flexbench.config import Config, TaskSettings
 from flexbench.errors import FlexbenchError
 from flexbench.paths import Layout, receipt_of
 
@@ -16,13 +16,24 @@ if TYPE_CHECKING:
 
 # Columns that pandas would otherwise guess to be numbers, or whose empty cells mean "".
 _TEXT_COLUMNS = {"benchmark_version", "tier", "task", "method", "mode", "reynolds", "detail"}
-_TEXT_COLUMNS |= {"score", "reference", "receipt", "flag", "message", "device", "trajectory"}
+_TEXT_COLUMNS |= {
+    "score",
+    "observable",
+    "boundary",
+    "reference",
+    "receipt",
+    "flag",
+    "message",
+    "device",
+    "trajectory",
+}
 
 _REQUIRED = {
     "scores": ("task", "method", "reynolds", "score", "detail", "value", "low", "high"),
     "leads": ("task", "method", "score", "lead", "value", "low", "high"),
     "comparisons": ("task", "method", "reference", "score", "reynolds", "value", "low", "high"),
     "red_flags": ("task", "method", "flag", "message"),
+    "matrix": ("task", "method", "score", "observable", "boundary", "reynolds", "value"),
     "cost": ("task", "method", "parameters", "flops_per_evaluation", "evaluations"),
 }
 
@@ -57,6 +68,10 @@ class ReportInputs:
         scores = self.table("scores")
         return in_method_order(scores[scores["task"] == task], self.methods(task))
 
+    def task(self, case: str) -> TaskSettings:
+        """The settings of a case's task."""
+        return self.config.tasks[self.config.cases[case].task]
+
     def methods(self, task: str) -> list[str]:
         """The methods of a task, in the configuration's order."""
         return self.config.methods_of(task)
@@ -90,8 +105,13 @@ class ReportInputs:
         paths = {method: path for method, path in paths.items() if path.is_file()}
         if not paths:
             return None
-        interval = None if self.config.data else self.config.solver.interval
-        return read_snapshot(paths, self.layout, self.config.tasks[task], interval=interval)
+        return read_snapshot(
+            paths,
+            self.layout,
+            self.task(task),
+            interval=None if self.config.data else self.config.solver.interval,
+            observable=self.config.cases[task].settings.observable,
+        )
 
     def receipts(self) -> list[Receipt]:
         """Every receipt below the results folder, by path, but for an older report's own."""

@@ -10,7 +10,7 @@ from flexbench.atomic import write_text
 from flexbench.graph import EDGES
 from flexbench.metrics.flags import INFORMATION
 from flexbench.report import style
-from flexbench.report.catalogue import FIGURES, FigureEntry
+from flexbench.report.catalogue import FIGURES, FigureEntry, figures_of
 from flexbench.report.dag import draw_graph
 from flexbench.report.embed import EmbeddedImage, embed_png
 from flexbench.report.inputs import ReportInputs
@@ -91,7 +91,7 @@ def render_page(inputs: ReportInputs) -> str:
         confidence=f"{100 * config.score.confidence:g} %",
         flags=flags[flags["flag"] != INFORMATION].to_dict("records"),
         notes=flags[flags["flag"] == INFORMATION].to_dict("records"),
-        tasks=[task_part(inputs, task, index) for task in config.tasks if task in present],
+        tasks=[task_part(inputs, task, index) for task in config.cases if task in present],
         definitions=definition_table(scores["score"]),
         colours=colours,
         # Where the results stand is nobody's business, and no two runs need differ by it.
@@ -114,7 +114,9 @@ def task_part(inputs: ReportInputs, task: str, index: ReceiptIndex) -> TaskPart:
         anchor=slug("task", task),
         description=describe_task(inputs, task),
         summary=summary_table(scores, cost, index.find, index.of_cost),
-        figures=[page_figure(inputs, task, name, index) for name in FIGURES],
+        figures=[
+            page_figure(inputs, task, name, index) for name in figures_of(inputs.config, task)
+        ],
         scores=score_tables(scores, index.find),
         comparisons=comparison_table(comparisons[pooled], anchor=compared),
         comparisons_by_re=comparison_table(comparisons[~pooled], anchor=compared),
@@ -124,8 +126,12 @@ def task_part(inputs: ReportInputs, task: str, index: ReceiptIndex) -> TaskPart:
 
 def describe_task(inputs: ReportInputs, task: str) -> str:
     """A task's settings in a line."""
-    settings = inputs.config.tasks[task].model_dump(exclude={"methods", "kind"})
-    kind = {"superres": "Super-resolution", "forecast": "Forecast"}[inputs.config.tasks[task].kind]
+    own = inputs.task(task)
+    settings = own.model_dump(exclude={"methods", "kind"})
+    kind = {"superres": "Super-resolution", "forecast": "Forecast"}[own.kind]
+    case = inputs.config.cases[task]
+    if case.evaluation is not None:
+        settings |= case.settings.model_dump(exclude={"tasks", "methods"}, exclude_defaults=True)
     shown = ", ".join(f"{key} {value}" for key, value in settings.items())
     return f"{kind}: {shown}"
 

@@ -9,12 +9,13 @@ import numpy as np
 from numpy.typing import NDArray
 
 from flexbench.config import ForecastSettings, SuperResolutionSettings
+from flexbench.data.observe import open_trajectory
 from flexbench.data.patches import full_windows
 from flexbench.data.stats import Normaliser
-from flexbench.data.store import Trajectory
 from flexbench.errors import FlexbenchError
 from flexbench.inference.samples import Samples
 from flexbench.paths import Layout
+from flexbench.spec import Observable
 from flexbench.tasks import make_task
 
 Field = NDArray[np.floating]
@@ -57,6 +58,7 @@ def read_snapshot(
     settings: SuperResolutionSettings | ForecastSettings,
     *,
     interval: float | None,
+    observable: Observable = "w",
 ) -> ShownSnapshot | None:
     """The middle snapshot of those in every samples file; None where they have none in common.
 
@@ -74,7 +76,7 @@ def read_snapshot(
             method: file.ensemble(rows[method][place])[:, 0] for method, file in samples.items()
         }
     path = layout.trajectory(place.trajectory)
-    with Trajectory(path) as trajectory:
+    with open_trajectory(path, observable) as trajectory:
         if interval is None:
             interval = trajectory.interval if isinstance(settings, ForecastSettings) else 1.0
         # Nothing normalised is shown, so the scales do not matter.

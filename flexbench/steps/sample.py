@@ -1,4 +1,4 @@
-"""Step `sample`: the ensembles of one method on the test split."""
+"""Step `sample`: the ensembles of one method on the flows of one case."""
 
 import sys
 from typing import Any
@@ -37,21 +37,23 @@ def sample_step(graph: Graph, *, task: str, method: str, seed: int) -> None:
     receipt = Receipt(step)
     device = prepare_device(graph.config)
     problem = load_task(graph, task)
+    case = graph.case(task)
     if graph.is_formula(method):
         predictor: Predictor = _formula(graph, method)
         size: dict[str, Any] = {}
     else:
-        predictor, size = _network(
-            graph, problem, task=task, method=method, seed=seed, device=device
-        )
+        predictor, size = _network(graph, task=task, method=method, seed=seed, device=device)
     stopwatch = Stopwatch(
         torch.device("cpu") if graph.is_formula(method) else device, members=predictor.members
     )
     draw_samples(
         predictor,
         task=problem,
-        trajectories=graph.trajectories("test"),
-        snapshots=graph.config.sample.snapshots,
+        trajectories=graph.tested(task),
+        observable=case.settings.observable,
+        snapshots=case.sample.snapshots,
+        leads=case.settings.leads,
+        feedback=case.settings.feedback,
         path=step.outputs[0],
         state_dir=graph.layout.state("sample", task, method, f"seed{seed}"),
         identity=step.code,
@@ -89,9 +91,10 @@ def _formula(graph: Graph, method: str) -> Predictor:
 
 
 def _network(
-    graph: Graph, problem: Task, *, task: str, method: str, seed: int, device: torch.device
+    graph: Graph, *, task: str, method: str, seed: int, device: torch.device
 ) -> tuple[Predictor, dict[str, Any]]:
     """The trained network as its checkpoint describes it, and its size."""
+    case = graph.case(task)
     (path,) = graph.weights(task, method, seed)
     state, metadata = load_checkpoint(path)
     training = graph.training(task, method)
@@ -100,9 +103,10 @@ def _network(
             f"{path}: holds network '{metadata['network']}' for task '{metadata['task']}'; "
             f"'{graph.facts(method).name}' for '{training}' is needed"
         )
-    joint = training != task
-    scales = metadata["normaliser"][task] if joint else metadata["normaliser"]
-    if Normaliser(**scales) != problem.normaliser:
+    joint = training != case.task
+    scales = metadata["normaliser"][case.task] if joint else metadata["normaliser"]
+    # What it learnt is in units of the training's own field, whatever it is applied to.
+    if Normaliser(**scales) != load_task(graph, case.task).normaliser:
         raise FlexbenchError(f"{path}: was trained with other statistics; train it again")
     spec = problem_of(metadata["problem"])
     network, built = build_network(
@@ -117,7 +121,7 @@ def _network(
     load_weights(network, state, source=path)
     cost = built.footprint.flops
     if isinstance(spec, JointProblem):
-        network, spec = OneTask(network, task), spec.by_task[task]
+        network, spec = OneTask(network, case.task), spec.by_task[case.task]
         cost = count_flops(network, spec)
     learnt = make_method(
         network.to(device),
@@ -125,6 +129,6 @@ def _network(
         settings=DiffusionSettings.model_validate(metadata["diffusion"]),
         mode=metadata["mode"],
     )
-    predictor = NetworkPredictor(learnt, settings=graph.config.sample, seed=seed, device=device)
+    predictor = NetworkPredictor(learnt, settings=case.sample, seed=seed, device=device)
     flops = float(cost.encode + predictor.evaluations * cost.denoise)
     return predictor, {"parameters": built.footprint.parameters, "flops": flops}

@@ -17,11 +17,12 @@ def score_step(graph: Graph, *, task: str, method: str, seed: int) -> None:
     if not samples.is_file():
         command = f"flexbench sample {task} {method} --seed {seed}"
         raise FlexbenchError(f"{samples}: missing; run `{command}` first")
-    trajectories = {path.stem: path for path in graph.trajectories("test")}
+    trajectories = {path.stem: path for path in graph.tested(task)}
     scored = score_samples(
         samples,
         trajectories,
         task_name=task,
+        observable=graph.case(task).settings.observable,
         tier=graph.config.tier,
         bands=graph.config.score.bands,
     )

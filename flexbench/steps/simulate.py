@@ -5,30 +5,35 @@ from collections.abc import Mapping
 from typing import Any
 
 from flexbench import planned
+from flexbench.config import Run
 from flexbench.data.generate import generate_trajectory
 from flexbench.device import prepare_device
-from flexbench.graph import Graph, trajectory_stem
+from flexbench.graph import Graph
 from flexbench.provenance import Receipt
+from flexbench.spec import Boundary
 
 
-def simulate_step(graph: Graph, *, reynolds: float, seed: int) -> None:
-    """Write `data/re<Re>_seed<seed>.h5`; resumes from its restart point after a kill."""
-    stem = trajectory_stem(reynolds, seed)
-    step = planned.simulate(graph, reynolds, seed)
+def simulate_step(
+    graph: Graph, *, reynolds: float, seed: int, boundary: Boundary = "periodic"
+) -> None:
+    """Write a trajectory's file; resumes from its restart point after a kill."""
+    run = Run(boundary, reynolds, seed)
+    step = planned.simulate(graph, run)
     receipt = Receipt(step)
     device = prepare_device(graph.config)
     summary = generate_trajectory(
         graph.config.solver,
         reynolds=reynolds,
         seed=seed,
+        boundary=boundary,
         path=step.outputs[0],
-        state_dir=graph.layout.state("simulate", stem),
+        state_dir=graph.layout.state("simulate", run.stem),
         device=str(device),
         progress=sys.stderr.isatty(),
         attributes={"code_digest": step.code},
     )
     receipt.write(seed=seed, device=str(device), **summary)
-    print(_limits(stem, summary), file=sys.stderr)
+    print(_limits(run.stem, summary), file=sys.stderr)
 
 
 def _limits(stem: str, summary: Mapping[str, Any]) -> str:

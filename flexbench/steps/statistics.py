@@ -8,14 +8,15 @@ from flexbench.data.stats import compute_statistics
 from flexbench.device import prepare_device
 from flexbench.graph import Graph
 from flexbench.provenance import Receipt
+from flexbench.spec import Observable
 
 
-def statistics_step(graph: Graph, *, task: str) -> None:
-    """Write `data/statistics_<task>.json`."""
+def statistics_step(graph: Graph, *, task: str, observable: Observable = "w") -> None:
+    """Write `data/statistics_<task>.json`; of a velocity, `statistics_<task>.<observable>.json`."""
     settings = graph.task_settings(task)
-    receipt = Receipt(planned.statistics(graph, task))
+    receipt = Receipt(planned.statistics(graph, task, observable))
     prepare_device(graph.config)
-    found = compute_statistics(settings, graph.trajectories("train"))
-    output = graph.layout.statistics(task)
+    found = compute_statistics(settings, graph.trajectories("train"), observable=observable)
+    output = graph.layout.statistics(task, observable)
     write_text(output, json.dumps(found, indent=1) + "\n")
     receipt.write(device="cpu")

@@ -10,12 +10,13 @@ from flexbench.metrics.cells import read_scores
 from flexbench.metrics.cost import cost_row, cost_table
 from flexbench.metrics.flags import red_flags
 from flexbench.metrics.headline import headline_json
+from flexbench.metrics.matrix import matrix
 from flexbench.paths import TABLES
 from flexbench.provenance import Receipt, read_receipt
 
 
 def tabulate_step(graph: Graph) -> None:
-    """Write `tables/{scores,leads,comparisons,red_flags,cost}.csv` and `tables/headline.json`."""
+    """Write `tables/*.csv`, one of each name in `paths.TABLES`, and `tables/headline.json`."""
     receipt = Receipt(planned.tabulate(graph))
     layout, settings = graph.layout, graph.config.score
     paths = [layout.scores(job.task, job.method, job.seed) for job in graph.jobs]
@@ -30,7 +31,7 @@ def tabulate_step(graph: Graph) -> None:
             scores,
             frames,
             tasks=graph.config.tasks,
-            planned=len(graph.stems("test")) * graph.config.sample.snapshots,
+            planned={name: planned_rows(graph, name) for name in graph.cases},
         ),
         "cost": cost_table(
             cost_row(
@@ -40,11 +41,22 @@ def tabulate_step(graph: Graph) -> None:
             )
             for job, frame in zip(graph.jobs, frames, strict=True)
         ),
+        "matrix": matrix(
+            scores,
+            cases=[graph.case(name) for name in (*graph.tasks, *graph.shifted)],
+            trained=graph.split("train").reynolds,
+        ),
     }
     for name in TABLES:
         write_text(layout.table(name), tables[name].to_csv(index=False))
     write_text(layout.headline, headline_json(scores))
     receipt.write(device="cpu")
+
+
+def planned_rows(graph: Graph, case: str) -> int:
+    """How many predicted snapshots a case has, per method and training seed."""
+    here = graph.case(case)
+    return len(graph.tested(case)) * here.sample.snapshots * here.settings.leads
 
 
 def _training_receipt(graph: Graph, job: Job) -> dict[str, Any]:

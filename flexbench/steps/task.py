@@ -15,17 +15,21 @@ def load_tasks(graph: Graph, training: str) -> Task | JointTask:
     return JointTask(tasks) if len(tasks) > 1 else tasks[names[0]]
 
 
-def load_task(graph: Graph, task: str) -> Task:
-    """The task, its normaliser read from `data/statistics_<task>.json`."""
-    path = graph.layout.statistics(task)
-    settings = graph.task_settings(task)
+def load_task(graph: Graph, case: str) -> Task:
+    """The task of a case, with the scales of the observable that it is applied to."""
+    here = graph.case(case)
+    path = graph.statistics(case)
+    settings = graph.task_settings(case)
+    command = f"flexbench statistics {here.task}"
+    if (observable := here.settings.observable) != "w":
+        command += f" --observable {observable}"
     if not path.is_file():
-        raise FlexbenchError(f"{path}: missing; run `flexbench statistics {task}` first")
+        raise FlexbenchError(f"{path}: missing; run `{command}` first")
     try:
         found = json.loads(path.read_text(encoding="utf-8"))
         normaliser = Normaliser.of(found)
     except (FlexbenchError, ValueError, TypeError) as error:
-        raise FlexbenchError(f"{path}: {error}; run `flexbench statistics {task}` again") from None
+        raise FlexbenchError(f"{path}: {error}; run `{command}` again") from None
     return make_task(
         settings,
         normaliser=normaliser,

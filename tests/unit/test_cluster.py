@@ -114,7 +114,7 @@ def test_where_a_job_runs_decides_no_result():
         yield of.statistics_slice("forecast")
         yield of.train_slice("forecast", "flex", 0)
         yield of.sample_slice("forecast", "flex", 0)
-        yield of.score_slice()
+        yield of.score_slice("forecast")
         yield of.tabulate_slice()
         yield of.figure_slice("forecast", "maps")
         yield of.launcher("flex")

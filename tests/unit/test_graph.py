@@ -6,8 +6,9 @@ import sys
 
 import pytest
 
+from flexbench.config import Run
 from flexbench.errors import FlexbenchError
-from flexbench.graph import EDGES, PACE, Graph, Job, trajectory_stem
+from flexbench.graph import EDGES, PACE, Graph, Job
 from flexbench.planned import planned_steps
 from flexbench.provenance import digest_of
 from flexbench.tiers import load_config
@@ -24,8 +25,8 @@ def smoke():
 
 def test_jobs_are_what_methods_can_do():
     methods = ["flex", "interpolation", "persistence"]
-    jobs = graph(methods=methods, training_seeds=[3, 5]).jobs
-    assert jobs == [
+    of = graph(methods=methods, training_seeds=[3, 5])
+    assert [job for job in of.jobs if job.task in of.config.tasks] == [
         Job("superres_x4", "flex", 3),
         Job("superres_x4", "flex", 5),
         Job("superres_x4", "interpolation", 3),  # a formula has nothing to learn: once
@@ -33,6 +34,47 @@ def test_jobs_are_what_methods_can_do():
         Job("forecast", "flex", 5),
         Job("forecast", "persistence", 3),
     ]
+
+
+def test_evaluations_ask_trained_methods_about_other_flows(smoke):
+    case = smoke.case("superres_x4.no_slip")
+    assert smoke.weights(case.name, "flex", 0) == smoke.weights("superres_x4", "flex", 0)
+    assert [path.stem for path in smoke.tested(case.name)] == [
+        "no_slip_re100_seed100",
+        "no_slip_re200_seed100",
+    ]
+    assert smoke.statistics(case.name) == smoke.layout.statistics("superres_x4")
+    own = smoke.statistics("superres_x4.velocity_u")
+    assert own.name == "statistics_superres_x4.u.json"
+    assert {job.method for job in smoke.jobs_of(case.name)} == {"flex", "interpolation"}
+    assert not {job.task for job in smoke.trainings} & set(smoke.config.evaluations)
+    # A rollout needs a past.
+    assert "superres_x4.rollout" not in smoke.cases
+    assert "forecast.rollout" in smoke.cases
+
+
+def test_every_file_of_an_evaluation_is_held_against_the_training(smoke):
+    files = [path.stem for paths in smoke.untrained.values() for path in paths]
+    assert len(files) == len(set(files))
+    assert {"re50_seed100", "free_slip_re100_seed100"} <= set(files)
+    assert not set(files) & set(smoke.stems("train", "validation"))
+
+
+@pytest.mark.parametrize(
+    ("evaluation", "words"),
+    [
+        ({"seeds": [0]}, "leak: Re 100, seed 0 is in both evaluations.mine and train"),
+        ({"leads": 3, "tasks": ["superres_x4"]}, "leads is 3, and none of its tasks is a forecast"),
+        ({"tasks": ["nothing"]}, "no task 'nothing'; allowed: superres_x4, forecast"),
+        ({"sample": {"member": 3}}, "unknown key 'member'; allowed: members"),
+        ({"boundary": "porous"}, "'periodic', 'free_slip' or 'no_slip'"),
+    ],
+)
+def test_a_wrong_evaluation_is_told_in_one_line(evaluation, words):
+    with pytest.raises(FlexbenchError) as error:
+        graph(evaluations={"mine": evaluation})
+    assert words in str(error.value)
+    assert "\n" not in str(error.value)
 
 
 def test_a_task_may_choose_its_methods():
@@ -78,9 +120,10 @@ def test_unknown_names_tell_the_known(smoke):
 def test_trajectories_are_named_by_re_and_seed(smoke):
     assert smoke.stems("train") == ["re100_seed0", "re100_seed1", "re200_seed0", "re200_seed1"]
     assert len(smoke.stems()) == len(set(smoke.stems())) == 10
-    assert trajectory_stem(2.5e6, 7) == "re2.5e+06_seed7"
-    assert trajectory_stem(750.5, 0) == "re750.5_seed0"
-    assert trajectory_stem(40000.0, 0) == "re40000_seed0"
+    assert Run("periodic", 2.5e6, 7).stem == "re2.5e+06_seed7"
+    assert Run("periodic", 750.5, 0).stem == "re750.5_seed0"
+    assert Run("periodic", 40000.0, 0).stem == "re40000_seed0"
+    assert Run("no_slip", 500.0, 3).stem == "no_slip_re500_seed3"
 
 
 def test_only_networks_have_weights(smoke):
@@ -121,7 +164,10 @@ def test_a_task_may_be_learnt_without_being_asked_for():
     only = graph(methods=["flex-multi"], tasks={"forecast": {"methods": []}})
     assert only.tasks == ["superres_x4"]
     assert only.trainings == [Job("superres_x4+forecast", "flex-multi", 0)]
-    assert only.measured_tasks == ["superres_x4", "forecast"]
+    assert [pair for pair in only.measured if pair[1] == "w"] == [
+        ("superres_x4", "w"),
+        ("forecast", "w"),
+    ]
 
 
 @pytest.mark.parametrize(
@@ -169,7 +215,7 @@ def slices(graph):
         "train": graph.train_slice(*FLEX),
         "train unet": graph.train_slice("superres_x4", "unet", 0),
         "sample": graph.sample_slice(*FLEX),
-        "score": graph.score_slice(),
+        "score": graph.score_slice("superres_x4"),
         "tabulate": graph.tabulate_slice(),
         "figure": graph.figure_slice("superres_x4", "maps"),
     }

@@ -28,7 +28,7 @@ def frame_of(task, method, *, mode="denoiser", members=8, training_seed=0, **sco
 
 def flags_of(*frames, planned=FLOWS):
     table = aggregate(frames, bootstrap=50, confidence=0.95)
-    return red_flags(table, frames, tasks=TASKS, planned=planned)
+    return red_flags(table, frames, tasks=TASKS, planned=dict.fromkeys(TASKS, planned))
 
 
 def sound():

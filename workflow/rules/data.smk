@@ -8,27 +8,31 @@ localrules:
 # A milestone: every trajectory, checked and measured.
 rule all_data:
     input:
-        graph.trajectories(*SPLITS),
+        graph.all_trajectories,
         layout.splits,
-        [layout.statistics(task) for task in graph.measured_tasks],
+        [layout.statistics(*measured) for measured in graph.measured],
 
 
 rule simulate:
     output:
-        layout.trajectory("re{reynolds}_seed{seed}"),
+        layout.trajectory("{walls}re{reynolds}_seed{seed}"),
     log:
-        layout.log("simulate", "re{reynolds}_seed{seed}"),
+        layout.log("simulate", "{walls}re{reynolds}_seed{seed}"),
     benchmark:
-        layout.benchmark("simulate", "re{reynolds}_seed{seed}")
+        layout.benchmark("simulate", "{walls}re{reynolds}_seed{seed}")
     threads: graph.config.threads
     resources:
         **graph.rule_resources("simulate"),
     params:
         config=str(layout.config),
-        slice=lambda wildcards: graph.simulate_slice(wildcards.reynolds, wildcards.seed),
+        boundary=lambda wildcards: boundary_of(wildcards.walls),
+        slice=lambda wildcards: graph.simulate_slice(
+            wildcards.reynolds, wildcards.seed, boundary_of(wildcards.walls)
+        ),
         code=graph.code("simulate"),
     shell:
         "flexbench simulate --re {wildcards.reynolds} --seed {wildcards.seed}"
+        " --boundary {params.boundary}"
         " --config {params.config:q} --log {log:q}"
 
 
@@ -54,7 +58,7 @@ rule import_data:
 
 rule splits:
     input:
-        data=graph.trajectories(*SPLITS),
+        data=graph.all_trajectories,
     output:
         layout.splits,
     log:
@@ -75,18 +79,22 @@ rule statistics:
     input:
         train=graph.trajectories("train"),
     output:
-        layout.statistics("{task}"),
+        layout.statistics("{task}{velocity}"),
     log:
-        layout.log("statistics", "{task}"),
+        layout.log("statistics", "{task}{velocity}"),
     benchmark:
-        layout.benchmark("statistics", "{task}")
+        layout.benchmark("statistics", "{task}{velocity}")
     threads: graph.config.threads
     resources:
         **graph.rule_resources("statistics"),
         slots=4,
     params:
         config=str(layout.config),
-        slice=lambda wildcards: graph.statistics_slice(wildcards.task),
+        observable=lambda wildcards: observable_of(wildcards.velocity),
+        slice=lambda wildcards: graph.statistics_slice(
+            wildcards.task, observable_of(wildcards.velocity)
+        ),
         code=graph.code("statistics"),
     shell:
-        "flexbench statistics {wildcards.task} --config {params.config:q} --log {log:q}"
+        "flexbench statistics {wildcards.task} --observable {params.observable}"
+        " --config {params.config:q} --log {log:q}"

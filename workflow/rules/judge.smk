@@ -3,24 +3,24 @@
 
 rule score:
     input:
-        samples=layout.samples("{task}", "{method}", "{seed}"),
-        data=graph.trajectories("test"),
+        samples=layout.samples("{case}", "{method}", "{seed}"),
+        data=lambda wildcards: graph.tested(wildcards.case),
     output:
-        scores=layout.scores("{task}", "{method}", "{seed}"),
-        spectra=layout.spectra("{task}", "{method}", "{seed}"),
+        scores=layout.scores("{case}", "{method}", "{seed}"),
+        spectra=layout.spectra("{case}", "{method}", "{seed}"),
     log:
-        layout.log("score", "{task}", "{method}", "seed{seed}"),
+        layout.log("score", "{case}", "{method}", "seed{seed}"),
     benchmark:
-        layout.benchmark("score", "{task}", "{method}", "seed{seed}")
+        layout.benchmark("score", "{case}", "{method}", "seed{seed}")
     threads: graph.config.threads
     resources:
         **graph.rule_resources("score"),
     params:
         config=str(layout.config),
-        slice=graph.score_slice(),
+        slice=lambda wildcards: graph.score_slice(wildcards.case),
         code=graph.code("score"),
     shell:
-        "flexbench score {wildcards.task} {wildcards.method} --seed {wildcards.seed}"
+        "flexbench score {wildcards.case} {wildcards.method} --seed {wildcards.seed}"
         " --config {params.config:q} --log {log:q}"
 
 
@@ -47,29 +47,29 @@ rule tabulate:
 rule figure:
     input:
         tables=[layout.table(name) for name in TABLES],
-        sources=lambda wildcards: figure_sources(graph, wildcards.task, wildcards.name),
+        sources=lambda wildcards: figure_sources(graph, wildcards.case, wildcards.name),
     output:
-        layout.figure("{task}", "{name}"),
-        layout.figure("{task}", "{name}").with_suffix(".pdf"),
+        layout.figure("{case}", "{name}"),
+        layout.figure("{case}", "{name}").with_suffix(".pdf"),
     log:
-        layout.log("figure", "{task}", "{name}"),
+        layout.log("figure", "{case}", "{name}"),
     benchmark:
-        layout.benchmark("figure", "{task}", "{name}")
+        layout.benchmark("figure", "{case}", "{name}")
     resources:
         **graph.rule_resources("figure"),
         slots=1,
     params:
         config=str(layout.config),
-        slice=lambda wildcards: graph.figure_slice(wildcards.task, wildcards.name),
+        slice=lambda wildcards: graph.figure_slice(wildcards.case, wildcards.name),
         code=lambda wildcards: graph.figure_code(FIGURES[wildcards.name].module),
     shell:
-        "flexbench figure {wildcards.task} {wildcards.name} --config {params.config:q} --log {log:q}"
+        "flexbench figure {wildcards.case} {wildcards.name} --config {params.config:q} --log {log:q}"
 
 
 rule report:
     input:
         tables=[layout.table(name) for name in TABLES],
-        figures=[layout.figure(task, name) for task in graph.tasks for name in FIGURES],
+        figures=all_figures(graph),
     output:
         report(layout.report, caption="../report/report.rst", category="Report"),
     log:

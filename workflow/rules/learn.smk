@@ -42,23 +42,23 @@ rule train:
 
 rule sample:
     input:
-        statistics=layout.statistics("{task}"),
+        statistics=lambda wildcards: graph.statistics(wildcards.case),
         splits=layout.splits,
-        data=graph.trajectories("test"),
-        weights=lambda wildcards: graph.weights(wildcards.task, wildcards.method, wildcards.seed),
+        data=lambda wildcards: graph.tested(wildcards.case),
+        weights=lambda wildcards: graph.weights(wildcards.case, wildcards.method, wildcards.seed),
     output:
-        layout.samples("{task}", "{method}", "{seed}"),
+        layout.samples("{case}", "{method}", "{seed}"),
     log:
-        layout.log("sample", "{task}", "{method}", "seed{seed}"),
+        layout.log("sample", "{case}", "{method}", "seed{seed}"),
     benchmark:
-        layout.benchmark("sample", "{task}", "{method}", "seed{seed}")
+        layout.benchmark("sample", "{case}", "{method}", "seed{seed}")
     threads: graph.config.threads
     resources:
         **graph.rule_resources("sample"),
     params:
         config=str(layout.config),
-        slice=lambda wildcards: graph.sample_slice(wildcards.task, wildcards.method, wildcards.seed),
+        slice=lambda wildcards: graph.sample_slice(wildcards.case, wildcards.method, wildcards.seed),
         code=lambda wildcards: graph.code("sample", wildcards.method),
     shell:
-        "flexbench sample {wildcards.task} {wildcards.method} --seed {wildcards.seed}"
+        "flexbench sample {wildcards.case} {wildcards.method} --seed {wildcards.seed}"
         " --config {params.config:q} --log {log:q}"

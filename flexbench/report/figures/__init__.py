@@ -17,9 +17,10 @@ from flexbench.report.figures.calibration import (
     draw_spread_skill,
 )
 from flexbench.report.figures.maps import draw_maps
+from flexbench.report.figures.matrix import draw_matrix
 from flexbench.report.figures.spectra import draw_spectra
 from flexbench.report.figures.training import draw_loss
-from flexbench.report.inputs import ReportInputs
+from flexbench.report.inputs import ReportInputs, in_method_order
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
@@ -35,8 +36,8 @@ def draw_figure(name: str, inputs: ReportInputs, *, task: str) -> "Figure":
     """One figure of one task; FlexbenchError names the figures or tasks that exist."""
     if name not in _DRAWERS:
         raise FlexbenchError(f"figure '{name}' does not exist; allowed: {', '.join(FIGURES)}")
-    if task not in inputs.config.tasks:
-        allowed = ", ".join(inputs.config.tasks)
+    if task not in inputs.config.cases:
+        allowed = ", ".join(inputs.config.cases)
         raise FlexbenchError(f"task '{task}' is not in the configuration; allowed: {allowed}")
     with style.look(inputs.config.methods):
         return _DRAWERS[name](inputs, task)
@@ -53,13 +54,13 @@ def _maps(inputs: ReportInputs, task: str) -> "Figure":
     snapshot = inputs.snapshot(task)
     if snapshot is None:
         return style.nothing_to_show("no test snapshot was predicted by every method")
-    if isinstance(inputs.config.tasks[task], SuperResolutionSettings):
+    if isinstance(inputs.task(task), SuperResolutionSettings):
         return draw_maps(snapshot, given_label="low resolution", base_label="up-sampled")
     return draw_maps(snapshot, given_label="past snapshot", base_label="last snapshot")
 
 
 def _spectra(inputs: ReportInputs, task: str) -> "Figure":
-    settings, spectra = inputs.config.tasks[task], inputs.spectra(task)
+    settings, spectra = inputs.task(task), inputs.spectra(task)
     cutoff = None
     if isinstance(settings, SuperResolutionSettings):
         cutoff = spectra["k"].max() / settings.factor if len(spectra) else None
@@ -76,6 +77,11 @@ def _accuracy_cost(inputs: ReportInputs, task: str) -> "Figure":
     return draw_accuracy_cost(inputs.task_scores(task), cost[cost["task"] == task])
 
 
+def _matrix(inputs: ReportInputs, task: str) -> "Figure":
+    table = inputs.table("matrix")
+    return draw_matrix(in_method_order(table[table["task"] == task], inputs.config.methods))
+
+
 _DRAWERS: dict[str, Callable[[ReportInputs, str], "Figure"]] = {
     "maps": _maps,
     "spectra": _spectra,
@@ -85,5 +91,6 @@ _DRAWERS: dict[str, Callable[[ReportInputs, str], "Figure"]] = {
     "pull": lambda inputs, task: draw_pull(inputs.task_scores(task)),
     "spread_skill": lambda inputs, task: draw_spread_skill(inputs.task_scores(task)),
     "rank": lambda inputs, task: draw_rank(inputs.task_scores(task)),
+    "matrix": _matrix,
     "coverage": lambda inputs, task: draw_coverage(inputs.task_scores(task)),
 }

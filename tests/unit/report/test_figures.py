@@ -120,7 +120,12 @@ def test_what_the_metrics_write_is_what_the_report_reads(build):
     scores = aggregate(frames, **how)
     scores.to_csv(layout.table("scores"), index=False)
     comparisons(frames, **how).to_csv(layout.table("comparisons"), index=False)
-    flags = red_flags(scores, frames, tasks=inputs.config.tasks, planned=len(stems) + 1)
+    flags = red_flags(
+        scores,
+        frames,
+        tasks=inputs.config.tasks,
+        planned=dict.fromkeys(inputs.config.tasks, len(stems) + 1),
+    )
     flags.to_csv(layout.table("red_flags"), index=False)
     for name in FIGURES:
         figure = draw_figure(name, inputs, task=TASK)

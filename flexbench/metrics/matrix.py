@@ -1,0 +1,47 @@
+"""The matrix: how methods fare on flows unlike those of training, beside those that are like it."""
+
+from collections.abc import Iterable, Sequence
+
+import pandas as pd
+
+from flexbench.config import Case
+
+# Accuracy, correlation and calibration, as the scores are named.
+MATRIX_SCORES = ("rfne_mean", "pearson", "pull_ratio")
+MATRIX_COLUMNS = (
+    *("task", "case", "observable", "boundary", "reynolds", "in_distribution"),
+    *("method", "score", "value", "low", "high", "to_reference", "trajectories"),
+)
+
+
+def matrix(
+    scores: pd.DataFrame, *, cases: Iterable[Case], trained: Sequence[float]
+) -> pd.DataFrame:
+    """One row per task, flow, method and score: columns MATRIX_COLUMNS.
+
+    scores: the table of `aggregate`. cases: the test split's first, of each task, then those
+    whose flows differ in kind. trained: Reynolds numbers of the training split.
+    in_distribution: periodic vorticity at a Reynolds number of training. to_reference: the value
+    over the mean of the same method's in-distribution values of that task and score; NaN where it
+    has none.
+    """
+    rows = scores[
+        scores["score"].isin(MATRIX_SCORES)
+        & (scores["detail"] == "")
+        & (scores["reynolds"] != "all")
+    ]
+    parts = []
+    for case in cases:
+        own = rows[rows["task"] == case.name].copy()
+        flow = case.settings
+        own["case"], own["task"] = case.name, case.task
+        own["observable"], own["boundary"] = flow.observable, flow.boundary
+        like = flow.observable == "w" and flow.boundary == "periodic"
+        own["in_distribution"] = own["reynolds"].astype(float).isin(trained) & like
+        parts.append(own)
+    table = pd.concat(parts, ignore_index=True)
+    key = ["task", "method", "score"]
+    known = table[table["in_distribution"]].groupby(key)["value"].mean().rename("reference")
+    table = table.join(known, on=key)
+    table["to_reference"] = table["value"] / table["reference"]
+    return table[list(MATRIX_COLUMNS)]

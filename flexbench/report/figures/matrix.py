@@ -1,0 +1,88 @@
+"""The matrix of flows unlike those of training, as dots with intervals."""
+
+from typing import TYPE_CHECKING
+
+import pandas as pd
+
+from flexbench.report import style
+from flexbench.report.definitions import label
+from flexbench.report.figures.select import whiskers
+
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
+    from matplotlib.figure import Figure
+
+_SCORES = ("rfne_mean", "pearson", "pull_ratio")
+_BOUNDARIES = {"periodic": "periodic", "free_slip": "free-slip", "no_slip": "no-slip"}
+_FLOW = ["boundary", "observable", "reynolds"]
+# A pull ratio of 40 tells no more than one of 20, and would flatten the rest.
+_WIDEST_PULL = 20.0
+
+
+def draw_matrix(table: pd.DataFrame) -> "Figure":
+    """Rows: {boundary} x {observable} x {Re}; panels: error, correlation, pull ratio.
+
+    table: rows of one task of tables/matrix.csv.
+    """
+    shown = table.dropna(subset=["value"])
+    if shown.empty:
+        return style.nothing_to_show("no finite score on any flow")
+    flows = _flows(shown)
+    methods = list(dict.fromkeys(shown["method"]))
+    figure = style.new_figure(width=9.5, height=1.6 + 0.2 * len(flows) + 0.05 * len(methods))
+    panels = figure.subplots(1, len(_SCORES), sharey=True)
+    for axis, score in zip(panels, _SCORES, strict=True):
+        _shade(axis, flows)
+        _dots(axis, shown[shown["score"] == score], flows, methods)
+        axis.set_xlabel(label(score))
+        axis.grid(False, axis="y")
+    panels[0].set_xlim(left=0.0)
+    panels[2].axvline(1.0, color=style.MUTED, linewidth=1, zorder=0)
+    panels[2].set_xscale("log")
+    panels[2].set_xlim(right=min(panels[2].get_xlim()[1], _WIDEST_PULL))
+    panels[0].set_yticks(range(len(flows)), [_name(flow) for flow in flows.index], fontsize=8)
+    panels[0].set_ylim(len(flows) - 0.5, -0.5)
+    style.legend_below(figure, methods)
+    return figure
+
+
+def _flows(table: pd.DataFrame) -> pd.Series:
+    """Whether each flow is in distribution, in the order they are drawn in."""
+    flows = table.groupby(_FLOW)["in_distribution"].any().reset_index()
+    flows = flows.sort_values(
+        by=_FLOW,
+        key=lambda column: {
+            "boundary": lambda: column.map(list(_BOUNDARIES).index),
+            "observable": lambda: column.map("wuv".index),
+            "reynolds": lambda: column.astype(float),
+        }[str(column.name)](),
+    )
+    return flows.set_index(_FLOW)["in_distribution"]
+
+
+def _name(flow: tuple[str, str, str]) -> str:
+    boundary, observable, reynolds = flow
+    return f"{_BOUNDARIES[boundary]}, {observable}, Re {reynolds}"
+
+
+def _shade(axis: "Axes", flows: pd.Series) -> None:
+    """Shaded rows are out of distribution; a line parts one kind of flow from the next."""
+    before = None
+    for place, (boundary, observable, reynolds) in enumerate(flows.index):
+        if not flows[boundary, observable, reynolds]:
+            axis.axhspan(place - 0.5, place + 0.5, color="#F0F2F5", linewidth=0, zorder=0)
+        kind = (boundary, observable)
+        if before not in (None, kind):
+            axis.axhline(place - 0.5, color=style.MUTED, linewidth=0.8, zorder=1)
+        before = kind
+
+
+def _dots(axis: "Axes", rows: pd.DataFrame, flows: pd.Series, methods: list[str]) -> None:
+    places = {flow: place for place, flow in enumerate(flows.index)}
+    for order, method in enumerate(methods):
+        own = rows[rows["method"] == method]
+        if own.empty:
+            continue
+        shift = 0.7 * ((order + 0.5) / len(methods) - 0.5)
+        where = [places[flow] + shift for flow in own[_FLOW].itertuples(index=False, name=None)]
+        axis.errorbar(own["value"], where, xerr=whiskers(own), elinewidth=1, **style.dots(method))
