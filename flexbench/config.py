@@ -352,8 +352,8 @@ class Config(Settings):
                     f"sample.overlap ({self.sample.overlap}) must be smaller than "
                     f"tasks.{name}.patch ({task.patch})"
                 )
-            if isinstance(task, SuperResolutionSettings) and task.patch % task.factor:
-                raise ValueError(f"tasks.{name}.factor ({task.factor}) must divide the patch")
+            if isinstance(task, SuperResolutionSettings):
+                self._fits_factor(name, task)
             if self.data is None:
                 self._fits_solver(name, task)
             else:
@@ -369,6 +369,20 @@ class Config(Settings):
         for name, evaluation in self.evaluations.items():
             self._check_evaluation(name, evaluation)
         return self
+
+    def _fits_factor(self, name: str, task: SuperResolutionSettings) -> None:
+        """Patches and tiles are made of whole low-resolution points."""
+        if task.patch % task.factor:
+            raise ValueError(f"tasks.{name}.factor ({task.factor}) must divide the patch")
+        if self.sample.overlap > task.patch - task.factor:
+            raise ValueError(
+                f"sample.overlap ({self.sample.overlap}) must be at most tasks.{name}.patch - "
+                f"factor ({task.patch - task.factor})"
+            )
+        if self.data is None and self.solver.grid % task.factor:
+            raise ValueError(
+                f"tasks.{name}.factor ({task.factor}) must divide the grid ({self.solver.grid})"
+            )
 
     def _fits_solver(self, name: str, task: TaskSettings) -> None:
         grid = self.solver.grid

@@ -127,15 +127,16 @@ class NetworkPredictor:
             return torch.stack([torch.randn(field_shape, generator=stream) for stream in streams])
 
         if self.overlap:
-            residual = self._blended(example, noise, periodic=task.periodic)
+            residual = self._blended(example, noise, task)
         else:
             residual = self._stitched(example, noise)
         return task.reconstruct(residual, example.base.to(self.device))
 
-    def _blended(self, example: Example, noise: Noise, *, periodic: bool) -> Tensor:
+    def _blended(self, example: Example, noise: Noise, task: Task) -> Tensor:
         """Residuals (M,C,H,W) on the whole domain, some members at a time.
 
-        periodic: whether tiles reach over an edge of the domain.
+        Tiles reach over an edge of the domain if the task's fields are periodic, and start where
+        its low-resolution points do, as training patches do.
         """
         height, width = example.base.shape[-2:]
         tiling = Tiling(
@@ -143,7 +144,8 @@ class NetworkPredictor:
             width=width,
             patch=self.method.problem.patch,
             overlap=self.overlap,
-            periodic=periodic,
+            periodic=task.periodic,
+            align=task.align,
         )
         together = max(1, DOMAIN_BYTES // (example.base[0].nbytes))
         drawn = []

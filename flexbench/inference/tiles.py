@@ -24,25 +24,31 @@ from flexbench.methods import Method, chunks, evaluating
 from flexbench.spec import Network
 
 
-def tile_starts(size: int, *, patch: int, overlap: int, periodic: bool = True) -> list[int]:
+def tile_starts(
+    size: int, *, patch: int, overlap: int, periodic: bool = True, align: int = 1
+) -> list[int]:
     """First points of the fewest tiles that cover `size` points, neighbours sharing `overlap`.
 
     They are spread evenly, so some share more where the size asks for it. periodic: the last
     tiles reach over the end and share points with the first ones; otherwise all lie inside.
-    Raises FlexbenchError when the overlap is not below the patch or the patch exceeds the size.
+    align: tiles start at multiples of it, as the patches did that the network learnt from; size
+    and patch have to be such multiples. Raises FlexbenchError when the overlap leaves no room for
+    that below the patch, or the patch exceeds the size.
     """
-    if not 0 <= overlap < patch:
+    if not 0 <= overlap <= patch - align:
         raise FlexbenchError(
-            f"sample.overlap: found {overlap}, allowed: 0 to {patch - 1}, below the patch ({patch})"
+            f"sample.overlap: found {overlap}, allowed: 0 to {patch - align}, below the patch "
+            f"({patch})"
         )
     if patch > size:
         raise FlexbenchError(f"patch {patch} is larger than the field ({size})")
-    stride = patch - overlap
+    stride = (patch - overlap) // align
     if periodic:
-        count = math.ceil(size / stride)
-        return [place * size // count for place in range(count)]
-    steps = math.ceil((size - patch) / stride)
-    return [place * (size - patch) // max(steps, 1) for place in range(steps + 1)]
+        count = math.ceil(size // align / stride)
+        return [place * (size // align) // count * align for place in range(count)]
+    room = (size - patch) // align
+    steps = math.ceil(room / stride)
+    return [place * room // max(steps, 1) * align for place in range(steps + 1)]
 
 
 def tile_weights(starts: Sequence[int], size: int, *, patch: int, periodic: bool = True) -> Tensor:
@@ -95,6 +101,7 @@ class Tiling:
     patch: int
     overlap: int
     periodic: bool = True
+    align: int = 1
 
     @cached_property
     def tiles(self) -> list[Tile]:
@@ -108,7 +115,13 @@ class Tiling:
 
     def _along(self, size: int) -> list[tuple[Tensor, Tensor]]:
         """Points (p,) and weights (p,) of the tiles along one axis."""
-        starts = tile_starts(size, patch=self.patch, overlap=self.overlap, periodic=self.periodic)
+        starts = tile_starts(
+            size,
+            patch=self.patch,
+            overlap=self.overlap,
+            periodic=self.periodic,
+            align=self.align,
+        )
         weights = tile_weights(starts, size, patch=self.patch, periodic=self.periodic)
         points = (torch.tensor(starts)[:, None] + torch.arange(self.patch)) % size
         return list(zip(points, weights, strict=True))

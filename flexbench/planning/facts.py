@@ -109,8 +109,10 @@ class RunFacts:
         """Tiles that one field is drawn in."""
         from flexbench.inference.tiles import tile_starts
 
-        patch, overlap = self.graph.task_settings(case).patch, self.graph.case(case).sample.overlap
-        return len(tile_starts(self.grid, patch=patch, overlap=overlap)) ** 2
+        settings, overlap = self.graph.task_settings(case), self.graph.case(case).sample.overlap
+        align = getattr(settings, "factor", 1)
+        starts = tile_starts(self.grid, patch=settings.patch, overlap=overlap, align=align)
+        return len(starts) ** 2
 
     def score_rows(self, method: str, case: str) -> int:
         """Rows that the scores of one snapshot have."""

@@ -79,7 +79,11 @@ def _tiles(predictor: Predictor, problem: Task, *, grid: int) -> int:
     if predictor.patch is None:
         return 0
     starts = tile_starts(
-        grid, patch=predictor.patch, overlap=predictor.overlap, periodic=problem.periodic
+        grid,
+        patch=predictor.patch,
+        overlap=predictor.overlap,
+        periodic=problem.periodic,
+        align=problem.align,
     )
     return len(starts) ** 2
 

@@ -42,6 +42,8 @@ def test_desk_is_the_default():
         ({"solver": {"t_end": 0.2}}, ["t_end (0.2)", "t_start (0.5)"]),
         ({"methods": []}, ["methods"]),
         ({"sample": {"overlap": 64}}, ["sample.overlap (64)", "smaller than", "patch (64)"]),
+        ({"sample": {"overlap": 62}}, ["sample.overlap (62)", "at most", "factor (60)"]),
+        ({"sample": {"overlap": 8}, "solver": {"grid": 202}}, ["factor (4)", "the grid (202)"]),
         ({"sample": {"overlap": -1}}, ["sample.overlap", "greater than or equal to 0"]),
         ({"solver": {"grid": 200}}, ["patch (64)", "must divide the grid (200)", "sample.overlap"]),
     ],

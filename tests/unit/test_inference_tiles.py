@@ -7,7 +7,12 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from torch import nn
 
-from flexbench.config import DiffusionSettings, ForecastSettings, SampleSettings
+from flexbench.config import (
+    DiffusionSettings,
+    ForecastSettings,
+    SampleSettings,
+    SuperResolutionSettings,
+)
 from flexbench.data.stats import Normaliser
 from flexbench.diffusion import SAMPLERS, CosineSchedule, sample
 from flexbench.errors import FlexbenchError
@@ -121,6 +126,47 @@ def test_weights_are_those_of_a_hand_made_case():
     np.testing.assert_allclose(second, [*rise, 1, 1, 1, 1], atol=1e-12)
     assert tile_starts(12, patch=8, overlap=2) == [0, 6]
     assert tile_starts(32, patch=16, overlap=0) == [0, 16]
+
+
+@given(axes, st.sampled_from([2, 4]))
+@settings(max_examples=200, deadline=None)
+def test_aligned_tiles_are_those_of_a_coarser_grid(axis, align):
+    patch, overlap, size, periodic = axis
+    coarse = tile_starts(size, patch=patch, overlap=overlap, periodic=periodic)
+    fine = tile_starts(
+        size * align, patch=patch * align, overlap=overlap * align, periodic=periodic, align=align
+    )
+    assert fine == [align * start for start in coarse]
+    between = tile_starts(
+        size * align,
+        patch=patch * align,
+        overlap=overlap * align - 1,
+        periodic=periodic,
+        align=align,
+    )
+    assert between == fine
+
+
+def test_super_resolution_sees_whole_low_resolution_points():
+    """A network that tells where its patch lies on the coarse grid is told what it learnt."""
+    scales = Normaliser(field_std=1.0, residual_std=1.0)
+    task = make_task(
+        SuperResolutionSettings(patch=PATCH, factor=4), normaliser=scales, interval=0.1
+    )
+
+    class Phase(Toy):
+        def encode(self, condition, flow):
+            return [torch.arange(condition.shape[-1]).expand_as(condition) % 4.0]
+
+        def denoise(self, noisy, t, flow, encoded):
+            return encoded[0]
+
+    method = make_method(Phase(), problem=task.spec, settings=DiffusionSettings(), mode="regressor")
+    fields = torch.zeros(1, 1, *(2 * [44 + 2 * task.halo]))
+    chosen = NetworkPredictor(method, settings=SampleSettings(overlap=6), seed=0, device="cpu")
+    drawn = chosen.predict(task.prepare(fields, torch.tensor([500.0])), task, SNAPSHOT)
+    wanted = (torch.arange(44) % 4.0).expand_as(drawn)
+    torch.testing.assert_close(drawn, wanted, rtol=0, atol=1e-5)
 
 
 @pytest.mark.parametrize("sampler", sorted(SAMPLERS))
