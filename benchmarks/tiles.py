@@ -80,7 +80,7 @@ def large(case: str) -> dict[str, float]:
     seconds = time.process_time() - start
     assert drawn.shape == (settings.members, 1, GRID, GRID)
     peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 2**20
-    tiles = len(tile_starts(GRID, patch=patch, overlap=settings.overlap)) ** 2
+    tiles = len(tile_starts(GRID, patch=patch, overlap=settings.overlap, align=task.align)) ** 2
     return {"tiles": tiles, "seconds": seconds, "peak": peak}
 
 
@@ -168,6 +168,8 @@ def seam_table(graph: Graph, tasks: list[str] | None, *, members: int, trajector
         if graph.layout.checkpoint(name, "flex", 0).is_file():
             for row in seam_rows(graph, name, members=members, trajectories=trajectories):
                 table.add_row(*row)
+    if not table.rows:
+        raise FlexbenchError(f"{graph.layout.folder}: holds no checkpoint of FLEX")
     return table
 
 
