@@ -35,8 +35,9 @@ _NEEDS = {
     "sample": ("statistics", "splits", "simulate", "train"),
     "score": ("sample", "simulate"),
     "tabulate": ("score",),
+    "animation": ("tabulate", "simulate", "sample"),
     "figure": ("tabulate", "simulate", "train", "sample", "score"),
-    "report": ("tabulate", "figure"),
+    "report": ("tabulate", "figure", "animation"),
     "all": ("report",),
 }
 EDGES = tuple((source, rule) for rule, sources in _NEEDS.items() for source in sources)

@@ -85,6 +85,9 @@ class Layout:
     def figure(self, task: str, name: str) -> Path:
         return self.folder / "figures" / task / f"{name}.png"
 
+    def animation(self, task: str, name: str) -> Path:
+        return self.folder / "figures" / task / f"{name}.gif"
+
     @property
     def report(self) -> Path:
         return self.folder / "report.html"

@@ -6,7 +6,7 @@ The rules say the same to Snakemake (a test holds them together); nothing heavy 
 from pathlib import Path
 
 from flexbench.config import Run
-from flexbench.graph import TOGETHER, Graph, imported_stem
+from flexbench.graph import TOGETHER, Graph, Job, imported_stem
 from flexbench.paths import TABLES
 from flexbench.provenance import Step
 from flexbench.report.catalogue import FIGURES, figures_of
@@ -132,14 +132,22 @@ def tabulate(graph: Graph) -> Step:
 
 
 def figure(graph: Graph, task: str, name: str) -> Step:
-    png = graph.layout.figure(task, name)
+    outputs = figure_files(graph, task, name)
     return Step(
-        name="figure",
-        outputs=(png, png.with_suffix(".pdf")),
+        name="animation" if FIGURES[name].animated else "figure",
+        outputs=outputs,
         inputs=(*_tables(graph), *figure_sources(graph, task, name)),
         slice=graph.figure_slice(task, name),
         code=graph.figure_code(FIGURES[name].module),
     )
+
+
+def figure_files(graph: Graph, task: str, name: str) -> tuple[Path, ...]:
+    """What a figure is written to: a PNG and a PDF, or a GIF where it moves."""
+    if FIGURES[name].animated:
+        return (graph.layout.animation(task, name),)
+    png = graph.layout.figure(task, name)
+    return (png, png.with_suffix(".pdf"))
 
 
 def figure_sources(graph: Graph, task: str, name: str) -> list[Path]:
@@ -153,6 +161,10 @@ def figure_sources(graph: Graph, task: str, name: str) -> list[Path]:
         ]
     if source == "spectra":
         return [layout.spectra(job.task, job.method, job.seed) for job in jobs]
+    if source == "rollout":
+        job = shown_rollout(graph, task)
+        shown = layout.samples(job.task, job.method, job.seed)
+        return [shown, graph.tested(task)[0]]
     if source == "snapshot":
         first = graph.config.training_seeds[0]
         jobs = [job for job in jobs if job.seed == first]
@@ -161,13 +173,21 @@ def figure_sources(graph: Graph, task: str, name: str) -> list[Path]:
     return []
 
 
+def shown_rollout(graph: Graph, case: str) -> Job:
+    """Whose rollout is animated: the first method's that draws ensembles, or else the first's."""
+    jobs = graph.jobs_of(case)
+    drawn = (job for job in jobs if _stochastic(graph, job.method))
+    return next(drawn, jobs[0])
+
+
+def _stochastic(graph: Graph, method: str) -> bool:
+    return not graph.is_formula(method) and graph.config.method(method).mode == "denoiser"
+
+
 def all_figures(graph: Graph) -> list[Path]:
     """Every figure of a configuration."""
-    return [
-        graph.layout.figure(case, name)
-        for case in graph.cases
-        for name in figures_of(graph.config, case)
-    ]
+    drawn = [(case, name) for case in graph.cases for name in figures_of(graph.config, case)]
+    return [figure_files(graph, case, name)[0] for case, name in drawn]
 
 
 def report(graph: Graph) -> Step:

@@ -24,7 +24,7 @@ from flexbench.graph import TOGETHER, Graph
 from flexbench.paths import checkout
 from flexbench.planning.facts import RunFacts
 from flexbench.planning.rates import ANY, Calibration, Rates
-from flexbench.report.catalogue import FIGURES
+from flexbench.report.catalogue import figures_of
 from flexbench.runner import dry_run_command, run_environment
 from flexbench.tiers import to_yaml
 
@@ -160,7 +160,8 @@ def _measure(session: _Session, device: str, say: Say) -> tuple[Rates, list[str]
     tables = session.verb(config, "tabulate")
     # The page and the figures read the tables.
     tables.result()
-    drawn = {name: session.verb(config, "figure", task, name) for name in FIGURES}
+    names = figures_of(small.config, task)
+    drawn = {name: session.verb(config, "figure", task, name) for name in names}
     figures = {name: future.result().wall for name, future in drawn.items()}
     page = session.verb(config, "report").result()
 

@@ -7,7 +7,7 @@ from pathlib import Path
 
 from flexbench.planning.facts import FLOAT, RunFacts
 from flexbench.planning.jobs import PlannedJob
-from flexbench.report.catalogue import figures_of
+from flexbench.report.catalogue import FIGURES, figures_of
 
 BLOCK = 4096
 
@@ -27,6 +27,7 @@ _RECEIPT = {
     "score": 720,
     "tabulate": 1600,
     "figure": 860,
+    "animation": 860,
     "report": 640,
 }
 _RECEIPT_FILE = 150  # a hash and a size
@@ -44,8 +45,10 @@ _FIGURES = {
     "spread_skill": ((38_000, 3_500), (17_900, 450)),
     "rank": ((20_600, 4_800), (14_100, 820)),
     "matrix": ((60_000, 6_000), (18_000, 1_500)),
+    "leads": ((50_000, 8_000), (18_000, 1_500)),
     "coverage": ((16_000, 5_200), (12_900, 490)),
 }
+_FRAME = 50_000  # of an animation, per lead
 # What a task adds to the page besides figures; maps are embedded with fewer colours.
 _REPORT_TEXT = (65_000, 18_000)
 _EMBEDDED_MAPS = 0.38
@@ -198,6 +201,9 @@ def _outputs(facts: RunFacts, job: PlannedJob) -> Iterable[Written]:
         yield Written("scores", _SPECTRUM_ROW * scored * (facts.grid // 2))
     elif job.rule == "tabulate":
         yield from _tables(facts)
+    elif job.rule == "animation":
+        leads = facts.graph.case(names["case"]).settings.leads
+        yield Written("figures", _FRAME * leads)
     elif job.rule == "figure":
         for size in _figure_bytes(facts, names["case"], names["name"]):
             yield Written("figures", size)
@@ -245,6 +251,9 @@ def _page_bytes(facts: RunFacts, case: str) -> int:
     """One case's part of the page: its figures as text (4 characters for 3 bytes)."""
     methods, pixels = len({job.method for job in facts.graph.jobs_of(case)}), 0.0
     for name in figures_of(facts.graph.config, case):
+        if FIGURES[name].animated:
+            pixels += _FRAME * facts.graph.case(case).settings.leads
+            continue
         png = _figure_bytes(facts, case, name)[0]
         pixels += png * _EMBEDDED_MAPS if name == "maps" and png > 600_000 else png
     fixed, each = _REPORT_TEXT

@@ -19,7 +19,7 @@ PRIORITY = {"train": 1}
 THREADED = frozenset({"simulate", "statistics", "train", "sample", "score"})
 RULES = (
     *("simulate", "import_data", "splits", "statistics", "train", "sample"),
-    *("score", "tabulate", "figure", "report"),
+    *("score", "tabulate", "figure", "animation", "report"),
 )
 
 

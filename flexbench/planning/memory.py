@@ -18,7 +18,7 @@ _PROCESS = {
         "train": 360,
         "sample": 345,
     },
-    **{"score": 155, "tabulate": 165, "figure": 200, "report": 185},
+    **{"score": 155, "tabulate": 165, "figure": 200, "animation": 200, "report": 185},
 }
 # Fields that a step has in memory at once, in multiples of one float32 field.
 _SOLVER_FIELDS = 22

@@ -139,7 +139,8 @@ def _short(value: Any) -> str:
 
 def _changed_code(graph: Graph, job: PlannedJob) -> str:
     """A receipt holds one digest for all the code: the files edited since then are the suspects."""
-    step = f"report.figures.{_module(job)}" if job.rule == "figure" else f"steps.{job.rule}"
+    drawn = job.rule in ("figure", "animation")
+    step = f"report.figures.{_module(job)}" if drawn else f"steps.{job.rule}"
     method = job.wildcards.get("method") if job.rule in ("train", "sample") else None
     files = code_files(step, graph.network_file(method) if method else None)
     made = job.step.outputs[0].stat().st_mtime if job.step.outputs[0].is_file() else 0.0

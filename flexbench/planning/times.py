@@ -47,7 +47,7 @@ def _start(facts: RunFacts, rates: Rates, job: PlannedJob) -> float:
 
     Of figures all their drawing, which hardly depends on how large the fields are.
     """
-    if job.rule == "figure":
+    if job.rule in ("figure", "animation"):
         name = job.wildcards["name"]
         return rates.figures.get(name, max(rates.figures.values()))
     method = job.wildcards.get("method")

@@ -11,7 +11,8 @@ class FigureEntry:
 
     module: the file below `report/figures/` that draws it; its code decides when to redraw.
     source: what it is drawn from beside the tables: "snapshot" (samples and data), "spectra",
-    "logs", or "" (nothing).
+    "logs", "rollout" (the samples of one method, and the data), or "" (nothing).
+    animated: a GIF, by a rule of its own, and not a PNG with a PDF beside it.
     of: the kinds of case that have it: "task" (on the test split), "evaluation", "rollout".
     needs_evaluations: only drawn where flows unlike those of training are evaluated.
     """
@@ -22,6 +23,7 @@ class FigureEntry:
     source: str = ""
     of: tuple[str, ...] = ("task",)
     needs_evaluations: bool = False
+    animated: bool = False
 
 
 FIGURES: dict[str, FigureEntry] = {
@@ -41,6 +43,7 @@ FIGURES: dict[str, FigureEntry] = {
     ),
     "spectra": FigureEntry(
         module="spectra",
+        of=("task", "rollout"),
         source="spectra",
         title="Energy spectra",
         caption=(
@@ -118,6 +121,29 @@ FIGURES: dict[str, FigureEntry] = {
             "How often the truth falls between two order statistics of the ensemble, against how "
             "often it should (levels that this number of members can attain). Better: on the "
             "diagonal. Below it: overconfident."
+        ),
+    ),
+    "leads": FigureEntry(
+        module="leads",
+        of=("rollout",),
+        title="Rollout",
+        caption=(
+            "Scores against lead time, each lead predicted from the ones before it; bands are "
+            "intervals by bootstrap over trajectories. Dashed: an error as large as the field, the "
+            "correlation that ends the correlation time, calibration. Better: an error that grows "
+            "late, a correlation that stays, spread/skill and pull ratio on the dashed line."
+        ),
+    ),
+    "rollout": FigureEntry(
+        module="animation",
+        source="rollout",
+        of=("rollout",),
+        animated=True,
+        title="Rollout, lead by lead",
+        caption=(
+            "One rollout of the first method that draws ensembles: the truth, one member, which "
+            "goes on from its own state, the ensemble mean, and the spread. Better: a member as "
+            "sharp as the truth at every lead; a mean that fades where the spread grows."
         ),
     ),
     "matrix": FigureEntry(

@@ -40,6 +40,18 @@ def embed_png(path: Path) -> EmbeddedImage:
     return EmbeddedImage(uri=uri, width=width)
 
 
+def embed_gif(path: Path) -> EmbeddedImage:
+    """An animation for the page, as it is."""
+    content = path.read_bytes()
+    try:
+        with Image.open(io.BytesIO(content)) as image:
+            width = image.width
+    except (OSError, SyntaxError) as error:
+        raise FlexbenchError(f"{path}: not a readable GIF ({error}); draw it again") from error
+    uri = "data:image/gif;base64," + base64.b64encode(content).decode("ascii")
+    return EmbeddedImage(uri=uri, width=width)
+
+
 def _with_fewer_colours(image: Image.Image) -> bytes:
     palette = Image.new("P", (1, 1))
     palette.putpalette(_palette())

@@ -12,7 +12,7 @@ from flexbench.metrics.flags import INFORMATION
 from flexbench.report import style
 from flexbench.report.catalogue import FIGURES, FigureEntry, figures_of
 from flexbench.report.dag import draw_graph
-from flexbench.report.embed import EmbeddedImage, embed_png
+from flexbench.report.embed import EmbeddedImage, embed_gif, embed_png
 from flexbench.report.inputs import ReportInputs
 from flexbench.report.receipts import ReceiptIndex, code_rows, receipt_view, slug, version_rows
 from flexbench.report.tables import (
@@ -137,10 +137,12 @@ def describe_task(inputs: ReportInputs, task: str) -> str:
 
 
 def page_figure(inputs: ReportInputs, task: str, name: str, index: ReceiptIndex) -> PageFigure:
-    path = inputs.layout.figure(task, name)
+    animated = FIGURES[name].animated
+    path = (inputs.layout.animation if animated else inputs.layout.figure)(task, name)
+    embed = embed_gif if animated else embed_png
     return PageFigure(
         entry=FIGURES[name],
         file=path.relative_to(inputs.layout.folder).as_posix(),
-        image=embed_png(path) if path.is_file() else None,
+        image=embed(path) if path.is_file() else None,
         anchor=index.of(path),
     )

@@ -66,6 +66,27 @@ rule figure:
         "flexbench figure {wildcards.case} {wildcards.name} --config {params.config:q} --log {log:q}"
 
 
+rule animation:
+    input:
+        tables=[layout.table(name) for name in TABLES],
+        sources=lambda wildcards: figure_sources(graph, wildcards.case, wildcards.name),
+    output:
+        layout.animation("{case}", "{name}"),
+    log:
+        layout.log("animation", "{case}", "{name}"),
+    benchmark:
+        layout.benchmark("animation", "{case}", "{name}")
+    resources:
+        **graph.rule_resources("figure"),
+        slots=1,
+    params:
+        config=str(layout.config),
+        slice=lambda wildcards: graph.figure_slice(wildcards.case, wildcards.name),
+        code=lambda wildcards: graph.figure_code(FIGURES[wildcards.name].module),
+    shell:
+        "flexbench figure {wildcards.case} {wildcards.name} --config {params.config:q} --log {log:q}"
+
+
 rule report:
     input:
         tables=[layout.table(name) for name in TABLES],

@@ -5,7 +5,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from flexbench.atomic import replacing
-from flexbench.config import SuperResolutionSettings
+from flexbench.config import ForecastSettings, SuperResolutionSettings
 from flexbench.errors import FlexbenchError
 from flexbench.report import style
 from flexbench.report.catalogue import FIGURES
@@ -16,6 +16,7 @@ from flexbench.report.figures.calibration import (
     draw_rank,
     draw_spread_skill,
 )
+from flexbench.report.figures.leads import draw_leads
 from flexbench.report.figures.maps import draw_maps
 from flexbench.report.figures.matrix import draw_matrix
 from flexbench.report.figures.spectra import draw_spectra
@@ -82,6 +83,13 @@ def _matrix(inputs: ReportInputs, task: str) -> "Figure":
     return draw_matrix(in_method_order(table[table["task"] == task], inputs.config.methods))
 
 
+def _leads(inputs: ReportInputs, task: str) -> "Figure":
+    settings, table = inputs.task(task), inputs.table("leads")
+    lead = settings.lead if isinstance(settings, ForecastSettings) else 1.0
+    rows = in_method_order(table[table["task"] == task], inputs.config.methods)
+    return draw_leads(rows, lead_time=lead)
+
+
 _DRAWERS: dict[str, Callable[[ReportInputs, str], "Figure"]] = {
     "maps": _maps,
     "spectra": _spectra,
@@ -92,5 +100,6 @@ _DRAWERS: dict[str, Callable[[ReportInputs, str], "Figure"]] = {
     "spread_skill": lambda inputs, task: draw_spread_skill(inputs.task_scores(task)),
     "rank": lambda inputs, task: draw_rank(inputs.task_scores(task)),
     "matrix": _matrix,
+    "leads": _leads,
     "coverage": lambda inputs, task: draw_coverage(inputs.task_scores(task)),
 }
