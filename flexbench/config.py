@@ -6,6 +6,7 @@ keys are errors that name the nearest key.
 
 import math
 from dataclasses import dataclass
+from functools import cached_property
 from typing import Annotated, Any, Literal, NamedTuple
 
 from pydantic import (
@@ -505,7 +506,7 @@ class Config(Settings):
             and (evaluation.leads == 1 or isinstance(settings, ForecastSettings))
         ]
 
-    @property
+    @cached_property
     def cases(self) -> dict[str, "Case"]:
         """Every task on the test split, then on each evaluation that it can be done on."""
         found = [Case(config=self, task=task) for task in self.tasks]
@@ -563,7 +564,7 @@ class Case:
         """What files and tables call it: `forecast`, or `forecast.no_slip`."""
         return self.task if self.evaluation is None else f"{self.task}.{self.evaluation}"
 
-    @property
+    @cached_property
     def settings(self) -> EvaluationSettings:
         """Its evaluation; the test split is the one where nothing differs."""
         if self.evaluation is None:
@@ -576,17 +577,20 @@ class Case:
 
     @property
     def is_shifted(self) -> bool:
-        """Whether its flows differ from those of training in kind: the matrix shows it."""
-        own = self.settings
-        return self.evaluation is not None and not self.is_rollout and not own.sample
+        """Whether its flows differ in kind from the test split's: the matrix shows it."""
+        own, known = self.settings, self.config.split("test").reynolds
+        if self.evaluation is None or self.is_rollout:
+            return False
+        others = set(own.reynolds or known) - set(known)
+        return bool(others) or (own.boundary, own.observable) != ("periodic", "w")
 
-    @property
+    @cached_property
     def sample(self) -> SampleSettings:
         """`sample`, with the keys that its evaluation overrides."""
         own = self.config.sample.model_dump() | self.settings.sample
         return SampleSettings.model_validate(own)
 
-    @property
+    @cached_property
     def runs(self) -> list[Run]:
         """Its trajectories: every Re with every seed."""
         test, own = self.config.split("test"), self.settings

@@ -69,6 +69,7 @@ class Graph:
         if not root.is_absolute() and Path.cwd() != checkout():
             root = checkout() / root
         self.layout = Layout(root, config.tier)
+        self._tested: dict[str, list[Path]] = {}
         # Read every method's file now: one that is missing or broken is an error before any work.
         self._facts = {
             name: registry.facts(config.method(name).network or name, config.baseline_folders)
@@ -136,9 +137,12 @@ class Graph:
         """Files of the trajectories that a case is scored on."""
         if self.config.data is not None:
             return self.trajectories("test")
-        return [self.layout.trajectory(run.stem) for run in self.case(case).runs]
+        name = self.case(case).name
+        if name not in self._tested:
+            self._tested[name] = [self.layout.trajectory(run.stem) for run in self.case(name).runs]
+        return list(self._tested[name])
 
-    @property
+    @cached_property
     def all_trajectories(self) -> list[Path]:
         """Every trajectory file: those of the splits, then of the evaluations."""
         others = [path for name in self.cases for path in self.tested(name)]
@@ -218,12 +222,12 @@ class Graph:
     def jobs_of(self, case: str) -> list[Job]:
         return [job for job in self.jobs if job.task == case]
 
-    @property
+    @cached_property
     def cases(self) -> list[str]:
         """The cases that at least one method runs: the tasks first, then their evaluations."""
         return [name for name in self._cases if self.jobs_of(name)]
 
-    @property
+    @cached_property
     def tasks(self) -> list[str]:
         """The tasks that at least one method runs."""
         return [task for task in self.config.tasks if self.jobs_of(task)]
@@ -249,7 +253,7 @@ class Graph:
     def trained_jobs(self, task: str) -> list[Job]:
         return [job for job in self.jobs_of(task) if not self.is_formula(job.method)]
 
-    @property
+    @cached_property
     def trainings(self) -> list[Job]:
         """Every training once: `task` is what it is named by, see `training`."""
         jobs = [job for task in self.tasks for job in self.trained_jobs(task)]
