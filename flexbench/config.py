@@ -335,13 +335,19 @@ class Config(Settings):
     )
     tasks: dict[Name, TaskSettings] = Field(min_length=1)
     evaluations: dict[Name, EvaluationSettings] = Field(
-        default_factory=dict, description="flows unlike the test split's, by name"
+        default_factory=dict, description="flows unlike the test split's, by name; null: none"
     )
     diffusion: DiffusionSettings = DiffusionSettings()
     train: TrainSettings = TrainSettings()
     sample: SampleSettings = SampleSettings()
     score: ScoreSettings = ScoreSettings()
     cluster: ClusterSettings = ClusterSettings()
+
+    @field_validator("evaluations", mode="before")
+    @classmethod
+    def _none(cls, value: Any) -> Any:
+        """An override of null takes away what a tier's file holds."""
+        return {} if value is None else value
 
     @model_validator(mode="after")
     def _consistent(self) -> "Config":

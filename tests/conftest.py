@@ -33,6 +33,7 @@ TINY = (
     "train.log_every=2",
     "sample.members=2",
     "score.bootstrap=50",
+    "evaluations=null",
 )
 
 
@@ -155,10 +156,15 @@ def _verb_arguments(step):
     """The arguments of the verb that makes a step, as its rule calls it."""
     made = step.outputs[0]
     if step.name == "simulate":
-        return ["--re", str(step.slice["reynolds"]), "--seed", str(step.slice["seed"])]
+        boundary = step.slice.get("boundary", "periodic")
+        run = ["--re", str(step.slice["reynolds"]), "--seed", str(step.slice["seed"])]
+        return [*run, "--boundary", boundary]
     if step.name == "statistics":
-        return [made.stem.removeprefix("statistics_")]
+        task = made.stem.removeprefix("statistics_").partition(".")[0]
+        return [task, "--observable", step.slice["observable"]]
     if step.name in ("train", "sample", "score"):
         seed = made.name.partition(".")[0].removeprefix("seed")
         return [made.parent.parent.name, made.parent.name, "--seed", seed]
-    return [step.slice["task"], step.slice["figure"]] if step.name == "figure" else []
+    return (
+        [step.slice["task"], step.slice["figure"]] if step.name in ("figure", "animation") else []
+    )

@@ -155,9 +155,9 @@ FIGURES: dict[str, FigureEntry] = {
             "velocities in place of vorticity, walls. Error and correlation of the ensemble mean, "
             "and how wide its pulls are; dots with intervals by bootstrap over trajectories. White "
             "rows: the test split at Reynolds numbers of training; shaded: out of distribution. "
-            "Better: a small error, a correlation and a pull ratio near 1, and no change from "
-            "white rows to shaded ones. Walls have their own white row only as far as the "
-            "interpolation or persistence beside them tells how hard a flow is."
+            "Better: a small error, a correlation and a pull ratio near 1, and no loss from white "
+            "rows to shaded ones beyond that of the formula (×, +), which tells how much harder "
+            "a flow is."
         ),
     ),
 }

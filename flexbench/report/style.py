@@ -58,7 +58,8 @@ TRUTH = "#000000"
 
 VORTICITY_MAP = "RdBu_r"
 AMOUNT_MAP = "magma_r"
-VORTICITY_LABEL = "vorticity [1/time unit]"
+UNITS = {"w": "1/time unit", "u": "length unit/time unit", "v": "length unit/time unit"}
+FIELDS = {"w": "vorticity", "u": "velocity u", "v": "velocity v"}
 
 WIDTH = 9.0  # inches: the page's column at 100 dots per inch
 RASTER_DPI = 150

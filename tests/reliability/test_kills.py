@@ -32,6 +32,7 @@ TINY_UP_TO = 9
 METHODS = (
     "methods=[flex,unet-regressor,interpolation,persistence]",
     "tasks.forecast.methods=[flex,persistence]",
+    "evaluations=null",
 )
 
 # In the graph's order. Where there are fewer kills than steps, the first of FIRST are hit.

@@ -161,7 +161,7 @@ def settings(folder):
     """Options of a verb for a simulation of a moment, in a root of its own."""
     assignments = (
         *(f"root={folder / 'root'}", "solver.grid=32", "solver.t_start=0"),
-        *("solver.t_end=0.2", "solver.interval=0.1", "methods=[flex]"),
+        *("solver.t_end=0.2", "solver.interval=0.1", "methods=[flex]", "evaluations=null"),
         *("tasks={superres_x4: {kind: superres, patch: 32}}",),
     )
     return ["--tier", "smoke", *(word for text in assignments for word in ("--set", text))]

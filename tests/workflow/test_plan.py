@@ -11,11 +11,14 @@ from flexbench import registry
 from flexbench.graph import EDGES, Graph
 from flexbench.paths import checkout
 from flexbench.planned import planned_steps
-from flexbench.report.catalogue import FIGURES
+from flexbench.report.catalogue import FIGURES as CATALOGUE
+from flexbench.report.catalogue import figures_of
 from flexbench.runner import snakemake_command
 from flexbench.tiers import load_config
 
 ALWAYS = {"tabulate": 1, "report": 1, "all": 1}
+# Of a task without evaluations.
+FIGURES = [name for name, e in CATALOGUE.items() if "task" in e.of and not e.needs_evaluations]
 ALL_FIGURES = Counter(figure=len(FIGURES))
 
 
@@ -46,26 +49,32 @@ def words(settings):
 def expected(config):
     """The number of jobs per rule, counted from the configuration."""
     runs = {
-        (reynolds, seed)
+        f"re{reynolds:g}_seed{seed}"
         for split in (config.splits.train, config.splits.validation, config.splits.test)
         for reynolds in split.reynolds
         for seed in split.seeds
     }
-    jobs = Counter(ALWAYS, simulate=len(runs), splits=1, statistics=len(config.tasks))
-    trainings = set()
-    for name, task in config.tasks.items():
-        jobs["figure"] += len(FIGURES)
+    jobs = Counter(ALWAYS, splits=1)
+    trainings, measured = set(), set()
+    for name, case in config.cases.items():
+        kind = config.tasks[case.task].kind
+        runs.update(run.stem for run in case.runs)
+        measured.add((case.task, case.settings.observable))
+        drawn = figures_of(config, name)
+        jobs["animation"] += drawn.count("rollout")
+        jobs["figure"] += len(drawn) - drawn.count("rollout")
         for method in config.methods_of(name):
             file = registry.facts(config.method(method).network)
-            together = config.method(method).together or [name]
-            if task.kind in file.tasks and name in together:
+            together = config.method(method).together or [case.task]
+            if kind in file.tasks and case.task in together:
                 seeds = 1 if file.formula else len(config.training_seeds)
                 jobs["sample"] += seeds
                 jobs["score"] += seeds
                 if not file.formula:
                     trainings.add((tuple(together), method))
     jobs["train"] = len(trainings) * len(config.training_seeds)
-    return jobs
+    jobs["simulate"], jobs["statistics"] = len(runs), len(measured)
+    return +jobs
 
 
 @pytest.mark.parametrize("tier", ["smoke", "gate", "desk", "lab", "paper"])

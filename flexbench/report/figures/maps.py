@@ -48,8 +48,9 @@ def draw_maps(snapshot: "ShownSnapshot", *, given_label: str, base_label: str) -
     if methods:
         _add_titles(grid[1], ["one member", "ensemble mean", "|mean − truth|", "spread (std)"])
     _label_axes(grid)
-    _add_scale(figure, grid[-1][:2], signed, label=style.VORTICITY_LABEL, extend="both")
-    _add_scale(figure, grid[-1][2:], amount, label="error, spread [1/time unit]", extend="max")
+    shown, unit = snapshot.observable, style.UNITS[snapshot.observable]
+    _add_scale(figure, grid[-1][:2], signed, label=f"{style.FIELDS[shown]} [{unit}]", extend="both")
+    _add_scale(figure, grid[-1][2:], amount, label=f"error, spread [{unit}]", extend="max")
     title = f"{snapshot.trajectory}: Re = {snapshot.reynolds:g}, t = {snapshot.time:.2f} time units"
     height = figure.get_size_inches()[1]
     figure.text(0.15 / style.WIDTH, 1 - 0.1 / height, title, va="top", fontsize=9.5)

@@ -3,6 +3,7 @@
 from typing import TYPE_CHECKING
 
 import pandas as pd
+from matplotlib.ticker import FixedLocator, NullLocator
 
 from flexbench.report import style
 from flexbench.report.definitions import label
@@ -17,6 +18,7 @@ _BOUNDARIES = {"periodic": "periodic", "free_slip": "free-slip", "no_slip": "no-
 _FLOW = ["boundary", "observable", "reynolds"]
 # A pull ratio of 40 tells no more than one of 20, and would flatten the rest.
 _WIDEST_PULL = 20.0
+_PULLS = (0.5, 0.7, 1, 1.4, 2, 3, 5, 10, 20)
 
 
 def draw_matrix(table: pd.DataFrame) -> "Figure":
@@ -39,6 +41,9 @@ def draw_matrix(table: pd.DataFrame) -> "Figure":
     panels[0].set_xlim(left=0.0)
     panels[2].axvline(1.0, color=style.MUTED, linewidth=1, zorder=0)
     panels[2].set_xscale("log")
+    panels[2].xaxis.set_major_locator(FixedLocator(_PULLS))
+    panels[2].xaxis.set_minor_locator(NullLocator())
+    panels[2].xaxis.set_major_formatter("{x:g}")
     panels[2].set_xlim(right=min(panels[2].get_xlim()[1], _WIDEST_PULL))
     panels[0].set_yticks(range(len(flows)), [_name(flow) for flow in flows.index], fontsize=8)
     panels[0].set_ylim(len(flows) - 0.5, -0.5)
