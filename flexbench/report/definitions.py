@@ -34,6 +34,7 @@ LABELS = {
     "enstrophy_error": "Enstrophy error",
     "energy_error": "Energy error",
     "pdf_distance": "PDF distance",
+    "seam_ratio": "Seam ratio",
     "crps": "CRPS",
     "spread": "Spread",
     "skill": "Skill",
@@ -48,7 +49,7 @@ LABELS = {
 }
 
 _GROUPS = {
-    "Accuracy": "rfne_mean rfne_member rfne_batch pearson psnr ssim max_error",
+    "Accuracy": "rfne_mean rfne_member rfne_batch pearson psnr ssim max_error seam_ratio",
     "Rollout": "correlation_time correlation_time_member correlation_censored",
     "Physics": "spectrum_error enstrophy_error energy_error pdf_distance",
 }
