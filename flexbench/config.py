@@ -14,6 +14,7 @@ from pydantic import (
     Field,
     PositiveFloat,
     PositiveInt,
+    ValidationError,
     ValidationInfo,
     field_validator,
     model_validator,
@@ -354,11 +355,7 @@ class Config(Settings):
         if (self.splits is None) == (self.data is None):
             raise ValueError("one of `splits` (simulated) and `data` (your own) is needed")
         for name, task in self.tasks.items():
-            if self.sample.overlap >= task.patch:
-                raise ValueError(
-                    f"sample.overlap ({self.sample.overlap}) must be smaller than "
-                    f"tasks.{name}.patch ({task.patch})"
-                )
+            self._fits_overlap(name, task, self.sample.overlap, place="sample")
             if isinstance(task, SuperResolutionSettings):
                 self._fits_factor(name, task)
             if self.data is None:
@@ -377,15 +374,23 @@ class Config(Settings):
             self._check_evaluation(name, evaluation)
         return self
 
-    def _fits_factor(self, name: str, task: SuperResolutionSettings) -> None:
-        """Patches and tiles are made of whole low-resolution points."""
-        if task.patch % task.factor:
-            raise ValueError(f"tasks.{name}.factor ({task.factor}) must divide the patch")
-        if self.sample.overlap > task.patch - task.factor:
+    def _fits_overlap(self, name: str, task: TaskSettings, overlap: int, *, place: str) -> None:
+        """Tiles get on by a whole low-resolution point at least."""
+        if overlap >= task.patch:
             raise ValueError(
-                f"sample.overlap ({self.sample.overlap}) must be at most tasks.{name}.patch - "
+                f"{place}.overlap ({overlap}) must be smaller than "
+                f"tasks.{name}.patch ({task.patch})"
+            )
+        if isinstance(task, SuperResolutionSettings) and overlap > task.patch - task.factor:
+            raise ValueError(
+                f"{place}.overlap ({overlap}) must be at most tasks.{name}.patch - "
                 f"factor ({task.patch - task.factor})"
             )
+
+    def _fits_factor(self, name: str, task: SuperResolutionSettings) -> None:
+        """Patches and fields are made of whole low-resolution points."""
+        if task.patch % task.factor:
+            raise ValueError(f"tasks.{name}.factor ({task.factor}) must divide the patch")
         if self.data is None and self.solver.grid % task.factor:
             raise ValueError(
                 f"tasks.{name}.factor ({task.factor}) must divide the grid ({self.solver.grid})"
@@ -468,9 +473,13 @@ class Config(Settings):
                 f"allowed: {', '.join(SampleSettings.model_fields)}"
             )
         try:
-            SampleSettings.model_validate(self.sample.model_dump() | evaluation.sample)
-        except ValueError as error:
-            raise ValueError(f"evaluations.{name}.sample: {error}") from None
+            sample = SampleSettings.model_validate(self.sample.model_dump() | evaluation.sample)
+        except ValidationError as error:
+            wrong = error.errors()[0]
+            key, found = ".".join(map(str, wrong["loc"])), wrong["input"]
+            raise ValueError(
+                f"evaluations.{name}.sample.{key}: {wrong['msg']}, found {found!r}"
+            ) from None
         missing = [task for task in evaluation.tasks or () if task not in self.tasks]
         if missing:
             raise ValueError(
@@ -482,6 +491,12 @@ class Config(Settings):
                 f"evaluations.{name}: leads is {evaluation.leads}, and none of its tasks is a "
                 "forecast; allowed: leads 1, or a forecast among its tasks"
             )
+        for task in self._tasks_of(evaluation):
+            settings = self.tasks[task]
+            place = f"evaluations.{name}.sample"
+            self._fits_overlap(task, settings, sample.overlap, place=place)
+            if isinstance(settings, ForecastSettings) and self.data is None:
+                self._fits_time(name, evaluation.leads, settings)
         if self.data is not None:
             simulated = {"reynolds", "seeds", "boundary", "observable"}
             asked = sorted(simulated & evaluation.model_fields_set)
@@ -502,6 +517,15 @@ class Config(Settings):
                         f"leak: Re {min(both):g}, seed {min(seeds)} is in both evaluations.{name} "
                         f"and {split}"
                     )
+
+    def _fits_time(self, name: str, leads: int, task: ForecastSettings) -> None:
+        needed = (task.past - 1 + leads) * task.lead
+        there = self.solver.t_end - self.solver.t_start
+        if needed > there * (1 + 1e-9):
+            raise ValueError(
+                f"evaluations.{name}.leads ({leads}): its snapshots span {needed:g} time units, "
+                f"and the trajectories {there:g} (solver.t_start to t_end)"
+            )
 
     def _tasks_of(self, evaluation: EvaluationSettings) -> list[str]:
         """The tasks that an evaluation can be done on: a rollout needs a forecast."""

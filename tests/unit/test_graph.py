@@ -67,6 +67,9 @@ def test_every_file_of_an_evaluation_is_held_against_the_training(smoke):
         ({"leads": 3, "tasks": ["superres_x4"]}, "leads is 3, and none of its tasks is a forecast"),
         ({"tasks": ["nothing"]}, "no task 'nothing'; allowed: superres_x4, forecast"),
         ({"sample": {"member": 3}}, "unknown key 'member'; allowed: members"),
+        ({"sample": {"overlap": 32}}, "evaluations.mine.sample.overlap (32) must be smaller than"),
+        ({"sample": {"steps": 0}}, "evaluations.mine.sample.steps: Input should be greater than 0"),
+        ({"leads": 30}, "(30): its snapshots span 3.1 time units, and the trajectories 0.6"),
         ({"boundary": "porous"}, "'periodic', 'free_slip' or 'no_slip'"),
     ],
 )
