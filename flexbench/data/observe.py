@@ -7,11 +7,9 @@ that they cost nothing until somebody looks.
 from pathlib import Path
 
 import numpy as np
-import torch
 
 from flexbench.data.store import Field, Trajectory, periodic_runs
 from flexbench.errors import FlexbenchError
-from flexbench.solver.diagnostics import velocity_from_vorticity
 from flexbench.spec import Observable
 
 
@@ -39,6 +37,11 @@ class VelocityTrajectory(Trajectory):
         out: Field | None = None,
     ) -> Field:
         """As `Trajectory.read`, of the velocity, (count, height, width) float32."""
+        # Whoever reads vorticity need not wait for torch.
+        import torch
+
+        from flexbench.solver.diagnostics import velocity_from_vorticity
+
         grid = self.grid
         vorticity = super().read(
             first, count=count, stride=stride, y=0, x=0, height=grid, width=grid

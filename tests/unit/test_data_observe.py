@@ -1,5 +1,8 @@
 """Velocities of a trajectory file against flows whose velocity is known."""
 
+import subprocess
+import sys
+
 import numpy as np
 import pytest
 
@@ -67,3 +70,8 @@ def test_a_domain_that_is_not_periodic_has_no_velocity(tmp_path):
     path = write(tmp_path / "a.h5", attributes={"periodic": 0})
     with pytest.raises(FlexbenchError, match=r"a\.h5: not periodic, .* velocity u; allowed: w"):
         open_trajectory(path, "u")
+
+
+def test_scoring_does_not_wait_for_torch():
+    code = "import sys, flexbench.steps.score as _; sys.exit('torch' in sys.modules)"
+    assert subprocess.run([sys.executable, "-c", code]).returncode == 0

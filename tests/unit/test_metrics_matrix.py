@@ -8,7 +8,7 @@ from flexbench.metrics.matrix import MATRIX_COLUMNS, matrix
 from flexbench.tiers import load_config
 
 CONFIG = load_config({"tier": "smoke"})
-CASES = [CONFIG.cases[name] for name in ("forecast", "forecast.unseen_re", "forecast.no_slip")]
+CASES = [CONFIG.cases[name] for name in ("forecast", "forecast.unseen_re", "forecast.free_slip")]
 
 
 def row(task, reynolds, value, *, method="flex", score="rfne_mean", detail=""):
@@ -25,8 +25,8 @@ SCORES = pd.DataFrame(
         row("forecast", "200", 0.7, detail="near"),
         row("forecast", "200", 0.9, score="pearson"),
         row("forecast.unseen_re", "50", 0.4),
-        row("forecast.no_slip", "100", 0.5),
-        row("forecast.no_slip", "100", 0.6, method="persistence"),
+        row("forecast.free_slip", "100", 0.5),
+        row("forecast.free_slip", "100", 0.6, method="persistence"),
         row("forecast.rollout", "100", 5.0),
     ]
 )
@@ -46,8 +46,8 @@ def test_every_flow_has_its_row(table):
         ("periodic", "w", "100", "flex"),
         ("periodic", "w", "200", "flex"),
         ("periodic", "w", "50", "flex"),
-        ("no_slip", "w", "100", "flex"),
-        ("no_slip", "w", "100", "persistence"),
+        ("free_slip", "w", "100", "flex"),
+        ("free_slip", "w", "100", "persistence"),
     ]
     assert list(found["in_distribution"]) == [True, True, False, False, False]
 
