@@ -5,7 +5,7 @@ from snakemake.utils import min_version
 min_version("9.20")
 
 from flexbench.atomic import write_text
-from flexbench.graph import SPLITS, Graph, boundary_of, observable_of
+from flexbench.graph import Graph, boundary_of, observable_of
 from flexbench.paths import TABLES
 from flexbench.planned import all_figures, figure_sources, train_statistics
 from flexbench.report.catalogue import FIGURES
@@ -23,7 +23,7 @@ wildcard_constraints:
     walls=r"((free_slip|no_slip)_)?",
     reynolds=r"[0-9.e+]+",
     source=r"[A-Za-z0-9_-]+",
-    split="|".join(SPLITS),
+    split=r"train|validation|test",
     velocity=r"(\.[uv])?",
 
 

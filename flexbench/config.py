@@ -536,7 +536,7 @@ class Config(Settings):
             and (evaluation.leads == 1 or isinstance(settings, ForecastSettings))
         ]
 
-    @cached_property
+    @property
     def cases(self) -> dict[str, "Case"]:
         """Every task on the test split, then on each evaluation that it can be done on."""
         found = [Case(config=self, task=task) for task in self.tasks]

@@ -335,7 +335,8 @@ class Graph:
         Resources lie in no slice: another partition makes nothing stale.
         """
         cluster = self.config.cluster
-        needs: Needs = getattr(cluster, rule)
+        # An animation is a figure that moves.
+        needs: Needs = getattr(cluster, "figure" if rule == "animation" else rule)
         partition = (cluster.gpu_partition if needs.gpu else None) or cluster.partition
         # TERM, to every process of the job but the batch shell: who can, saves its state. Where
         # the limit is short, half of it is for work.

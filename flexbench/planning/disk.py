@@ -100,7 +100,7 @@ def samples_bytes(facts: RunFacts, case: str, method: str) -> int:
         chunks=facts.scored(case) * facts.members(method, case),
         chunk_bytes=facts.field_bytes,
         rank=5,
-        fixed=7_750 + 72 * facts.scored(case),
+        fixed=8_100 + 72 * facts.scored(case),
     )
 
 

@@ -24,6 +24,7 @@ SETTINGS = (
     "methods=[flex,fno,interpolation,persistence]",
     "solver.grid=32",
     "solver.t_end=0.8",
+    "evaluations=null",
     "splits={train: {reynolds: [100], seeds: [0]}, validation: {reynolds: [100], seeds: [50]}, "
     "test: {reynolds: [100], seeds: [100]}}",
     "train={steps: 1, warmup_steps: 0, batch: 1}",

@@ -60,7 +60,9 @@ def output(network: Flex, task: str) -> Tensor:
     channels = {"superres": 1, "forecast": 2}[task]
     condition = torch.randn(1, channels, 64, 64)
     with torch.no_grad():
-        return network(torch.randn(1, 1, 64, 64), torch.rand(1), torch.rand(1, 1), condition, task)
+        return network(
+            torch.randn(1, 1, 64, 64), torch.rand(1), torch.rand(1, 1), {task: condition}
+        )
 
 
 def test_every_tensor_has_one_official_name() -> None:

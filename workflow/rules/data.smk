@@ -32,7 +32,7 @@ rule simulate:
         code=graph.code("simulate"),
     shell:
         "flexbench simulate --re {wildcards.reynolds} --seed {wildcards.seed}"
-        " --boundary {params.boundary}"
+        " --boundary {params.boundary:q}"
         " --config {params.config:q} --log {log:q}"
 
 
@@ -96,5 +96,5 @@ rule statistics:
         ),
         code=graph.code("statistics"),
     shell:
-        "flexbench statistics {wildcards.task} --observable {params.observable}"
+        "flexbench statistics {wildcards.task} --observable {params.observable:q}"
         " --config {params.config:q} --log {log:q}"
