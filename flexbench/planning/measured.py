@@ -85,9 +85,11 @@ def _on_disk(path: Path) -> int:
 def _benchmark(graph: Graph, job: PlannedJob) -> Path:
     words = list(job.wildcards.values())
     if job.rule == "simulate":
-        words = ["re{}_seed{}".format(*words)]
+        words = ["{}re{}_seed{}".format(*words)]
     elif job.rule == "import_data":
         words = ["_".join(words)]
+    elif job.rule == "statistics":
+        words = ["".join(words)]
     elif job.rule in ("train", "sample", "score"):
         words[-1] = f"seed{words[-1]}"
     return graph.layout.benchmark(job.rule, *words)
