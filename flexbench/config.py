@@ -577,8 +577,12 @@ class Run(NamedTuple):
     @property
     def stem(self) -> str:
         """The name of its file, without the ending: re500_seed7, no_slip_re500_seed7."""
-        walls = "" if self.boundary == "periodic" else f"{self.boundary}_"
-        return f"{walls}re{self.reynolds:g}_seed{self.seed}"
+        return f"{self.walls}re{self.reynolds:g}_seed{self.seed}"
+
+    @property
+    def walls(self) -> str:
+        """How that name begins: "no_slip_" or the like, nothing without walls."""
+        return "" if self.boundary == "periodic" else f"{self.boundary}_"
 
 
 @dataclass(frozen=True)

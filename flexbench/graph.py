@@ -277,7 +277,7 @@ class Graph:
                 f"method '{method}' cannot run on task '{task}' ({kind}); "
                 f"it does: {', '.join(self.tasks_of(method))}"
             )
-        if not self._learns(task, method):
+        if not self._learns(self.case(task).task, method):
             together = self.config.method(method).together or []
             raise FlexbenchError(
                 f"method '{method}' does not learn task '{task}'; it learns: {', '.join(together)}"
@@ -303,6 +303,10 @@ class Graph:
 
     def is_formula(self, method: str) -> bool:
         return self.facts(method).formula
+
+    def is_stochastic(self, method: str) -> bool:
+        """Whether it draws ensembles: formulas and regressors say one thing only."""
+        return not self.is_formula(method) and self.config.method(method).mode == "denoiser"
 
     def tasks_of(self, method: str) -> tuple[str, ...]:
         return self.facts(method).tasks

@@ -24,11 +24,7 @@ def planned_steps(graph: Graph) -> list[Step]:
         *(sample(graph, *job) for job in jobs),
         *(score(graph, *job) for job in jobs),
         tabulate(graph),
-        *(
-            figure(graph, case, name)
-            for case in graph.cases
-            for name in figures_of(graph.config, case)
-        ),
+        *(figure(graph, case, name) for case, name in drawn(graph)),
         report(graph),
     ]
 
@@ -176,18 +172,17 @@ def figure_sources(graph: Graph, task: str, name: str) -> list[Path]:
 def shown_rollout(graph: Graph, case: str) -> Job:
     """Whose rollout is animated: the first method's that draws ensembles, or else the first's."""
     jobs = graph.jobs_of(case)
-    drawn = (job for job in jobs if _stochastic(graph, job.method))
-    return next(drawn, jobs[0])
+    return next((job for job in jobs if graph.is_stochastic(job.method)), jobs[0])
 
 
-def _stochastic(graph: Graph, method: str) -> bool:
-    return not graph.is_formula(method) and graph.config.method(method).mode == "denoiser"
+def drawn(graph: Graph) -> list[tuple[str, str]]:
+    """(case, name) of every figure of a configuration."""
+    return [(case, name) for case in graph.cases for name in figures_of(graph.config, case)]
 
 
 def all_figures(graph: Graph) -> list[Path]:
-    """Every figure of a configuration."""
-    drawn = [(case, name) for case in graph.cases for name in figures_of(graph.config, case)]
-    return [figure_files(graph, case, name)[0] for case, name in drawn]
+    """A file of every figure."""
+    return [figure_files(graph, case, name)[0] for case, name in drawn(graph)]
 
 
 def report(graph: Graph) -> Step:

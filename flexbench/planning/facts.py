@@ -92,9 +92,7 @@ class RunFacts:
         case: None: as the tier's own settings have it, for no case in particular.
         """
         sample = self.sample if case is None else self.graph.case(case).sample
-        stochastic = not self.graph.is_formula(method)
-        stochastic = stochastic and self.graph.config.method(method).mode == "denoiser"
-        return sample.members if stochastic else 1
+        return sample.members if self.graph.is_stochastic(method) else 1
 
     def evaluations(self, method: str, case: str | None = None) -> int:
         """Network evaluations per member."""

@@ -11,7 +11,6 @@ from pathlib import Path
 from flexbench import planned
 from flexbench.graph import Graph
 from flexbench.provenance import Step
-from flexbench.report.catalogue import figures_of
 
 # As in the rules: training goes first.
 PRIORITY = {"train": 1}
@@ -76,8 +75,7 @@ def planned_jobs(graph: Graph) -> dict[str, PlannedJob]:
     for source, split in graph.imports():
         add(planned.import_data(graph, source, split), source=source, split=split)
     for run in graph.all_runs:
-        walls = "" if run.boundary == "periodic" else f"{run.boundary}_"
-        names = {"walls": walls, "reynolds": f"{run.reynolds:g}", "seed": str(run.seed)}
+        names = {"walls": run.walls, "reynolds": f"{run.reynolds:g}", "seed": str(run.seed)}
         add(planned.simulate(graph, run), **names)
     add(planned.splits(graph))
     for task, observable in graph.measured:
@@ -92,8 +90,7 @@ def planned_jobs(graph: Graph) -> dict[str, PlannedJob]:
         add(planned.sample(graph, *place), **names)
         add(planned.score(graph, *place), **names)
     add(planned.tabulate(graph))
-    for case in graph.cases:
-        for name in figures_of(graph.config, case):
-            add(planned.figure(graph, case, name), case=case, name=name)
+    for case, name in planned.drawn(graph):
+        add(planned.figure(graph, case, name), case=case, name=name)
     add(planned.report(graph))
     return jobs

@@ -53,6 +53,13 @@ def test_evaluations_ask_trained_methods_about_other_flows(smoke):
     assert "forecast.rollout" in smoke.cases
 
 
+def test_a_network_of_several_tasks_may_be_asked_about_other_flows():
+    more = graph(evaluations={"blended": {"methods": ["flex-multi"]}})
+    more.require("superres_x4.blended", "flex-multi")
+    (path,) = more.weights("superres_x4.blended", "flex-multi", 0)
+    assert path == more.layout.checkpoint("superres_x4+forecast", "flex-multi", 0)
+
+
 def test_every_file_of_an_evaluation_is_held_against_the_training(smoke):
     files = [path.stem for paths in smoke.untrained.values() for path in paths]
     assert len(files) == len(set(files))
