@@ -14,7 +14,7 @@
 """
 
 from dataclasses import dataclass
-from functools import cache
+from functools import cache, cached_property
 from pathlib import Path
 
 from flexbench.errors import FlexbenchError
@@ -40,7 +40,7 @@ class Layout:
     root: Path
     tier: str
 
-    @property
+    @cached_property
     def folder(self) -> Path:
         return self.root / self.tier
 

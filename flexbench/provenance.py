@@ -12,7 +12,7 @@ import os
 import platform
 import resource
 import time
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from functools import cache
@@ -48,13 +48,13 @@ def code_digest(step: str, network_file: Path | None = None) -> str:
     # By place in the package: file names repeat, and a set has no order of its own.
     for name, path in sorted((_place(path), path) for path in modules):
         digest.update(name.encode())
-        digest.update(_tree_without_docstrings(path).encode())
+        digest.update(_read(path).code)
     return digest.hexdigest()[:16]
 
 
 def source_digest(path: Path) -> str:
     """Digest of one source file alone, without what it imports."""
-    return hashlib.sha256(_tree_without_docstrings(path).encode()).hexdigest()[:16]
+    return hashlib.sha256(_read(path).code).hexdigest()[:16]
 
 
 def code_files(step: str, network_file: Path | None = None) -> frozenset[Path]:
@@ -210,37 +210,44 @@ def _closure(start: Path) -> frozenset[Path]:
         if path in found or not path.is_file():
             continue
         found.add(path)
-        waiting += [_source_of(name) for name in _imports(path) - PLUMBING]
+        waiting += [_source_of(name) for name in _read(path).imports - PLUMBING]
     return frozenset(found)
 
 
+@dataclass(frozen=True)
+class _Source:
+    """A source file: modules of flexbench that it imports, and its code without docstrings."""
+
+    imports: frozenset[str]
+    code: bytes
+
+
 @cache
-def _imports(path: Path) -> frozenset[str]:
-    """The modules of flexbench named in a file's import statements, wherever they stand."""
+def _read(path: Path) -> _Source:
+    """Read once in a process: every digest covers many files, and most files are in many."""
+    tree = ast.parse(path.read_bytes(), filename=str(path))
     names: set[str] = set()
-    for node in ast.walk(_parse(path)):
+    for node in _statements(tree):
         if isinstance(node, ast.Import):
             names |= {alias.name for alias in node.names}
         elif isinstance(node, ast.ImportFrom) and node.module and not node.level:
             names.add(node.module)
             # `from flexbench.data import store` names a module, not a value, where one exists.
             names |= {f"{node.module}.{alias.name}" for alias in node.names}
-    return frozenset(
-        name for name in names if name.startswith("flexbench.") and _source_of(name).is_file()
-    )
-
-
-@cache
-def _parse(path: Path) -> ast.Module:
-    return ast.parse(path.read_bytes(), filename=str(path))
-
-
-@cache
-def _tree_without_docstrings(path: Path) -> str:
-    tree = ast.parse(path.read_bytes(), filename=str(path))
-    for node in ast.walk(tree):
-        if isinstance(node, ast.Module | ast.FunctionDef | ast.ClassDef | ast.AsyncFunctionDef):
+        elif isinstance(node, ast.Module | ast.FunctionDef | ast.ClassDef | ast.AsyncFunctionDef):
             first = node.body[0] if node.body else None
             if isinstance(first, ast.Expr) and isinstance(first.value, ast.Constant):
                 node.body = node.body[1:] or [ast.Pass()]
-    return ast.dump(tree)
+    known = (name for name in names if name.startswith("flexbench."))
+    imports = frozenset(name for name in known if _source_of(name).is_file())
+    return _Source(imports, ast.dump(tree).encode())
+
+
+def _statements(tree: ast.Module) -> Iterator[ast.AST]:
+    """The module and all its statements, wherever they stand; far fewer than all its nodes."""
+    waiting: list[ast.AST] = [tree]
+    while waiting:
+        node = waiting.pop()
+        yield node
+        for part in ("body", "orelse", "finalbody", "handlers", "cases"):
+            waiting += getattr(node, part, [])

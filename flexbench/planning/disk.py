@@ -170,11 +170,10 @@ def folders(facts: RunFacts, jobs: Iterable[PlannedJob]) -> int:
         if job.rule in ("train", "sample"):
             places.append(facts.graph.layout.state(job.rule, *parts))
         for place in places:
-            found.update(
-                folder
-                for folder in (place, *place.parents)
-                if folder.is_relative_to(facts.graph.layout.folder)
-            )
+            # All lie in the first; what is above one that was found was found with it.
+            while place not in found:
+                found.add(place)
+                place = place.parent
     return len(found)
 
 

@@ -3,9 +3,10 @@
 from collections import Counter
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass
+from itertools import chain
 from typing import Any
 
-from flexbench.planning.disk import BLOCK, folders, temporary, written
+from flexbench.planning.disk import BLOCK, Written, folders, temporary, written
 from flexbench.planning.facts import RunFacts
 from flexbench.planning.jobs import RULES, PlannedJob
 from flexbench.planning.memory import memory_bytes
@@ -81,13 +82,13 @@ def forecast(
     schedule = simulate_schedule(jobs, seconds, slots=slots.count, cores=slots.cores)
     memory = {key: memory_bytes(facts, job) for key, job in jobs.items()}
     largest = max(memory, key=memory.__getitem__, default="")
+    files = {key: written(facts, job) for key, job in jobs.items()}
     disk = Counter[str]()
-    for job in jobs.values():
-        for file in written(facts, job):
-            disk[file.category] += file.on_disk
+    for file in chain.from_iterable(files.values()):
+        disk[file.category] += file.on_disk
     if jobs:
         disk["folders"] = BLOCK * folders(facts, jobs.values())
-    peak_bytes, peak_files = _peak(facts, jobs, schedule)
+    peak_bytes, peak_files = _peak(facts, jobs, files, schedule)
     begin = calibration.rates.snakemake if jobs else 0.0
     return Forecast(
         rules={
@@ -97,7 +98,7 @@ def forecast(
         },
         seconds=schedule.makespan + begin,
         disk=dict(disk),
-        files=sum(len(written(facts, job)) for job in jobs.values()),
+        files=sum(map(len, files.values())),
         peak_bytes=peak_bytes + disk["folders"],
         peak_files=peak_files,
         chain=[jobs[key].name for key in schedule.chain],
@@ -130,17 +131,21 @@ def _cost(
     )
 
 
-def _peak(facts: RunFacts, jobs: Mapping[str, PlannedJob], schedule: Schedule) -> tuple[int, int]:
+def _peak(
+    facts: RunFacts,
+    jobs: Mapping[str, PlannedJob],
+    files: Mapping[str, list[Written]],
+    schedule: Schedule,
+) -> tuple[int, int]:
     """The most bytes, and the most files, there are at any moment of the schedule.
 
     While a job works it may hold its temporary files and its outputs; after it, its outputs.
     """
     events: list[tuple[float, int, int, int]] = []
     for key, job in jobs.items():
-        files = written(facts, job)
-        own = sum(file.on_disk for file in files)
+        own = sum(file.on_disk for file in files[key])
         beside, count = temporary(facts, job)
-        events.append((schedule.start[key], 1, own + beside, len(files) + count))
+        events.append((schedule.start[key], 1, own + beside, len(files[key]) + count))
         events.append((schedule.end[key], 0, -beside, -count))
     most_bytes = most_files = now_bytes = now_files = 0
     for _, _, size, count in sorted(events):

@@ -1,6 +1,5 @@
 """How much memory each job holds at its fullest: a GPU's, where a network runs there."""
 
-from flexbench.data.patches import MEMORY_BYTES
 from flexbench.graph import TOGETHER
 from flexbench.planning.disk import restart_bytes
 from flexbench.planning.facts import RunFacts
@@ -62,6 +61,8 @@ def _own(facts: RunFacts, job: PlannedJob) -> float:
 
 
 def _training(facts: RunFacts, task: str, method: str) -> float:
+    from flexbench.data.patches import MEMORY_BYTES
+
     size, settings = facts.network(task, method), facts.train(method)
     rows = settings.batch // (settings.accumulate * settings.processes)
     # bfloat16 halves what autograd keeps, except for what stays in float32.

@@ -15,7 +15,7 @@ from flexbench.planning.facts import RunFacts
 from flexbench.planning.forecast import Forecast, Slots, forecast
 from flexbench.planning.jobs import planned_jobs
 from flexbench.planning.rates import Calibration, load_calibration, save_calibration
-from flexbench.planning.stale import DryRun, Stale
+from flexbench.planning.stale import DryRun, Stale, explained
 from flexbench.planning.times import all_seconds
 
 
@@ -64,21 +64,25 @@ def make_plan(
     count = jobs or (found.jobs if cores is None else None)
     slots = Slots(count=count or cores or cores_here(), cores=count is None)
     calibration = load_calibration(graph.layout.root, graph.config.tier)
-    planned = planned_jobs(graph)
-    with DryRun.start(graph, overrides, own=own) as dry_run, ThreadPoolExecutor(1) as pool:
-        waiting = pool.submit(dry_run.stale, graph, planned)
+    # In this order, so that an error ends the dry run and does not wait for it.
+    with ThreadPoolExecutor(1) as pool, DryRun.start(graph, overrides, own=own) as dry_run:
+        waiting = pool.submit(dry_run.reasons)
+        planned = planned_jobs(graph)
         facts = RunFacts.of(graph)
         seconds = all_seconds(facts, calibration, planned)
         everything = forecast(facts, calibration, planned, slots=slots, seconds=seconds)
-        stale = waiting.result()
-    left = {key: job for key, job in planned.items() if key in stale}
+        stale = explained(graph, planned, waiting.result())
+    jobs_left = {key: job for key, job in planned.items() if key in stale}
+    left = everything
+    if len(jobs_left) < len(planned):
+        left = forecast(facts, calibration, jobs_left, slots=slots, seconds=seconds)
     return Plan(
         tier=graph.config.tier,
         folder=str(graph.layout.folder),
         calibration=calibration,
         slots=slots,
         everything=everything,
-        left=forecast(facts, calibration, left, slots=slots, seconds=seconds),
+        left=left,
         stale=stale,
         warnings=[
             *_doubts(graph, calibration, slots),

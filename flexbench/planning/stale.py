@@ -72,23 +72,27 @@ class DryRun:
         )
         return cls(process)
 
-    def stale(self, graph: Graph, jobs: Mapping[str, PlannedJob]) -> dict[str, Stale]:
-        """The jobs that would run, by key, in the order of `jobs`."""
+    def reasons(self) -> dict[str, tuple[str, ...]]:
+        """Waits for it: why each job would run, by key; FlexbenchError where it failed."""
         out, err = self.process.communicate()
         if self.process.returncode:
             lines = [line for line in (out + err).splitlines() if line.strip()]
             raise FlexbenchError("snakemake -n failed:\n" + "\n".join(lines[-8:]))
-        found = read_dry_run(out)
-        unknown = sorted(set(found) - set(jobs) - {"all "})
-        if unknown:
-            raise FlexbenchError(
-                f"snakemake -n names a job that the plan does not know: {unknown[0]}"
-            )
-        return {
-            key: Stale(key, found[key], explain(graph, job, found[key]))
-            for key, job in jobs.items()
-            if key in found
-        }
+        return read_dry_run(out)
+
+
+def explained(
+    graph: Graph, jobs: Mapping[str, PlannedJob], found: Mapping[str, tuple[str, ...]]
+) -> dict[str, Stale]:
+    """The jobs that would run, by key, in the order of `jobs`; found: what a dry run said."""
+    unknown = sorted(set(found) - set(jobs) - {"all "})
+    if unknown:
+        raise FlexbenchError(f"snakemake -n names a job that the plan does not know: {unknown[0]}")
+    return {
+        key: Stale(key, found[key], explain(graph, job, found[key]))
+        for key, job in jobs.items()
+        if key in found
+    }
 
 
 def read_dry_run(text: str) -> dict[str, tuple[str, ...]]:

@@ -19,10 +19,8 @@ from flexbench.provenance import (
 
 
 def digest(path):
-    for cached in (provenance._closure, provenance._imports, provenance._parse):
+    for cached in (provenance._closure, provenance._read, code_digest):
         cached.cache_clear()
-    provenance._tree_without_docstrings.cache_clear()
-    code_digest.cache_clear()
     return code_digest("steps.score", path)
 
 
@@ -51,6 +49,23 @@ def test_an_import_of_the_package_counts(source):
     assert digest(source) != before
     names = {path.name for path in provenance._closure(source)}
     assert {"mine.py", "sampler.py", "schedule.py"} <= names
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "class Mine:\n    def build(self):\n        from flexbench.diffusion import sampler\n",
+        "try:\n    pass\nexcept OSError:\n    import flexbench.diffusion.sampler\n",
+        "if 1 > 2:\n    pass\nelse:\n    import flexbench.diffusion.sampler\n",
+        "try:\n    pass\nfinally:\n    import flexbench.diffusion.sampler\n",
+        "match 1:\n    case 1:\n        import flexbench.diffusion.sampler\n",
+    ],
+    ids=["function", "except", "else", "finally", "match"],
+)
+def test_imports_are_found_wherever_they_stand(tmp_path, text):
+    path = tmp_path / "mine.py"
+    path.write_text(text)
+    assert "sampler.py" in {found.name for found in provenance._closure(path)}
 
 
 def test_scoring_does_not_depend_on_networks():
