@@ -103,13 +103,41 @@ class RunFacts:
             return 1
         return evaluations(sample.sampler, sample.steps)
 
+    def encodings(self, method: str, case: str) -> int:
+        """How often a tile's condition is encoded, in all leads that follow one another.
+
+        Members share a condition, except where each goes on from its own prediction, after the
+        first lead. Stitched tiles are encoded once, blended ones at every evaluation, and again
+        for every group of members that do not fit into a batch, or into memory, together.
+        """
+        here = self.graph.case(case)
+        members, sample, leads = self.members(method, case), here.sample, here.settings.leads
+        shared, repeats = 1, 1
+        if sample.overlap:
+            from flexbench.inference.ensemble import DOMAIN_BYTES
+            from flexbench.methods import chunks
+
+            together = max(1, DOMAIN_BYTES // self.field_bytes)
+            groups = (min(together, members - first) for first in range(0, members, together))
+            shared = sum(len(s) for group in groups for _, s in chunks(1, group, sample.batch))
+            repeats = self.evaluations(method, case)
+        later = members if here.settings.feedback == "member" else shared
+        return repeats * (shared + (leads - 1) * later)
+
     def tiles(self, case: str) -> int:
         """Tiles that one field is drawn in."""
         from flexbench.inference.tiles import tile_starts
 
         settings, overlap = self.graph.task_settings(case), self.graph.case(case).sample.overlap
         align = getattr(settings, "factor", 1)
-        starts = tile_starts(self.grid, patch=settings.patch, overlap=overlap, align=align)
+        data = self.graph.config.data
+        starts = tile_starts(
+            self.grid,
+            patch=settings.patch,
+            overlap=overlap,
+            periodic=data is None or data.is_periodic,
+            align=align,
+        )
         return len(starts) ** 2
 
     def score_rows(self, method: str, case: str) -> int:

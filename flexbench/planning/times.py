@@ -125,13 +125,16 @@ def _sampling(facts: RunFacts, calibration: Calibration, case: str, method: str)
     writing = 2 * samples_bytes(facts, case, method) / rates.write
     if facts.graph.is_formula(method):
         return facts.scored(case) * facts.points * rates.formula + writing
-    size = facts.network(case, method)
     speed = _speed(facts, calibration, "sample", method)
-    members, here = facts.members(method, case), facts.graph.case(case)
-    # In a rollout every member has a condition of its own, which has to be encoded.
-    encoded = members if here.is_rollout else 1
-    flops = encoded * size.encode + members * facts.evaluations(method, case) * size.denoise
-    return facts.scored(case) * facts.tiles(case) * flops / speed + writing
+    return sampling_flops(facts, case, method) / speed + writing
+
+
+def sampling_flops(facts: RunFacts, case: str, method: str) -> int:
+    """Of the network, for one file of samples."""
+    size, leads = facts.network(case, method), facts.graph.case(case).settings.leads
+    denoised = leads * facts.members(method, case) * facts.evaluations(method, case)
+    flops = facts.encodings(method, case) * size.encode + denoised * size.denoise
+    return facts.scored(case) // leads * facts.tiles(case) * flops
 
 
 def _hashing(rates: Rates, job: PlannedJob, sizes: Mapping[Path, int]) -> float:
