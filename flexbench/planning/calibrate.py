@@ -23,7 +23,7 @@ from flexbench.errors import FlexbenchError
 from flexbench.graph import TOGETHER, Graph
 from flexbench.paths import checkout
 from flexbench.planning.facts import RunFacts
-from flexbench.planning.rates import ANY, Calibration, Rates
+from flexbench.planning.rates import ANY, WALLS, Calibration, Rates
 from flexbench.report.catalogue import figures_of
 from flexbench.runner import dry_run_command, run_environment
 from flexbench.tiers import to_yaml
@@ -189,6 +189,7 @@ def _measure(session: _Session, device: str, say: Say) -> tuple[Rates, list[str]
         Rates(
             start=start,
             solver=simulated.result().result["solver"],
+            walls=WALLS | simulated.result().result["walls"],
             train=_speeds(graph, "train", train_found),
             sample=_speeds(graph, "sample", sample_found),
             formula=fmean([one.result["formula"] for one in formula_found] or [1e-7]),

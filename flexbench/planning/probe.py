@@ -31,6 +31,7 @@ from flexbench.tasks import Task, make_task
 from flexbench.tiers import load_config
 
 BUDGET = 2.0  # seconds of repeating
+_WALLED_GRID = 256
 _GRID = 512  # larger fields are extrapolated, by their number of points
 _SCORED_GRID = 256
 _DISK_BYTES = 2**26
@@ -42,26 +43,39 @@ def main() -> None:
     print(json.dumps(PROBES[kind](graph, *words)))
 
 
-def simulate(graph: Graph) -> dict[str, float]:
-    """Seconds per solver step and point, over log2 of the grid."""
-    from flexbench.solver.simulate import Simulation
+def simulate(graph: Graph) -> dict[str, Any]:
+    """Seconds per solver step and point, over log2 of the grid; steps with walls relative to it."""
     from flexbench.steps import simulate as step  # noqa: F401  (what the verb imports)
 
-    split = graph.split("train")
     Receipt(planned.simulate(graph, graph.runs("train")[0]))
     device = prepare_device(graph.config)
     start = time.perf_counter()
     asked = graph.config.solver
     smallest = 6 * int(np.ceil(asked.peak_wavenumber)) + 4
     grid = min(asked.grid, max(2 * _GRID, smallest + smallest % 2))
-    # A single-precision rate: the forecast doubles it for the other one.
-    settings = asked.model_copy(update={"grid": grid, "precision": "float32", "dt": None})
-    simulation = Simulation(settings, reynolds=split.reynolds[0], seed=0, device=device)
-    simulation.advance_leg(asked.t_end)
+    plain = _step_seconds(graph, "periodic", grid=grid, device=device)
+    rate = plain / grid**2 / np.log2(grid)
+    others = sorted({run.boundary for run in graph.all_runs} - {"periodic"})
+    walls, small = {}, min(grid, _WALLED_GRID)
+    if others and small < grid:
+        plain = _step_seconds(graph, "periodic", grid=small, device=device)
+    for boundary in others:
+        walls[boundary] = _step_seconds(graph, boundary, grid=small, device=device) / plain
+    return {"solver": float(rate), "walls": walls, "measured": time.perf_counter() - start}
+
+
+def _step_seconds(graph: Graph, boundary: str, *, grid: int, device: torch.device) -> float:
+    """Of one step of the tier's solver, in single precision: the forecast doubles it for double."""
+    from flexbench.solver.simulate import Simulation
+
+    update = {"grid": grid, "precision": "float32", "dt": None}
+    settings = graph.config.solver.model_copy(update=update)
+    reynolds = graph.split("train").reynolds[0]
+    simulation = Simulation(settings, reynolds=reynolds, seed=0, boundary=boundary, device=device)
+    simulation.advance_leg(settings.t_end)
     seconds, legs = _repeat(lambda: simulation.advance_leg(1e9), device)
     taken = simulation.steps / (legs + 2)  # steps of a leg; two legs were not timed
-    rate = seconds / taken / grid**2 / np.log2(grid)
-    return {"solver": float(rate), "measured": time.perf_counter() - start}
+    return seconds / taken
 
 
 def statistics(graph: Graph, task: str, folder: str) -> dict[str, float]:
@@ -121,7 +135,8 @@ def sample(
     learnt.network.to(device)
     asked = graph.config.sample
     members = min(asked.members, int(rows)) if learnt.stochastic else 1
-    settings = asked.model_copy(update={"members": members})
+    # FLOPs per second are those of plain tiles, of which fewer are needed.
+    settings = asked.model_copy(update={"members": members, "overlap": 0})
     predictor = NetworkPredictor(learnt, settings=settings, seed=0, device=device)
     tiles = max(1, int((int(rows) / members) ** 0.5))
     tiles = min(tiles, max(1, graph.config.solver.grid // int(patch)))

@@ -9,12 +9,16 @@ from pydantic import BaseModel, ConfigDict, Field, PositiveFloat, PositiveInt, V
 
 from flexbench.atomic import write_text
 from flexbench.errors import FlexbenchError
+from flexbench.spec import Boundary
 
 FORMAT = 1
 DEFAULTS = Path(__file__).with_name("default_rates.json")
 # FLOP per second that one data-centre GPU is taken to keep up in bfloat16. Never measured here.
 ASSUMED_GPU = 3e13
 ANY = "*"  # stands for whatever was not measured
+
+# Where the tier that was measured has none.
+WALLS: dict[Boundary, float] = {"periodic": 1.0, "free_slip": 1.0, "no_slip": 1.5}
 
 Seconds = PositiveFloat
 
@@ -23,7 +27,8 @@ class Rates(BaseModel):
     """What was measured, with as many processes at once as there will be jobs.
 
     start: seconds of a verb before its work begins, by "rule/method" or "rule" ("formula": of
-    sampling one). solver: seconds per step and point, over log2 of the grid. train, sample: FLOP
+    sampling one). solver: seconds per periodic step and point, over log2 of the grid. walls: a step
+    with a boundary over a periodic one, measured where the tier has it. train, sample: FLOP
     per second by method, by network, or "*" for any other. gpu: FLOP per second of one GPU, where
     none was measured. formula, statistics: seconds per point
     and snapshot. score: seconds per point of one snapshot, and per point and member. tabulate:
@@ -35,6 +40,7 @@ class Rates(BaseModel):
 
     start: dict[str, Seconds]
     solver: Seconds
+    walls: dict[Boundary, PositiveFloat] = WALLS
     train: dict[str, PositiveFloat]
     sample: dict[str, PositiveFloat]
     formula: Seconds

@@ -10,14 +10,17 @@ from functools import cache
 from itertools import pairwise
 
 from flexbench.config import SolverSettings
+from flexbench.spec import Boundary
 
 _COARSE = 64
 _SAMPLES = 40  # times at which the speed is looked at
 _SEED = 0
 
 
-def solver_steps(settings: SolverSettings, reynolds: float) -> int:
+def solver_steps(settings: SolverSettings, reynolds: float, boundary: Boundary = "periodic") -> int:
     """Steps of one trajectory, to within a few per cent where the Courant number decides them."""
+    from flexbench.solver.boundary import PENALISATION
+    from flexbench.solver.penalised import STABLE_STEP
     from flexbench.solver.simulate import LEG_STEPS, snapshot_times
 
     times = snapshot_times(settings).tolist()
@@ -27,13 +30,16 @@ def solver_steps(settings: SolverSettings, reynolds: float) -> int:
             *(later - former for former, later in pairwise(times)),
         ]
         return sum(max(1, math.ceil(part / settings.dt - 1e-9)) for part in parts)
-    reach = settings.cfl * 2 * math.pi / settings.grid
-    moments, speeds = _speeds(settings.t_end, settings.peak_wavenumber, reynolds)
+    spacing = 2 * math.pi / settings.grid
+    moments, speeds = _speeds(settings.t_end, settings.peak_wavenumber, reynolds, boundary)
+    # Walls that are penalised have a limit of their own.
+    longest = STABLE_STEP * PENALISATION * spacing if boundary == "no_slip" else math.inf
     now, steps = 0.0, 0
     for moment in times:
         while now < moment:
             speed = speeds[max(0, bisect_right(moments, now) - 1)]
-            count = max(1, math.ceil((moment - now) * speed / reach - 1e-9))
+            limit = min(settings.cfl * spacing / speed, longest)
+            count = max(1, math.ceil((moment - now) / limit - 1e-9))
             taken = min(count, LEG_STEPS)
             now = moment if taken == count else now + taken * (moment - now) / count
             steps += taken
@@ -41,7 +47,9 @@ def solver_steps(settings: SolverSettings, reynolds: float) -> int:
 
 
 @cache
-def _speeds(t_end: float, peak: float, reynolds: float) -> tuple[list[float], list[float]]:
+def _speeds(
+    t_end: float, peak: float, reynolds: float, boundary: Boundary
+) -> tuple[list[float], list[float]]:
     """Times, and the largest |u| + |v| at each, of the same flow on the coarsest grid it fits."""
     from flexbench.solver.simulate import Simulation
 
@@ -49,7 +57,7 @@ def _speeds(t_end: float, peak: float, reynolds: float) -> tuple[list[float], li
     settings = SolverSettings(
         grid=grid + grid % 2, t_start=t_end / 2, t_end=t_end, peak_wavenumber=peak
     )
-    simulation = Simulation(settings, reynolds=reynolds, seed=_SEED)
+    simulation = Simulation(settings, reynolds=reynolds, seed=_SEED, boundary=boundary)
     moments, speeds = [], []
     for number in range(_SAMPLES):
         u, v = simulation.equation.velocity(simulation.spectrum)

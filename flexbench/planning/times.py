@@ -4,6 +4,7 @@ import math
 from collections.abc import Mapping
 from pathlib import Path
 
+from flexbench.graph import boundary_of
 from flexbench.planning.disk import (
     checkpoint_bytes,
     outputs,
@@ -15,10 +16,8 @@ from flexbench.planning.facts import RunFacts
 from flexbench.planning.jobs import PlannedJob
 from flexbench.planning.rates import Calibration, Rates, rate
 from flexbench.planning.steps import solver_steps
-from flexbench.spec import TRAINING_PASSES
+from flexbench.spec import TRAINING_PASSES, Boundary
 
-# A penalised step transforms a velocity, and is shorter than the Courant limit.
-_WALLS = {"": 1.0, "free_slip_": 1.0, "no_slip_": 2.5}
 # `compute_statistics` looks at so many snapshots of a file.
 _STATISTICS_SNAPSHOTS = 32
 
@@ -80,7 +79,8 @@ def _speed(facts: RunFacts, calibration: Calibration, rule: str, method: str) ->
 def _work(facts: RunFacts, calibration: Calibration, job: PlannedJob) -> float:
     names, rates = job.wildcards, calibration.rates
     if job.rule == "simulate":
-        return _simulation(facts, rates, float(names["reynolds"]), walls=names["walls"])
+        boundary = boundary_of(names["walls"])
+        return _simulation(facts, rates, float(names["reynolds"]), boundary)
     if job.rule == "import_data":
         return trajectory_bytes(facts) / rates.write
     if job.rule == "statistics":
@@ -99,9 +99,9 @@ def _work(facts: RunFacts, calibration: Calibration, job: PlannedJob) -> float:
     return 0.0
 
 
-def _simulation(facts: RunFacts, rates: Rates, reynolds: float, *, walls: str) -> float:
-    steps = solver_steps(facts.graph.config.solver, reynolds)
-    per_point = rates.solver * _WALLS[walls]
+def _simulation(facts: RunFacts, rates: Rates, reynolds: float, boundary: Boundary) -> float:
+    steps = solver_steps(facts.graph.config.solver, reynolds, boundary)
+    per_point = rates.solver * rates.walls[boundary]
     double = 2 if facts.graph.config.solver.precision == "float64" else 1
     stepping = steps * facts.points * math.log2(facts.grid) * per_point * double
     return stepping + 2 * trajectory_bytes(facts) / rates.write

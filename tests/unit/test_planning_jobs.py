@@ -15,6 +15,7 @@ from flexbench.planning.facts import RunFacts
 from flexbench.planning.jobs import planned_jobs
 from flexbench.planning.rates import (
     DEFAULTS,
+    WALLS,
     Calibration,
     calibration_file,
     load_calibration,
@@ -23,6 +24,7 @@ from flexbench.planning.rates import (
 )
 from flexbench.planning.show import duration, size
 from flexbench.planning.steps import solver_steps
+from flexbench.planning.times import all_seconds
 from flexbench.solver.simulate import Simulation
 from flexbench.tiers import load_config
 
@@ -130,17 +132,21 @@ def test_an_hdf5_file_is_as_large_as_said(tmp_path, shape, chunks):
     assert abs(path.stat().st_size - said) < 0.003 * said + 4096
 
 
-@pytest.mark.parametrize("grid", [64, 128])
-def test_steps_of_a_simulation(grid):
-    """The Courant number decides them, and the forecast tries a coarse grid."""
+@pytest.mark.parametrize(
+    ("grid", "boundary"),
+    [(64, "periodic"), (128, "periodic"), (64, "free_slip"), (64, "no_slip"), (128, "no_slip")],
+)
+def test_steps_of_a_simulation(grid, boundary):
+    """The Courant number decides them, or the penalty; the forecast tries a coarse grid."""
     config = load_config({"tier": "smoke", "solver": {"grid": grid}})
     for reynolds in (100.0, 200.0):
-        simulation = Simulation(config.solver, reynolds=reynolds, seed=5)
+        simulation = Simulation(config.solver, reynolds=reynolds, seed=5, boundary=boundary)
         from flexbench.solver.simulate import snapshot_times
 
         for moment in snapshot_times(config.solver).tolist():
             simulation.advance_to(moment)
-        assert solver_steps(config.solver, reynolds) == pytest.approx(simulation.steps, rel=0.2)
+        said = solver_steps(config.solver, reynolds, boundary)
+        assert said == pytest.approx(simulation.steps, rel=0.2)
 
 
 def test_steps_of_a_fixed_length_are_counted():
@@ -173,6 +179,30 @@ def test_a_broken_calibration_is_one_line(tmp_path, text):
     with pytest.raises(FlexbenchError, match=r"calibration\.json: not a calibration") as error:
         load_calibration(tmp_path, "smoke")
     assert "\n" not in str(error.value)
+
+
+def test_steps_with_walls_are_measured_where_the_tier_has_them(monkeypatch):
+    from flexbench.planning import probe
+
+    monkeypatch.setattr(probe, "BUDGET", 0.0)
+    found = probe.simulate(graph_of("smoke"))["walls"]
+    assert set(found) == {"free_slip", "no_slip"}
+    assert all(0.1 < ratio < 20 for ratio in found.values())
+    assert probe.simulate(graph_of("smoke", evaluations=None))["walls"] == {}
+
+
+def test_measured_steps_decide_the_time_of_runs_with_walls():
+    graph = graph_of("smoke")
+    facts, jobs = RunFacts.of(graph), planned_jobs(graph)
+    default = Calibration.model_validate_json(DEFAULTS.read_bytes())
+    rates = default.rates.model_copy(update={"solver": 1.0})
+    slow = rates.model_copy(update={"walls": {**WALLS, "no_slip": 2 * WALLS["no_slip"]}})
+    before, after = (
+        all_seconds(facts, default.model_copy(update={"rates": own}), jobs) for own in (rates, slow)
+    )
+    for key in jobs:
+        longer = 2.0 if "walls=no_slip_" in key else 1.0
+        assert after[key] == pytest.approx(longer * before[key], rel=1e-3), key
 
 
 def test_a_rate_is_the_methods_then_the_networks_then_any():
