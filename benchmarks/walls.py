@@ -1,13 +1,15 @@
-"""Walls against known flows: `python benchmarks/walls.py` (about four minutes of one core).
+"""Walls against known flows: `python benchmarks/walls.py [--output FOLDER]` (two minutes).
 
-The lid-driven cavity at Re 100 and 400 against Ghia, Ghia and Shin (1982), and the decay of shear
-between two walls against nu (pi / h)^2, at growing resolution. Writes docs/walls.csv and the
-figures docs/images/{cavity,walls-convergence,channels}.png.
+The lid-driven cavity at Re 100 and 400 against Ghia, Ghia and Shin (1982); the decay of shear
+between two walls against nu (pi / h)^2; turbulence against itself on a finer grid. All at growing
+resolution. With `--output` it writes FOLDER/walls.csv and the figures
+FOLDER/images/{cavity,walls-convergence,channels}.png; the documentation shows those in docs.
 """
 
 import argparse
 import csv
 import time
+from itertools import product
 from pathlib import Path
 
 import numpy as np
@@ -16,10 +18,9 @@ import torch
 from flexbench.config import SolverSettings
 from flexbench.report import style
 from flexbench.solver.simulate import Simulation
-from flexbench.solver.validation import Cavity, shear_decay_error
+from flexbench.solver.validation import Cavity, shear_decay_error, turbulence_differences
 
-ROOT = Path(__file__).resolve().parent.parent
-REFERENCE = ROOT / "tests" / "data" / "ghia1982.csv"
+REFERENCE = Path(__file__).resolve().parent.parent / "tests" / "data" / "ghia1982.csv"
 
 # Grids, and passes of the lid that each goes on for, from the flow of the one before.
 PLAN = {
@@ -28,7 +29,12 @@ PLAN = {
 }
 SHEAR = (24, 48, 96, 144)
 MISPRINT = ("v", 0.9063, 400)
-COLUMNS = ("flow", "points", "layer_points", "rms_error", "max_error", "steps", "cpu_seconds")
+# Re, and the flow: grids, time, peak wavenumber of the initial spectrum.
+TURBULENCE = {50: ((64, 128, 256), 0.3, 4.0), 500: ((128, 256, 512), 0.5, 10.0)}
+COLUMNS = (
+    *("flow", "points", "layer_points", "rms_error", "max_error", "last_pass"),
+    *("steps", "cpu_seconds"),
+)
 
 
 def reference(reynolds: int) -> dict[str, np.ndarray]:
@@ -62,6 +68,11 @@ def differences(cavity: Cavity, reynolds: int) -> np.ndarray:
     return np.concatenate(found)
 
 
+def profiles(cavity: Cavity) -> np.ndarray:
+    """Velocities (2, n) of both profiles; how much they move tells how steady the flow is."""
+    return np.stack([cavity.profile(component)[1] for component in ("u", "v")])
+
+
 def measure_cavities() -> tuple[list[dict[str, object]], dict[int, Cavity]]:
     """A row per Re and grid, and the finest flow of each Re."""
     rows, finest = [], {}
@@ -70,13 +81,20 @@ def measure_cavities() -> tuple[list[dict[str, object]], dict[int, Cavity]]:
         for points, passes in plan.items():
             cavity = cavity.refined(points) if cavity else Cavity(points, reynolds=reynolds)
             start = time.process_time()
-            cavity.advance(passes)
+            cavity.advance(passes - 1)
+            before = profiles(cavity)
+            cavity.advance(1)
             seconds = time.process_time() - start
             error = differences(cavity, reynolds)
-            values = (cavity.equation.layer_points, np.sqrt(np.mean(error**2)), np.abs(error).max())
+            values = (
+                cavity.equation.layer_points,
+                np.sqrt(np.mean(error**2)),
+                np.abs(error).max(),
+                np.abs(profiles(cavity) - before).max(),
+            )
             rows.append(
                 {"flow": f"cavity Re {reynolds}", "points": points}
-                | dict(zip(COLUMNS[2:5], [f"{value:.4f}" for value in values], strict=True))
+                | dict(zip(COLUMNS[2:6], [f"{value:.4f}" for value in values], strict=True))
                 | {"steps": cavity.steps, "cpu_seconds": f"{seconds:.1f}"}
             )
             print(rows[-1], flush=True)
@@ -97,7 +115,24 @@ def measure_shear() -> list[dict[str, object]]:
     return rows
 
 
-def draw_cavity(finest: dict[int, Cavity]) -> None:
+def measure_turbulence() -> list[dict[str, object]]:
+    """Rows for each Re, boundary, part of the flow and grid; the error is relative."""
+    rows = []
+    for reynolds, boundary in product(TURBULENCE, ("periodic", "no_slip")):
+        grids, end, peak = TURBULENCE[reynolds]
+        start = time.process_time()
+        found = turbulence_differences(boundary, grids, reynolds=reynolds, time=end, peak=peak)
+        seconds = f"{time.process_time() - start:.1f}"
+        for part in ("away", "near"):
+            for difference in found:
+                row = {"flow": f"{boundary} Re {reynolds}, {part}", "points": difference.points}
+                error = f"{getattr(difference, part):.4f}"
+                rows.append(row | {"rms_error": error, "cpu_seconds": seconds})
+                print(rows[-1], flush=True)
+    return rows
+
+
+def draw_cavity(finest: dict[int, Cavity], images: Path) -> None:
     """The profiles of the finest grids beside the published points."""
     figure = style.new_figure(height=3.6)
     looks = {100: ("#0072B2", "o"), 400: ("#D55E00", "s")}
@@ -116,10 +151,10 @@ def draw_cavity(finest: dict[int, Cavity]) -> None:
         line = "y / L, at x = L / 2" if component == "u" else "x / L, at y = L / 2"
         axis.set(xlabel=line, ylabel=f"{component} / lid speed")
     axis.legend(loc="lower left")
-    save(figure, "cavity")
+    save(figure, images / "cavity.png")
 
 
-def draw_convergence(rows: list[dict[str, object]]) -> None:
+def draw_convergence(rows: list[dict[str, object]], images: Path) -> None:
     """Errors by resolution, beside slopes of first order."""
     figure = style.new_figure(height=3.4)
     axis = figure.subplots()
@@ -138,10 +173,10 @@ def draw_convergence(rows: list[dict[str, object]]) -> None:
     axis.set_xticks(ticks, [str(tick) for tick in ticks])
     axis.minorticks_off()
     axis.legend(loc="center left", bbox_to_anchor=(1.02, 0.5))
-    save(figure, "walls-convergence")
+    save(figure, images / "walls-convergence.png")
 
 
-def draw_channels() -> None:
+def draw_channels(images: Path) -> None:
     """Vorticity with each boundary, Re 1000, 256^2, t = 1.5."""
     figure = style.new_figure(height=3.2)
     settings = SolverSettings(grid=256)
@@ -163,28 +198,39 @@ def draw_channels() -> None:
         axis.grid(False)
         axis.set(title=boundary, xlabel="x")
     axes[0].set_ylabel("y")
-    figure.colorbar(image, ax=axes, label=style.VORTICITY_LABEL, shrink=0.85)
-    save(figure, "channels")
+    figure.colorbar(image, ax=axes, label="vorticity", shrink=0.85)
+    save(figure, images / "channels.png")
 
 
-def save(figure, name: str) -> None:
-    figure.savefig(ROOT / "docs" / "images" / f"{name}.png", dpi=style.raster_dpi(figure))
+def save(figure, path: Path) -> None:
+    figure.savefig(path, dpi=style.raster_dpi(figure))
 
 
 def main() -> None:
-    argparse.ArgumentParser(description=__doc__.splitlines()[0]).parse_args()
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("--output", type=Path, metavar="FOLDER", help="default: print alone")
+    output: Path | None = parser.parse_args().output
     torch.set_num_threads(1)
     rows = measure_shear()
+    rows += measure_turbulence()
     cavities, finest = measure_cavities()
     rows += cavities
-    with (ROOT / "docs" / "walls.csv").open("w", newline="") as file:
+    if output is not None:
+        write(output, rows, finest)
+
+
+def write(output: Path, rows: list[dict[str, object]], finest: dict[int, Cavity]) -> None:
+    """The table and the figures."""
+    images = output / "images"
+    images.mkdir(parents=True, exist_ok=True)
+    with (output / "walls.csv").open("w", newline="") as file:
         writer = csv.DictWriter(file, COLUMNS, lineterminator="\n")
         writer.writeheader()
         writer.writerows(rows)
     with style.look():
-        draw_cavity(finest)
-        draw_convergence(rows)
-        draw_channels()
+        draw_cavity(finest, images)
+        draw_convergence(rows, images)
+        draw_channels(images)
 
 
 if __name__ == "__main__":

@@ -1,18 +1,26 @@
 """Penalised flows whose answer is known: the lid-driven cavity, and shear between two walls.
 
+Of turbulence near walls no answer is known; `turbulence_differences` compares it with itself on a
+finer grid.
+
 `benchmarks/walls.py` measures them at several resolutions; `docs/walls.md` shows what it found.
 """
 
 import math
+from collections.abc import Sequence
+from dataclasses import dataclass
 
 import numpy as np
 import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
+from flexbench.config import SolverSettings
 from flexbench.solver import solids
+from flexbench.solver.boundary import WALL_SHARE
 from flexbench.solver.grid import COMPLEX, SpectralGrid
 from flexbench.solver.penalised import PenalisedNavierStokes
+from flexbench.solver.simulate import Simulation
 from flexbench.solver.stepping import IntegratingFactorRK4
 
 Profile = NDArray[np.float64]
@@ -64,10 +72,7 @@ class Cavity:
     def refined(self, points: int) -> "Cavity":
         """The same flow on another grid."""
         other = Cavity(points, reynolds=self.reynolds)
-        kept = min(self.equation.grid.cutoff, other.equation.grid.cutoff)
-        for ky in (slice(0, kept + 1), slice(-kept, None)):
-            other.state[:, : kept + 1, ky] = self.state[:, : kept + 1, ky]
-        other.state *= (points / self.points) ** 2
+        other.state = _on_grid(self.state, other.equation.grid)
         return other
 
     def profile(self, component: str) -> tuple[Profile, Profile]:
@@ -107,6 +112,62 @@ def shear_decay_error(points: int, *, viscosity: float = 0.1) -> float:
         amounts.append(equation.mean_flow(state)[0])
     rate = math.log(amounts[0] / amounts[1]) / 2.0
     return rate / (viscosity * (math.pi / height) ** 2) - 1
+
+
+@dataclass(frozen=True, kw_only=True)
+class Difference:
+    """RMS difference of the vorticity from that on a finer grid, over the RMS of the latter.
+
+    near: within half a wavelength of the initial spectrum's peak of where the wall is, or would be.
+    away: at all other points of the flow.
+    """
+
+    points: int
+    near: float
+    away: float
+
+
+def turbulence_differences(
+    boundary: str, grids: Sequence[int], *, reynolds: float, time: float, peak: float = 10.0
+) -> list[Difference]:
+    """How far a turbulent flow on each grid is at `time` from the one on the last, finest grid.
+
+    boundary: "no_slip", or "periodic": what the grid's cut-off alone does to the same kind of flow,
+    looked at in the same places. All start from the very field of the first grid, whose number of
+    points divides that of the others.
+    """
+    fields: list[NDArray[np.float64]] = []
+    state = None
+    for points in grids:
+        settings = SolverSettings(grid=points, peak_wavenumber=peak, precision="float64")
+        simulation = Simulation(settings, reynolds=reynolds, seed=0, boundary=boundary)
+        state = simulation.spectrum.clone() if state is None else state
+        simulation.spectrum.copy_(_on_grid(state, simulation.grid))
+        simulation.advance_to(time)
+        every = points // grids[0]
+        fields.append(simulation.vorticity()[::every, ::every].numpy())
+    row = np.arange(grids[0])
+    distance = np.minimum(row, grids[0] - row) / grids[0] - WALL_SHARE / 2
+    near = (distance > 0) & (distance <= 1 / (2 * peak))
+    away = distance > 1 / (2 * peak)
+
+    def relative(field: NDArray[np.float64], rows: NDArray[np.bool_]) -> float:
+        other = fields[-1][rows]
+        return float(np.sqrt(np.mean((field[rows] - other) ** 2) / np.mean(other**2)))
+
+    return [
+        Difference(points=points, near=relative(field, near), away=relative(field, away))
+        for points, field in zip(grids[:-1], fields[:-1], strict=True)
+    ]
+
+
+def _on_grid(state: Tensor, grid: SpectralGrid) -> Tensor:
+    """The same flow on another grid: the modes of a state (..., K + 1, N) that both keep."""
+    other = torch.zeros(*state.shape[:-2], *grid.shape, dtype=state.dtype)
+    kept = min(state.shape[-2] - 1, grid.cutoff)
+    for ky in (slice(0, kept + 1), slice(-kept, None)):
+        other[..., : kept + 1, ky] = state[..., : kept + 1, ky]
+    return other * (grid.points / state.shape[-1]) ** 2
 
 
 def _advance(equation: PenalisedNavierStokes, state: Tensor, *, time: float, steps: int) -> None:

@@ -13,7 +13,7 @@ from flexbench.solver.grid import SpectralGrid
 from flexbench.solver.penalised import PenalisedNavierStokes
 from flexbench.solver.simulate import Simulation
 from flexbench.solver.stepping import IntegratingFactorRK4
-from flexbench.solver.validation import shear_decay_error
+from flexbench.solver.validation import shear_decay_error, turbulence_differences
 
 SETTINGS = SolverSettings(grid=64, peak_wavenumber=5, precision="float64")
 
@@ -178,3 +178,15 @@ def test_shares_of_solid_add_up():
     np.testing.assert_array_equal(
         disc, np.roll(solids.disc(64, radius=9, y=30, x=30), (-27, 30), axis=(0, 1))
     )
+
+
+def test_turbulence_between_walls_converges_with_the_grid():
+    """No reference knows it; on finer grids it comes closer to itself, more slowly at the walls."""
+    grids = (64, 128, 256)
+    coarse, fine = turbulence_differences("no_slip", grids, reynolds=50, time=0.3, peak=4)
+    assert (coarse.points, fine.points) == grids[:2]
+    assert fine.away < 0.2 * coarse.away < 0.006
+    assert fine.away < fine.near < 0.6 * coarse.near < 0.03
+    (plain,) = turbulence_differences("periodic", grids[1:], reynolds=50, time=0.3, peak=4)
+    assert plain.away < fine.away
+    assert plain.near < 0.1 * fine.near
