@@ -227,10 +227,17 @@ class MethodSettings(Settings):
         None, description="FLEX's size; null: the tier's"
     )
     width: PositiveInt | None = Field(
-        None, description="width of a baseline; null: solved to match FLEX"
+        None,
+        description="width of a baseline, null: solved to match FLEX; or of FLEX's bottleneck, "
+        "null: its size's",
     )
     match: Literal["parameters", "flops"] = Field(
         "parameters", description="what a solved width matches"
+    )
+    narrow: bool = Field(
+        False,
+        description="of a network for the tasks of `together`: solve its width so that all of it "
+        "has the parameters of FLEX for one task",
     )
     options: dict[str, bool | int | float | str | list[int]] = Field(
         default_factory=dict, description="further keyword arguments of build()"
@@ -238,6 +245,16 @@ class MethodSettings(Settings):
     train: dict[str, bool | int | float | str] = Field(
         default_factory=dict, description="keys of `train` that differ for this method"
     )
+
+    @model_validator(mode="after")
+    def _can_be_narrowed(self) -> "MethodSettings":
+        if self.narrow and self.together is None:
+            raise ValueError("narrow: found true without `together`; allowed: with it")
+        if self.narrow and self.width is not None:
+            raise ValueError(f"narrow: found true and width {self.width}; allowed: one of them")
+        if self.narrow and self.match == "flops":
+            raise ValueError("narrow: found true and match: flops; allowed: match: parameters")
+        return self
 
 
 class ScoreSettings(Settings):

@@ -1,4 +1,4 @@
-"""How large a network is, and the width at which a baseline is as large as FLEX.
+"""How large a network is, and the width at which it is as large as FLEX.
 
 Counts are made on the meta device: no memory, no arithmetic. FLOPs count 2 per multiply-add of
 convolutions, matrix products and attention (8 per complex one), and Fourier transforms by the usual
@@ -67,7 +67,7 @@ class Footprint:
 class NetworkSummary:
     """What `build_network` built.
 
-    size: FLEX's size that it is, or was matched to. width: None for FLEX.
+    size: FLEX's size that it is, or was matched to. width: None for FLEX at its size's own.
     reference: footprint of FLEX at `size`, with all its switches on.
     """
 
@@ -138,14 +138,17 @@ def solve_width(
     target: int,
     match: Match = "parameters",
     options: Mapping[str, Any] | None = None,
+    step: int | None = None,
 ) -> int:
-    """The multiple of `module.WIDTH_STEP` whose network comes closest to `target`.
+    """The multiple of `step` whose network comes closest to `target`.
 
     match: what `target` counts, parameters or the FLOPs of one forward pass.
+    step: None: `module.WIDTH_STEP`.
     Warns if the closest is more than 5 % off. Raises FlexbenchError if size does not grow with
     width, so that no width can be solved for.
     """
-    return _solve(module, problem, target, match, json.dumps(dict(options or {}), sort_keys=True))
+    chosen = json.dumps(dict(options or {}), sort_keys=True)
+    return _solve(module, problem, target, match, chosen, step or module.WIDTH_STEP)
 
 
 def build_network(
@@ -155,15 +158,17 @@ def build_network(
     size: str,
     width: int | None = None,
     match: Match = "parameters",
+    narrow: bool = False,
     options: Mapping[str, Any] | None = None,
     dropout: float = 0.0,
     baseline_folders: Sequence[str | Path] = (),
 ) -> tuple[nn.Module, NetworkSummary]:
     """A network by its file's name, as large as FLEX is at `size` unless `width` is given.
 
+    narrow: of several tasks, the whole network, FLEX too, is as large as FLEX for the first alone.
     Initial weights come from torch's default generator: seed it before (`torch.manual_seed`).
     Raises FlexbenchError for a formula, a task the network cannot do, several tasks where it learns
-    only one, an option its `build` does not have, and a width for FLEX (which has sizes).
+    only one, `narrow` without several, and an option or a width its `build` does not have.
     """
     facts = registry.facts(name, baseline_folders)
     if facts.formula:
@@ -180,20 +185,16 @@ def build_network(
     module = registry.load(name, baseline_folders)
     chosen = dict(options or {}) | ({"dropout": dropout} if dropout else {})
     _check_options(name, module.build, chosen)
-    reference = reference_size(size, problem)
-    if name == registry.FLEX:
-        if width is not None:
-            raise FlexbenchError(f"flex: width is {width}; flex has sizes, set `size` instead")
-        chosen["size"] = size
-    else:
-        if width is None:
-            target = reference.measure(match)
-            width = solve_width(module, problem, target=target, match=match, options=chosen)
-        elif width < 1 or width % module.WIDTH_STEP:
-            raise FlexbenchError(
-                f"{name}: width is {width}; allowed: multiples of {module.WIDTH_STEP}"
-            )
-        chosen["width"] = width
+    reference = reference_size(size, _first(name, problem) if narrow else problem)
+    is_flex = name == registry.FLEX
+    chosen |= {"size": size} if is_flex else {}
+    step = module.SIZES[size].heads if is_flex else module.WIDTH_STEP
+    if width is not None and (width < 1 or width % step):
+        raise FlexbenchError(f"{name}: width is {width}; allowed: multiples of {step}")
+    if width is None and (narrow or not is_flex):
+        target = reference.measure(match)
+        width = solve_width(module, problem, target=target, match=match, options=chosen, step=step)
+    chosen["width"] = width
     summary = NetworkSummary(
         name=name,
         size=size,
@@ -203,6 +204,13 @@ def build_network(
         reference=reference,
     )
     return module.build(problem, **chosen), summary
+
+
+def _first(name: str, problem: Problem) -> ProblemSpec:
+    """The first of several tasks, whose FLEX `narrow` takes as the measure."""
+    if isinstance(problem, JointProblem):
+        return problem.tasks[0][1]
+    raise FlexbenchError(f"{name}: narrow is for several tasks; found '{problem.task}' alone")
 
 
 def _check_options(name: str, build: Build, options: Mapping[str, Any]) -> None:
@@ -219,8 +227,9 @@ def _check_options(name: str, build: Build, options: Mapping[str, Any]) -> None:
 
 
 @cache
-def _solve(module: ModuleType, problem: Problem, target: int, match: Match, options: str) -> int:
-    step: int = module.WIDTH_STEP
+def _solve(
+    module: ModuleType, problem: Problem, target: int, match: Match, options: str, step: int
+) -> int:
     chosen = json.loads(options)
     name = Path(module.__file__ or module.__name__).name
 

@@ -13,7 +13,7 @@ L levels, c0 ... c(L-1) channels per level, E = c(L-1) embedding width, N = 1 + 
 """
 
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Literal, get_args
 
 import torch
@@ -64,6 +64,11 @@ class Size:
     def embedding(self) -> int:
         """E, the width of the bottleneck."""
         return self.channels[-1]
+
+    def at_width(self, embedding: int) -> "Size":
+        """The same size with another bottleneck; the finer levels, where most of the arithmetic
+        is, keep their channels."""
+        return replace(self, channels=(*self.channels[:-1], embedding))
 
     @property
     def feature_channels(self) -> list[int]:
@@ -372,6 +377,7 @@ def build(
     problem: Problem,
     *,
     size: str = "XS",
+    width: int | None = None,
     weak: bool = True,
     strong_skip: bool = True,
     strong_bottleneck: bool = True,
@@ -383,7 +389,8 @@ def build(
     """FLEX for one task, or for several, on the official layout unless switches say otherwise.
 
     A task encoder is named after its kind of task, of several after the task.
-    size: a key of `SIZES`. transformer: off, the bottleneck map goes straight to the decoder.
+    size: a key of `SIZES`. width: E in place of the size's own, a multiple of its heads.
+    transformer: off, the bottleneck map goes straight to the decoder.
     skips: "all"; "convolutional" (no long skips between transformer blocks); "none" (nor any
     above the bottleneck: `strong_skip` then acts at the bottleneck only).
     Raises FlexbenchError for a value that is not allowed.
@@ -399,7 +406,7 @@ def build(
         raise FlexbenchError(f"flex: dropout is {dropout}; allowed: from 0 to below 1")
     return Flex(
         {name: own.condition_channels for name, own in problems.items()},
-        size=SIZES[size],
+        size=SIZES[size] if width is None else SIZES[size].at_width(width),
         patch=problem.patch,
         field_channels=problem.field_channels,
         weak=weak,

@@ -30,6 +30,7 @@ class Request:
     size: str
     width: int | None
     match: str
+    narrow: bool
     options: str
     folders: tuple[str, ...]
 
@@ -82,6 +83,7 @@ def request_of(graph: Graph, task: str, method: str) -> Request:
         size=chosen.size or graph.config.size,
         width=chosen.width,
         match=chosen.match,
+        narrow=chosen.narrow,
         options=json.dumps(chosen.options, sort_keys=True),
         folders=tuple(graph.config.baseline_folders),
     )
@@ -136,7 +138,8 @@ def count(request: Request) -> NetworkSize:
     with warnings.catch_warnings(), torch.device("meta"):
         # How well a width matches is the training's to tell.
         warnings.simplefilter("ignore")
-        if request.network == registry.FLEX and not options:
+        named = request.width is None and not request.narrow and not options
+        if request.network == registry.FLEX and named:
             # `build_network` would count FLEX twice, as what it is and as what it is matched to.
             footprint = reference_size(request.size, request.problem)
             network = registry.load(registry.FLEX).build(request.problem, size=request.size)
@@ -147,6 +150,7 @@ def count(request: Request) -> NetworkSize:
                 size=request.size,
                 width=request.width,
                 match="flops" if request.match == "flops" else "parameters",
+                narrow=request.narrow,
                 options=options,
                 baseline_folders=request.folders,
             )

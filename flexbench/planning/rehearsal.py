@@ -59,7 +59,7 @@ def rehearsal_config(graph: Graph, root: Path) -> Config:
             "tasks": {task: settings},
             # Of the tasks that a network would learn together, one is left.
             "method_settings": {
-                name: method.model_copy(update={"together": None})
+                name: method.model_copy(update={"together": None, "narrow": False})
                 for name, method in config.method_settings.items()
             },
             "evaluations": {},

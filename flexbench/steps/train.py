@@ -48,6 +48,7 @@ def train_step(graph: Graph, *, task: str, method: str, seed: int) -> None:
             size=chosen.size or config.size,
             width=chosen.width,
             match=chosen.match,
+            narrow=chosen.narrow,
             options=chosen.options,
             dropout=settings.dropout,
             baseline_folders=config.baseline_folders,

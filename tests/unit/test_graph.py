@@ -194,6 +194,18 @@ def test_a_task_may_be_learnt_without_being_asked_for():
         ),
         ({"tasks": {"forecast": {"patch": 64}}}, r"patches differ \(superres_x4 32, forecast 64\)"),
         ({"method_settings": {"flex-multi": {"network": "unet"}}}, "'unet' learns one task at a"),
+        (
+            {"method_settings": {"flex": {"narrow": True}}},
+            "method_settings.flex: narrow: found true without `together`; allowed: with it",
+        ),
+        (
+            {"method_settings": {"flex-multi": {"width": 8}}},
+            "flex-multi: narrow: found true and width 8; allowed: one of them",
+        ),
+        (
+            {"method_settings": {"flex-multi": {"match": "flops"}}},
+            "flex-multi: narrow: found true and match: flops; allowed: match: parameters",
+        ),
     ],
 )
 def test_tasks_that_cannot_be_learnt_together(overrides, words):

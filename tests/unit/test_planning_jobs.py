@@ -62,7 +62,7 @@ def test_sizes_that_come_with_the_code_are_right(method):
 
 def test_the_size_of_a_network_of_two_tasks():
     """One encoder more, and the work of a patch is the mean of what each task's patch takes."""
-    facts = RunFacts.of(graph_of("smoke"))
+    facts = RunFacts.of(graph_of("smoke", method_settings={"flex-multi": {"narrow": False}}))
     both = facts.network("forecast", "flex-multi")
     alone = [facts.network(task, "flex") for task in ("superres_x4", "forecast")]
     assert facts.network("superres_x4", "flex-multi") == both
@@ -70,6 +70,20 @@ def test_the_size_of_a_network_of_two_tasks():
     assert both.denoise == alone[0].denoise == alone[1].denoise
     assert both.encode == pytest.approx(sum(size.encode for size in alone) / 2, abs=1)
     assert both.saved_bytes == pytest.approx(alone[0].saved_bytes, rel=0.1)
+
+
+def test_a_narrowed_network_is_planned_as_it_is_trained():
+    from flexbench.sizing import build_network
+
+    facts = RunFacts.of(graph_of("smoke"))
+    request = networks.request_of(facts.graph, "forecast", "flex-multi")
+    _, built = build_network("flex", request.problem, size="XXS", narrow=True)
+    found = facts.network("forecast", "flex-multi")
+    assert found.parameters == built.footprint.parameters
+    assert (found.encode, found.denoise) == (
+        built.footprint.flops.encode,
+        built.footprint.flops.denoise,
+    )
 
 
 def test_a_size_is_of_its_code(tmp_path):

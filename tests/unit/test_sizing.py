@@ -10,7 +10,8 @@ from torch import nn
 
 from flexbench import registry, sizing
 from flexbench.errors import FlexbenchError
-from flexbench.spec import ProblemSpec
+from flexbench.models import flex
+from flexbench.spec import JointProblem, ProblemSpec
 
 DESK = {
     "superres": ProblemSpec(task="superres", condition_channels=1, patch=64),
@@ -24,6 +25,16 @@ SMALL = ProblemSpec(task="superres", condition_channels=1, patch=16)
 BASELINES = [
     name for name in registry.names() if not registry.is_formula(name) and name != registry.FLEX
 ]
+
+
+def both(patch):
+    """Both tasks for one network."""
+    return JointProblem.of(
+        {
+            name: ProblemSpec(task=name, condition_channels=channels, patch=patch)
+            for name, channels in (("superres", 1), ("forecast", 2))
+        }
+    )
 
 
 class Counted(nn.Module):
@@ -142,6 +153,31 @@ def test_every_baseline_has_flex_parameters_within_five_percent(name, size, prob
     )
 
 
+@pytest.mark.parametrize(
+    ("size", "patch"), [("XXS", 32), ("XS", 64), ("S", 128), ("M", 256), ("L", 256)]
+)
+def test_a_narrowed_flex_of_two_tasks_has_the_parameters_of_one(size, patch):
+    """At every named size, on the patches of the tier that has it; and FLOPs are close too."""
+    problem = both(patch)
+    with torch.device("meta"):
+        network, built = sizing.build_network("flex", problem, size=size, narrow=True)
+    named = flex.SIZES[size]
+    assert network.size.channels == (*named.channels[:-1], built.width)
+    assert built.width < named.embedding
+    for own in problem.by_task.values():
+        alone = sizing.count_parameters(flex.build, own, size=size)
+        assert built.footprint.parameters == pytest.approx(alone, rel=0.02)
+    assert 0.93 < built.footprint.flops.forward / built.reference.flops.forward < 1
+
+
+def test_a_narrowed_network_is_built_again_from_its_width():
+    """As sampling does it, which knows the checkpoint alone."""
+    first, built = sizing.build_network("flex", both(32), size="XXS", narrow=True)
+    again, known = sizing.build_network("flex", both(32), size="XXS", width=built.width)
+    again.load_state_dict(first.state_dict())
+    assert known.footprint == built.footprint
+
+
 @pytest.mark.parametrize("name", BASELINES)
 def test_flops_can_be_matched_instead(name):
     problem = DESK[registry.tasks(name)[0]]
@@ -182,7 +218,8 @@ def test_options_and_dropout_reach_the_network():
         ("unet", {"options": {"layers": 3}}, "unet: unknown option 'layers'; allowed: multipliers"),
         ("unet", {"options": {"width": 3}}, "unknown option 'width'"),
         ("flex", {"options": {"size": "L"}}, "unknown option 'size'"),
-        ("flex", {"width": 8}, "flex has sizes, set `size` instead"),
+        ("flex", {"width": 46}, "flex: width is 46; allowed: multiples of 4"),
+        ("flex", {"narrow": True}, "flex: narrow is for several tasks; found 'forecast' alone"),
         ("flex", {"size": "XXL"}, "flex: size is 'XXL'"),
         ("unet", {"width": 3}, "unet: width is 3; allowed: multiples of 2"),
         ("unet", {"width": 8, "options": {"multipliers": [0, 1]}}, "multipliers is [0, 1]"),

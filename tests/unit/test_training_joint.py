@@ -22,6 +22,7 @@ from flexbench.models import flex
 from flexbench.models.joint import OneTask
 from flexbench.models.official_checkpoint import import_checkpoint
 from flexbench.seeding import generator
+from flexbench.sizing import build_network
 from flexbench.spec import JointProblem, ProblemSpec
 from flexbench.tasks import JointTask, make_task
 from flexbench.tasks.base import Example
@@ -90,9 +91,9 @@ def method_of(network, spec, mode="denoiser"):
     return make_method(network, problem=spec, settings=DiffusionSettings(), mode=mode)
 
 
-def learner(path, task, *, mode="denoiser", **changes):
+def learner(path, task, *, mode="denoiser", network=None, **changes):
     chosen, cpu = settings(**changes), torch.device("cpu")
-    method = method_of(build(task), task.spec, mode)
+    method = method_of(network or build(task), task.spec, mode)
     made = Learner(method, task, settings=chosen, seed=0, device=cpu, processes=Processes())
     sampler = JointSampler(samplers(path, task))
     options = {"settings": chosen, "processes": Processes(), "device": cpu}
@@ -183,6 +184,28 @@ def test_every_parameter_receives_a_gradient(path):
         made.advance([batch], stop=False)
     still = [name for name, p in made.network.named_parameters() if not p.grad.abs().sum() > 0]
     assert still == []
+
+
+def test_a_narrowed_network_learns_and_draws(path):
+    """Groups, heads and embeddings fit a bottleneck of 14 channels, and all of it is in use."""
+    task = joint("coarse", "forecast")
+    torch.manual_seed(1)
+    network, built = build_network("flex", task.spec, size="XXS", narrow=True)
+    assert built.width == 14
+    made, batches = learner(path, task, network=network, batch=8, steps=3)
+    with batches:
+        # The first steps wake the layers behind those that start at zero.
+        found = [made.advance(batches.take(step), stop=False) for step in range(3)]
+    assert all(np.isfinite(step.loss) for step in found)
+    still = [name for name, p in network.named_parameters() if not p.grad.abs().sum() > 0]
+    assert still == []
+    for name, problem in task.spec.tasks:
+        example = task.tasks[name].example(samplers(path, task)[name].draw(range(2)))
+        noise = torch.randn(2, 3, *example.base.shape[1:])
+        method = method_of(OneTask(network, name), problem)
+        drawn = method.sample(example, noise, sampler="ddim", steps=2, batch=8)
+        assert drawn.shape == noise.shape
+        assert drawn.std(dim=1).min() > 0
 
 
 def test_patches_are_those_of_the_tasks_alone(path):
