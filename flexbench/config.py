@@ -203,8 +203,12 @@ class EvaluationSettings(Settings):
         description="what a rollout goes on from: each member's own state, or, as the authors do, "
         "the ensemble mean",
     )
-    tasks: list[Name] | None = Field(None, description="null: all that it can be done on")
-    methods: list[Name] | None = Field(None, description="null: all of the task's")
+    tasks: Annotated[list[Name], Unique] | None = Field(
+        None, min_length=1, description="null: all that it can be done on"
+    )
+    methods: Annotated[list[Name], Unique] | None = Field(
+        None, min_length=1, description="null: all of the task's"
+    )
     sample: dict[str, bool | int | float | str] = Field(
         default_factory=dict, description="keys of `sample` that differ for these flows"
     )
@@ -377,6 +381,7 @@ class Config(Settings):
                 self._fits_factor(name, task)
             if self.data is None:
                 self._fits_solver(name, task)
+                self._fits_time(Case(config=self, task=name))
             else:
                 self._fits_data(name, task, self.data)
         for name, method in self.method_settings.items():
@@ -483,6 +488,14 @@ class Config(Settings):
             raise ValueError(f"{place}: patches differ ({found}); allowed: one for all of them")
 
     def _check_evaluation(self, name: str, evaluation: EvaluationSettings) -> None:
+        if name in SplitsSettings.model_fields:
+            # Files are held against those of training by the names of splits and evaluations.
+            raise ValueError(f"evaluations.{name}: a split's name; another one is needed")
+        if evaluation.feedback == "mean" and evaluation.leads == 1:
+            raise ValueError(
+                f"evaluations.{name}.feedback: leads is 1, so nothing is fed back; allowed: leads "
+                "above 1, or no feedback"
+            )
         unknown = sorted(set(evaluation.sample) - set(SampleSettings.model_fields))
         if unknown:
             raise ValueError(
@@ -512,11 +525,13 @@ class Config(Settings):
             settings = self.tasks[task]
             place = f"evaluations.{name}.sample"
             self._fits_overlap(task, settings, sample.overlap, place=place)
-            if isinstance(settings, ForecastSettings) and self.data is None:
-                self._fits_time(name, evaluation.leads, settings)
+            if self.data is None:
+                self._fits_time(Case(config=self, task=task, evaluation=name))
         if self.data is not None:
-            simulated = {"reynolds", "seeds", "boundary", "observable"}
-            asked = sorted(simulated & evaluation.model_fields_set)
+            # A configuration that was written out holds every key, at its default or not.
+            simulated = ("boundary", "observable", "reynolds", "seeds")
+            fields = EvaluationSettings.model_fields
+            asked = [key for key in simulated if getattr(evaluation, key) != fields[key].default]
             if asked:
                 raise ValueError(
                     f"evaluations.{name}.{asked[0]}: data of your own is not simulated; allowed: "
@@ -535,13 +550,32 @@ class Config(Settings):
                         f"and {split}"
                     )
 
-    def _fits_time(self, name: str, leads: int, task: ForecastSettings) -> None:
-        needed = (task.past - 1 + leads) * task.lead
-        there = self.solver.t_end - self.solver.t_start
-        if needed > there * (1 + 1e-9):
+    def _fits_time(self, case: "Case") -> None:
+        """A simulated trajectory has room for what is scored of it."""
+        solver, task = self.solver, self.tasks[case.task]
+        there = solver.t_end - solver.t_start
+        stride = 1
+        place = f"evaluations.{case.evaluation}" if case.evaluation else None
+        if isinstance(task, ForecastSettings):
+            needed = (task.past - 1 + case.settings.leads) * task.lead
+            if needed > there * (1 + 1e-9):
+                key = (
+                    f"{place}.leads ({case.settings.leads})"
+                    if place
+                    else (f"tasks.{case.task}.lead ({task.lead:g})")
+                )
+                raise ValueError(
+                    f"{key}: its snapshots span {needed:g} time units, and the trajectories "
+                    f"{there:g} (solver.t_start to t_end)"
+                )
+            stride = round(task.lead / solver.interval)
+        stored = round(there / solver.interval) + 1
+        needed = case.snapshots_needed(stride)
+        if needed > stored:
+            place = f"{place}.sample" if place and "snapshots" in case.settings.sample else "sample"
             raise ValueError(
-                f"evaluations.{name}.leads ({leads}): its snapshots span {needed:g} time units, "
-                f"and the trajectories {there:g} (solver.t_start to t_end)"
+                f"{place}.snapshots ({case.sample.snapshots}): '{case.name}' needs {needed} "
+                f"snapshots of a trajectory, and the solver stores {stored}"
             )
 
     def _tasks_of(self, evaluation: EvaluationSettings) -> list[str]:
@@ -640,6 +674,15 @@ class Case:
         """`sample`, with the keys that its evaluation overrides."""
         own = self.config.sample.model_dump() | self.settings.sample
         return SampleSettings.model_validate(own)
+
+    def snapshots_needed(self, stride: int) -> int:
+        """The fewest snapshots of a file that all that is scored of it fits in.
+
+        stride: stored snapshots per lead of a forecast.
+        """
+        task = self.config.tasks[self.task]
+        past = task.past if isinstance(task, ForecastSettings) else 0
+        return (past + self.settings.leads - 1) * stride + self.sample.snapshots
 
     @cached_property
     def runs(self) -> list[Run]:

@@ -71,15 +71,23 @@ class Graph:
         self.layout = Layout(root, config.tier)
         self._tested: dict[str, list[Path]] = {}
         # Read every method's file now: one that is missing or broken is an error before any work.
-        self._facts = {
-            name: registry.facts(config.method(name).network or name, config.baseline_folders)
-            for name in config.methods
-        }
+        self._facts = {name: self._facts_at(name, "methods") for name in config.methods}
         # So is one that stands anywhere else, even though it may not run this time.
-        others = [name for task in config.tasks.values() for name in task.methods or ()]
-        for name in dict.fromkeys([*config.method_settings, *others]):
-            facts = registry.facts(config.method(name).network or name, config.baseline_folders)
-            self._check_together(name, facts)
+        others = {name: f"method_settings.{name}" for name in config.method_settings}
+        for section in ("tasks", "evaluations"):
+            for place, settings in getattr(config, section).items():
+                for name in settings.methods or ():
+                    others.setdefault(name, f"{section}.{place}.methods")
+        for name, place in others.items():
+            self._check_together(name, self._facts_at(name, place))
+
+    def _facts_at(self, method: str, place: str) -> registry.Facts:
+        """What a method's file says; place: the key that names the method."""
+        network = self.config.method(method).network or method
+        try:
+            return registry.facts(network, self.config.baseline_folders)
+        except FlexbenchError as error:
+            raise FlexbenchError(f"{place}: {error}") from None
 
     @classmethod
     def from_overrides(cls, overrides: Mapping[str, Any]) -> "Graph":
@@ -206,12 +214,18 @@ class Graph:
 
     @property
     def skipped(self) -> list[str]:
-        """Methods that are left out, each with the reason."""
-        return [
+        """Methods and evaluations that are left out, each with the reason."""
+        methods = [
             f"method '{method}' is left out: its option {option} needs periodic fields, and "
             "data.periodic is false"
             for method in self.config.methods
             if (option := self._needs_periodic(method))
+        ]
+        done = {self.case(case).evaluation for case in self.cases}
+        return methods + [
+            f"evaluation '{name}' is left out: none of `methods` runs it"
+            for name in self.config.evaluations
+            if name not in done
         ]
 
     def _seeds(self, method: str) -> list[int]:

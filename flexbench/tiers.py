@@ -2,9 +2,10 @@
 
 import difflib
 import json
+import re
 from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, get_args
 
 import yaml
 from pydantic import BaseModel, ValidationError
@@ -132,7 +133,7 @@ def _explain(item: Any, overrides: Mapping[str, Any], source: Path, own: Path | 
     if location[:1] == ["tasks"] and len(location) > 2:
         del location[2]  # the tag of the discriminated union, which users never wrote
     given = "command line" if own is None else own.name
-    origin = given if _is_in(overrides, location) else source.name
+    origin = given if _is_given(overrides, item, location) else source.name
     if item["type"] == "extra_forbidden":
         allowed = _keys_beside(location)
         near = difflib.get_close_matches(location[-1], allowed, n=1, cutoff=0.5)
@@ -154,6 +155,17 @@ def _explain(item: Any, overrides: Mapping[str, Any], source: Path, own: Path | 
     return f"{origin}: {'.'.join(location)}{': ' if location else ''}{message}{shown}"
 
 
+def _is_given(overrides: Mapping[str, Any], item: Any, location: list[str]) -> bool:
+    """Whether the overrides hold what an error is about."""
+    if item["type"] == "missing":
+        return _is_in(overrides, location[:-1])
+    if location:
+        return _is_in(overrides, location)
+    # What does not fit together names its keys. Of an evaluation, whatever was given may matter.
+    named = [key.split(".") for key in re.findall(r"[a-z_]+(?:\.[\w-]+)+", item["msg"])]
+    return any(_is_in(overrides, key[:2] if key[0] == "evaluations" else key) for key in named)
+
+
 def in_one_line(text: str) -> str:
     """Text of a user's for a message of one line: control characters are written out."""
     return text if text.isprintable() else repr(text)[1:-1]
@@ -173,19 +185,16 @@ def _is_in(overrides: Mapping[str, Any], location: Sequence[str]) -> bool:
 
 def _keys_beside(location: list[str]) -> list[str]:
     """The keys that may stand where the last part of `location` stands."""
-    from flexbench.config import ForecastSettings, MethodSettings, SuperResolutionSettings
-
-    if len(location) == 3 and location[0] == "tasks":
-        keys = dict.fromkeys(
-            (*SuperResolutionSettings.model_fields, *ForecastSettings.model_fields)
-        )
-        return list(keys)
-    if len(location) == 3 and location[0] == "method_settings":
-        return list(MethodSettings.model_fields)
-    model: type[BaseModel] = Config
+    models: list[type[BaseModel]] = [Config]
     for part in location[:-1]:
-        annotation = model.model_fields[part].annotation if part in model.model_fields else None
-        if not (isinstance(annotation, type) and issubclass(annotation, BaseModel)):
-            return list(model.model_fields)
-        model = annotation
-    return list(model.model_fields)
+        # A name of the user's own, as of a task, is no field: what it stands for comes next.
+        found = [model.model_fields[part] for model in models if part in model.model_fields]
+        models = [own for field in found for own in _models_in(field.annotation)] or models
+    return list(dict.fromkeys(key for model in models for key in model.model_fields))
+
+
+def _models_in(annotation: Any) -> list[type[BaseModel]]:
+    """The sections that a value of this type may hold."""
+    if isinstance(annotation, type) and issubclass(annotation, BaseModel):
+        return [annotation]
+    return [model for part in get_args(annotation) for model in _models_in(part)]

@@ -39,6 +39,13 @@ def test_desk_is_the_default():
             ["method_settings.unet.train", "'lr'"],
         ),
         ({"method_settings": {"unet": {"wdith": 8}}}, ["method_settings.unet.wdith", "'width'"]),
+        ({"splits": {"train": {"seed": [1]}}}, ["splits.train.seed", "'seeds'", "reynolds, seeds"]),
+        ({"cluster": {"train": {"minuts": 3}}}, ["cluster.train.minuts", "'minutes'"]),
+        ({"sample": {"snapshots": 99}}, ["command line: sample.snapshots (99)", "stores 31"]),
+        (
+            {"tasks": {"forecast": {"lead": 2}}},
+            ["command line: tasks.forecast.lead (2): its snapshots span 4 time units", " 3 ("],
+        ),
         ({"solver": {"t_end": 0.2}}, ["t_end (0.2)", "t_start (0.5)"]),
         ({"methods": []}, ["methods"]),
         ({"sample": {"overlap": 64}}, ["sample.overlap (64)", "smaller than", "patch (64)"]),

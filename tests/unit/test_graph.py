@@ -78,6 +78,17 @@ def test_every_file_of_an_evaluation_is_held_against_the_training(smoke):
         ({"sample": {"steps": 0}}, "evaluations.mine.sample.steps: Input should be greater than 0"),
         ({"leads": 30}, "(30): its snapshots span 3.1 time units, and the trajectories 0.6"),
         ({"boundary": "porous"}, "'periodic', 'free_slip' or 'no_slip'"),
+        ({"reynold": [50]}, "mine.reynold: unknown key; did you mean 'reynolds'? (allowed: reyn"),
+        ({"methods": ["flecks"]}, "evaluations.mine.methods: no network or formula is named 'fl"),
+        ({"methods": []}, "evaluations.mine.methods: Value should have at least 1 item"),
+        ({"tasks": []}, "evaluations.mine.tasks: Value should have at least 1 item"),
+        ({"feedback": "mean"}, "evaluations.mine.feedback: leads is 1, so nothing is fed back"),
+        (
+            {"sample": {"snapshots": 8}},
+            "evaluations.mine.sample.snapshots (8): 'superres_x4.mine' needs 8 snapshots of a "
+            "trajectory, and the solver stores 7",
+        ),
+        ({"leads": 4, "sample": {"snapshots": 3}}, "'forecast.mine' needs 8 snapshots"),
     ],
 )
 def test_a_wrong_evaluation_is_told_in_one_line(evaluation, words):
@@ -85,6 +96,20 @@ def test_a_wrong_evaluation_is_told_in_one_line(evaluation, words):
         graph(evaluations={"mine": evaluation})
     assert words in str(error.value)
     assert "\n" not in str(error.value)
+
+
+@pytest.mark.parametrize("name", ["train", "validation", "test"])
+def test_no_evaluation_is_named_like_a_split(name):
+    """Its files would stand in place of the split's where leaks are looked for."""
+    with pytest.raises(FlexbenchError, match=rf"evaluations\.{name}: a split's name"):
+        graph(evaluations={name: {"reynolds": [50]}})
+
+
+def test_an_evaluation_that_nothing_runs_is_left_out_with_a_reason():
+    left = graph(evaluations={"mine": {"tasks": ["forecast"], "methods": ["interpolation"]}})
+    assert left.skipped == ["evaluation 'mine' is left out: none of `methods` runs it"]
+    assert not any(name.endswith(".mine") for name in left.cases)
+    assert not graph().skipped
 
 
 def test_a_task_may_choose_its_methods():
@@ -108,7 +133,10 @@ def test_nothing_to_run_is_an_error():
     ("overrides", "words"),
     [
         ({"methods": ["flecks"]}, "'flecks'; did you mean flex"),
-        ({"tasks": {"forecast": {"methods": ["flecks"]}}}, "'flecks'; did you mean flex"),
+        (
+            {"tasks": {"forecast": {"methods": ["flecks"]}}},
+            r"tasks\.forecast\.methods: .*'flecks'; did you mean flex",
+        ),
         ({"method_settings": {"flecks": {"size": "S"}}}, "'flecks'; did you mean flex"),
         ({"method_settings": {"mine": {"network": "unett"}}}, "'unett'; did you mean unet"),
     ],
