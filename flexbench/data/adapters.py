@@ -8,7 +8,8 @@ Layouts, with T times, C channels, y down axis H and x along axis W:
     custom       any dataset with the axes that the configuration names
 
 Files are HDF5 or NetCDF-4 (which is HDF5). Conventions of NetCDF for packed values are followed:
-`scale_factor`, `add_offset`, and `_FillValue` or `missing_value`, which are refused like NaN.
+`scale_factor`, `add_offset`, `_Unsigned`, and `_FillValue` or `missing_value`, which are refused
+like NaN.
 """
 
 from collections.abc import Callable, Iterator
@@ -22,14 +23,28 @@ import h5py
 import numpy as np
 from numpy.typing import NDArray
 
-from flexbench.config import Config
+from flexbench.config import Config, ForecastSettings
 from flexbench.data import schema
-from flexbench.data.store import open_readonly, own_dataset, write_trajectory
+from flexbench.data.store import (
+    even_interval,
+    open_readonly,
+    own_dataset,
+    window_stride,
+    write_trajectory,
+)
 from flexbench.errors import FlexbenchError
 from flexbench.sources import DataSettings
+from flexbench.tiers import in_one_line
 
 # So much of an array is read at once: compressed chunks may span many snapshots.
 BLOCK_BYTES = 1 << 26
+
+# How files of other formats begin, and what to do with them.
+_OTHERS = {
+    b"CDF": "NetCDF-3; allowed: NetCDF-4 or HDF5 (`nccopy -k netCDF-4` converts it)",
+    b"\x93NUMPY": "a NumPy array; allowed: NetCDF-4 or HDF5 (h5py: "
+    "`File('new.h5', 'w')['a'] = numpy.load('old.npy')`)",
+}
 
 _BY_RANK = {3: ("time", "y", "x"), 4: ("time", "channel", "y", "x")}
 _ROUNDING = 1e-6
@@ -54,6 +69,65 @@ LAYOUTS = {
 
 
 @dataclass(frozen=True)
+class Packing:
+    """What the attributes of a NetCDF variable say of the numbers that are stored."""
+
+    scale: float
+    offset: float
+    missing: tuple[Any, ...]
+    dtype: np.dtype[Any]
+
+    @classmethod
+    def of(cls, dataset: h5py.Dataset, where: str) -> "Packing":
+        """Raises FlexbenchError, naming the attribute, where one of them is none."""
+
+        def numbers(name: str, *, default: tuple[float, ...]) -> tuple[Any, ...]:
+            if name not in dataset.attrs:
+                return default
+            value = dataset.attrs[name]
+            found = np.ravel(value) if not isinstance(value, h5py.Empty) else np.empty(0)
+            if found.dtype.kind not in "fiu" or not found.size:
+                raise FlexbenchError(
+                    f"{where}: attribute '{name}' is {in_one_line(repr(value))}; allowed: numbers"
+                )
+            return tuple(found)
+
+        scale = float(numbers("scale_factor", default=(1.0,))[0])
+        offset = float(numbers("add_offset", default=(0.0,))[0])
+        if not (np.isfinite([scale, offset]).all() and scale):
+            raise FlexbenchError(
+                f"{where}: attributes 'scale_factor' and 'add_offset' are {scale:g} and "
+                f"{offset:g}; allowed: finite numbers, the first not 0"
+            )
+        dtype = dataset.dtype
+        # Files that once were NetCDF-3 store unsigned bytes as signed ones.
+        if dtype.kind == "i" and schema.plain(dataset.attrs.get("_Unsigned")) == "true":
+            dtype = np.dtype(dtype.str.replace("i", "u"))
+        missing = numbers("_FillValue", default=()) + numbers("missing_value", default=())
+        return cls(scale, offset, tuple(_as_stored(value, dtype) for value in missing), dtype)
+
+    def unpack(self, block: NDArray[Any]) -> NDArray[np.float64]:
+        """The numbers that are meant; what is marked as missing is NaN."""
+        stored = block.view(self.dtype)
+        values = stored.astype(np.float64)
+        for value in self.missing:
+            values[stored == value] = np.nan
+        values *= self.scale
+        values += self.offset
+        return values
+
+
+def _as_stored(value: Any, dtype: np.dtype[Any]) -> Any:
+    """A mark of missing values as the data would hold it: 1e20 is another number in float32."""
+    if dtype.kind == "f":
+        with np.errstate(over="ignore"):
+            return dtype.type(value)
+    if dtype.kind == "u" and value < 0 and float(value).is_integer():
+        return dtype.type(int(value) % 2 ** (8 * dtype.itemsize))  # signed, as is what it marks
+    return value
+
+
+@dataclass(frozen=True)
 class Source:
     """An open array of a user's: its snapshots (H, W), one per entry of `time` (T,)."""
 
@@ -61,6 +135,7 @@ class Source:
     dataset: h5py.Dataset
     axes: tuple[str, ...]
     channel: int
+    packing: "Packing"
     time: NDArray[np.float64]
     subtract: float
     divide_by: float
@@ -71,7 +146,7 @@ class Source:
     def snapshots(self, first: int, last: int, *, square: "Square") -> Iterator[NDArray[Any]]:
         """Snapshots first <= i < last, (size, size) float32.
 
-        Raises FlexbenchError naming file, dataset and snapshot where one is not finite.
+        Raises FlexbenchError naming file, dataset and snapshot where one is not finite in float32.
         """
         rows, columns = (
             slice(square.y, square.y + square.size),
@@ -87,27 +162,22 @@ class Source:
                 block = self.dataset[tuple(place[axis] for axis in self.axes)]
             except OSError as error:
                 raise FlexbenchError(f"{self._where}: cannot be read ({error})") from None
-            for number, field in enumerate(self._values(block).transpose(order)):
+            with np.errstate(over="ignore"):  # told below
+                fields = self._values(block).transpose(order).astype(np.float32, order="C")
+            for number, field in enumerate(fields):
                 if not np.isfinite(field).all():
                     raise FlexbenchError(
                         f"{self._where}: snapshot {start + number} holds a value that is not finite"
                     )
-                yield np.ascontiguousarray(field, dtype=np.float32)
+                yield field
 
     @property
     def _where(self) -> str:
         return f"{self.path}: '{self.dataset.name.removeprefix('/')}'"
 
     def _values(self, block: NDArray[Any]) -> NDArray[np.float64]:
-        """In the user's units; what is marked as missing is NaN."""
-        packed = self.dataset.attrs
-        values = block.astype(np.float64)
-        for name in ("_FillValue", "missing_value"):
-            if name in packed:
-                values[block == np.ravel(packed[name])[0]] = np.nan
-        values *= float(np.ravel(packed.get("scale_factor", 1.0))[0])
-        values += float(np.ravel(packed.get("add_offset", 0.0))[0])
-        return (values - self.subtract) / self.divide_by
+        """In the user's units, scaled as configured; what is marked as missing is NaN."""
+        return (self.packing.unpack(block) - self.subtract) / self.divide_by
 
 
 @dataclass(frozen=True)
@@ -136,7 +206,7 @@ def open_source(data: DataSettings, name: str, file: Path) -> Iterator[Source]:
     Raises FlexbenchError, in one line with the file, the key and what is allowed, where the file
     or its dataset is not as the layout has it.
     """
-    _refuse_netcdf3(file)
+    _refuse_other_formats(file)
     layout = LAYOUTS[data.layout]
     key = data.sources[name].key or layout.key or ""
     with open_readonly(file) as opened:
@@ -149,22 +219,27 @@ def open_source(data: DataSettings, name: str, file: Path) -> Iterator[Source]:
             dataset=dataset,
             axes=axes,
             channel=channel,
+            packing=Packing.of(dataset, f"{file}: '{key}'"),
             time=time,
             subtract=data.subtract,
             divide_by=data.divide_by,
         )
 
 
-def _refuse_netcdf3(file: Path) -> None:
+def _refuse_other_formats(file: Path) -> None:
+    """FlexbenchError for what is no file, or one whose first bytes say that it is no HDF5."""
     try:
+        if not file.is_dir() and file.exists() and not file.is_file():
+            raise FlexbenchError(f"{file}: not a regular file; allowed: HDF5 or NetCDF-4")
         with file.open("rb") as opened:
-            start = opened.read(3)
+            start = opened.read(max(map(len, _OTHERS)))
     except OSError as error:
         raise FlexbenchError(f"{file}: cannot be read ({error.strerror})") from None
-    if start == b"CDF":
-        raise FlexbenchError(
-            f"{file}: NetCDF-3; allowed: NetCDF-4 or HDF5 (`nccopy -k netCDF-4` converts it)"
-        )
+    for magic, advice in _OTHERS.items():
+        if start.startswith(magic):
+            raise FlexbenchError(f"{file}: {advice}")
+    if not h5py.is_hdf5(file):
+        raise FlexbenchError(f"{file}: neither HDF5 nor NetCDF-4, which are allowed")
 
 
 def _dataset(opened: h5py.File, file: Path, key: str) -> h5py.Dataset:
@@ -175,10 +250,13 @@ def _dataset(opened: h5py.File, file: Path, key: str) -> h5py.Dataset:
             lambda name, item: found.append(name) if isinstance(item, h5py.Dataset) else None
         )
         raise FlexbenchError(
-            f"{file}: no dataset '{key}'; found: {', '.join(found[:12]) or 'none'}"
+            f"{file}: no dataset '{in_one_line(key)}'; "
+            f"found: {in_one_line(', '.join(found[:12])) or 'none'}"
         )
     if dataset.dtype.kind not in "fiu":
         raise FlexbenchError(f"{file}: '{key}' is {dataset.dtype}; allowed: real numbers")
+    if dataset.size and not dataset.id.get_storage_size():
+        raise FlexbenchError(f"{file}: '{key}' was never written: it holds its fill value alone")
     return dataset
 
 
@@ -233,7 +311,7 @@ def _time(data: DataSettings, opened: h5py.File, file: Path, count: int) -> NDAr
             f"{file}: '{data.time}' has shape {dataset.shape}; allowed: ({count},), one for each "
             "snapshot"
         )
-    time = dataset[()].astype(np.float64)
+    time = Packing.of(dataset, f"{file}: '{data.time}'").unpack(dataset[()])
     for problem in schema.time_problems(time):
         raise FlexbenchError(
             f"{file}: {problem.replace('dataset ' + repr('time'), repr(data.time))}"
@@ -316,7 +394,8 @@ def check_sources(config: Config, file_of: Callable[[str], Path]) -> tuple[int, 
     """Look at every source before any work; (most snapshots of a trajectory, points per side).
 
     Reads no field. Raises FlexbenchError for what an import would stop at, for sources whose
-    squares differ, and for splits of one source that lie closer than the gap.
+    squares differ, for splits of one source that lie closer than the gap, and for splits that are
+    too short, or unevenly spaced, for what a task asks of them.
     """
     data = config.data
     if data is None:
@@ -332,11 +411,29 @@ def check_sources(config: Config, file_of: Callable[[str], Path]) -> tuple[int, 
                     window = window_of(source, data.part(split), where=f"data.splits.{split}")
                     spans[split] = window
                     longest = max(longest, window[1] - window[0])
+                    _check_length(config, source, split, window)
             _check_gaps(source, spans, gap=config.gap or 0.0)
     if len(set(grids.values())) > 1:
         sides = ", ".join(f"{name} {grid}" for name, grid in grids.items())
         raise FlexbenchError(f"data.sources: squares differ in size ({sides}); set data.crop")
     return longest, next(iter(grids.values()))
+
+
+def _check_length(config: Config, source: Source, split: str, window: tuple[int, int]) -> None:
+    """A split holds a window of every task, and the test split all that is scored of it."""
+    time = source.time[slice(*window)]
+    for case in config.cases.values():
+        task, stride, past = config.tasks[case.task], 1, 0
+        where = f"{source.path}: {split}, for tasks.{case.task}"
+        if isinstance(task, ForecastSettings):
+            past = task.past
+            stride = window_stride(task.lead, even_interval(time, where=where), where=where)
+        needed = case.snapshots_needed(stride) if split == "test" else past * stride + 1
+        if len(time) < needed:
+            raise FlexbenchError(
+                f"{source.path}: {split} holds {len(time)} snapshots; allowed: at least {needed}, "
+                f"for '{case.name if split == 'test' else case.task}' (data.splits.{split})"
+            )
 
 
 def _check_gaps(source: Source, spans: dict[str, tuple[int, int]], *, gap: float) -> None:

@@ -205,16 +205,6 @@ def _kind(periodic: bool) -> str:
     return "periodic" if periodic else "not periodic"
 
 
-def window_stride(lead: float, interval: float) -> int:
-    """Stored snapshots per lead; FlexbenchError when the lead is no whole multiple."""
-    ratio = lead / interval
-    if round(ratio) < 1 or abs(ratio - round(ratio)) > 1e-3:
-        raise FlexbenchError(
-            f"lead {lead:g} is not a whole multiple of the interval {interval:g} between snapshots"
-        )
-    return round(ratio)
-
-
 def check_window(trajectory: Trajectory, *, window: int, stride: int) -> None:
     """Raise FlexbenchError when no window fits, or its snapshots are not evenly spaced."""
     if trajectory.shape[0] <= (window - 1) * stride:

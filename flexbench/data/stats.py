@@ -11,8 +11,8 @@ from numpy.typing import NDArray
 from flexbench.config import ForecastSettings, SuperResolutionSettings
 from flexbench.data.degrade import Degradation
 from flexbench.data.observe import open_trajectory
-from flexbench.data.patches import check_window, full_windows, window_stride
-from flexbench.data.store import Trajectory
+from flexbench.data.patches import check_window, full_windows
+from flexbench.data.store import Trajectory, window_stride
 from flexbench.errors import FlexbenchError
 from flexbench.spec import Observable
 
@@ -149,7 +149,7 @@ def _samples(
     window, stride = 1, 1
     if isinstance(settings, ForecastSettings):
         window = settings.past + 1
-        stride = window_stride(settings.lead, trajectory.interval)
+        stride = window_stride(settings.lead, trajectory.interval, where=str(trajectory.path))
     check_window(trajectory, window=window, stride=stride)
     targets = np.arange((window - 1) * stride, trajectory.shape[0])
     chosen = np.linspace(0, len(targets) - 1, min(snapshots, len(targets))).round().astype(int)

@@ -146,17 +146,24 @@ def own_dataset(file: h5py.File, name: str, *, packed: bool = False) -> h5py.Dat
     A file may point to others (links, external or virtual storage) and claim more than it holds:
     FlexbenchError, so that nothing but its own bytes is ever read.
     """
-    if not isinstance(file.get(name, getlink=True), h5py.HardLink | None):
+    try:
+        link = file.get(name, getlink=True)
+    except RuntimeError:  # "." and the like name no link
+        return None
+    if not isinstance(link, h5py.HardLink | None):
         raise FlexbenchError(f"{file.filename}: '{name}' is a link; a dataset of its own is needed")
     dataset = file.get(name)
     if not isinstance(dataset, h5py.Dataset):
         return None
-    if dataset.external or dataset.is_virtual:
+    elsewhere = dataset.file.filename != file.filename  # a group on the way there is a link
+    if elsewhere or dataset.external or dataset.is_virtual:
         raise FlexbenchError(
             f"{file.filename}: dataset '{name}' lies in other files; its own bytes are needed"
         )
     there = Path(file.filename).stat().st_size
-    if dataset.nbytes > there and not (packed and dataset.compression):
+    # Any filter may pack: h5py calls few of them compression.
+    packed = packed and dataset.id.get_create_plist().get_nfilters() > 0
+    if dataset.nbytes > there and not packed:
         raise FlexbenchError(
             f"{file.filename}: dataset '{name}' claims {dataset.nbytes} bytes; the file has {there}"
         )
@@ -276,16 +283,7 @@ class Trajectory:
     @property
     def interval(self) -> float:
         """Time between two stored snapshots; FlexbenchError where it is not the same for all."""
-        steps = np.diff(self.time)
-        if not len(steps):
-            raise FlexbenchError(f"{self.path}: one snapshot only, so no interval")
-        interval = float(steps.mean())
-        if np.abs(steps - interval).max() > UNEVEN * interval:
-            raise FlexbenchError(
-                f"{self.path}: snapshots are unevenly spaced, {steps.min():g} to "
-                f"{steps.max():g} apart; windows of several snapshots need even spacing"
-            )
-        return interval
+        return even_interval(self.time, where=str(self.path))
 
     def read(
         self,
@@ -342,6 +340,31 @@ class Trajectory:
             self._dataset.read(memory, stored, field, h5py.h5t.NATIVE_FLOAT)
         except OSError as error:
             raise FlexbenchError(f"{self.path}: cannot be read ({error})") from error
+
+
+def even_interval(time: NDArray[np.float64], *, where: str) -> float:
+    """The step between times (T,); FlexbenchError, naming `where`, where steps differ."""
+    steps = np.diff(time)
+    if not len(steps):
+        raise FlexbenchError(f"{where}: one snapshot only, so no interval")
+    interval = float(steps.mean())
+    if np.abs(steps - interval).max() > UNEVEN * interval:
+        raise FlexbenchError(
+            f"{where}: snapshots are unevenly spaced, {steps.min():g} to "
+            f"{steps.max():g} apart; windows of several snapshots need even spacing"
+        )
+    return interval
+
+
+def window_stride(lead: float, interval: float, *, where: str = "") -> int:
+    """Stored snapshots per lead; FlexbenchError, naming `where`, unless the lead is a multiple."""
+    ratio = lead / interval
+    if round(ratio) < 1 or abs(ratio - round(ratio)) > 1e-3:
+        raise FlexbenchError(
+            f"{where}{': ' if where else ''}lead {lead:g} is not a whole multiple of the interval "
+            f"{interval:g} between snapshots"
+        )
+    return round(ratio)
 
 
 def periodic_runs(start: int, size: int, period: int) -> list[tuple[int, int, int]]:

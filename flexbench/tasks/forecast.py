@@ -3,8 +3,8 @@
 from torch import Tensor
 
 from flexbench.config import ForecastSettings
-from flexbench.data.patches import window_stride
 from flexbench.data.stats import Normaliser
+from flexbench.data.store import window_stride
 from flexbench.spec import ProblemSpec
 from flexbench.tasks.base import Example, Task
 

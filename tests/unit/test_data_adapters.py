@@ -1,5 +1,7 @@
 """Foreign layouts: what they hold arrives as it is, and what is wrong is told in one line."""
 
+import os
+
 import h5py
 import numpy as np
 import pytest
@@ -165,6 +167,61 @@ def test_a_custom_array_in_any_order_of_axes(tmp_path):
     assert not found.periodic  # a part of a periodic field is none
 
 
+@pytest.mark.parametrize(
+    "axes",
+    [
+        ("y", "x", "time"),
+        ("time", "x", "y"),
+        ("x", "y", "time"),
+        ("time", "y", "x", "channel"),
+        ("channel", "x", "time", "y"),
+    ],
+)
+def test_every_value_stands_where_the_axes_say(tmp_path, axes):
+    """Values that spell their own place, on a field that is not square."""
+    names, shape = ("time", "channel", "y", "x"), (T, 3, H, 48)
+    t, c, y, x = np.indices(shape)
+    values = 1000 * (1000 * t + y) + 10 * x + c
+    kept = names if "channel" in axes else ("time", "y", "x")
+    stored = (values if "channel" in axes else values[:, 2]).transpose(
+        [kept.index(axis) for axis in axes]
+    )
+    path = write(tmp_path / "data.h5", a=stored)
+    channel = {"channel": 2} if "channel" in axes else {}
+    found = imported(config(path, axes=list(axes), **channel), path)
+    assert np.array_equal(found.whole(), values[:10, 2, :, 8:40].astype(np.float32))
+
+
+@pytest.mark.parametrize(
+    "dtype", ["<f2", ">f4", ">f8", "longdouble", ">i2", "i1", "u1", "u8", "<i8"]
+)
+def test_any_kind_of_real_number(tmp_path, dtype):
+    values = RNG.uniform(0, 100, (T, H, W)).astype(dtype)
+    path = write(tmp_path / "data.h5", a=values)
+    wanted = values[:10].astype(np.float64).astype(np.float32)
+    assert np.array_equal(imported(config(path), path).whole(), wanted)
+
+
+@pytest.mark.parametrize(
+    "options",
+    [
+        {"chunks": (7, 5, 11), "compression": "lzf", "fletcher32": True},
+        {"scaleoffset": 0},
+        {"maxshape": (None, H, W)},
+    ],
+    ids=lambda options: next(iter(options)),
+)
+def test_however_it_is_stored(tmp_path, options):
+    values = RNG.integers(0, 9, (T, H, W))
+    path = tmp_path / "data.h5"
+    with h5py.File(path, "w", userblock_size=512) as file:
+        file.create_dataset("group/inner/a", data=values, **options)
+    link = tmp_path / "link.h5"
+    link.symlink_to(path)
+    source = {"own": {"file": str(link), "key": "group/inner/a", "reynolds": 1}}
+    assert np.array_equal(imported(config(link, sources=source), link).whole(), values[:10])
+
+
 def test_without_a_crop_the_largest_centred_square_is_used(tmp_path):
     values = fields(T, 37, 50)
     path = write(tmp_path / "data.h5", a=values)
@@ -187,6 +244,123 @@ def test_netcdf_conventions_are_followed(tmp_path):
     assert "snapshot 4 holds a value that is not finite" in refusal(settings, path)
 
 
+PACKED = np.arange(T * H * W, dtype=np.uint16).reshape(T, H, W) % 251
+
+
+@pytest.mark.parametrize(
+    ("values", "attributes", "told"),
+    [
+        (PACKED, {"missing_value": np.array([999, 250], "u2")}, "snapshot 0 holds a value"),
+        (PACKED, {"_FillValue": 250.0}, "snapshot 0 holds a value that is not finite"),
+        # 1e20 is not the number that float32 has nearest to it.
+        (PACKED.astype("f4") * np.float32(4e17), {"missing_value": 1e20}, "snapshot 0 holds"),
+        (
+            PACKED.astype("u1").view("i1"),
+            {"_Unsigned": "true", "_FillValue": np.int8(250 - 256)},
+            "snapshot 0 holds",
+        ),
+        (PACKED, {"scale_factor": "0.5"}, "attribute 'scale_factor' is '0.5'; allowed: numbers"),
+        (PACKED, {"add_offset": h5py.Empty("f4")}, "attribute 'add_offset' is Empty"),
+        (PACKED, {"_FillValue": np.array([], "i2")}, "attribute '_FillValue' is array([]"),
+        (PACKED, {"scale_factor": 0.0}, "are 0 and 0; allowed: finite numbers, the first not 0"),
+        (PACKED, {"scale_factor": np.nan}, "are nan and 0; allowed: finite numbers"),
+        (PACKED * 1e300, {}, "snapshot 0 holds a value that is not finite"),
+    ],
+)
+def test_what_is_missing_or_no_number_is_refused(tmp_path, values, attributes, told):
+    path = write(tmp_path / "data.nc", a=values)
+    with h5py.File(path, "r+") as file:
+        file["a"].attrs.update(attributes)
+    message = refusal(config(path), path)
+    assert message.startswith(f"{path}: 'a': ")
+    assert told in message
+    assert sorted(file.name for file in tmp_path.iterdir()) == ["data.nc"]
+
+
+@pytest.mark.parametrize("order", ["<", ">"])
+def test_bytes_that_are_meant_as_unsigned(tmp_path, order):
+    values = (PACKED + 65_000).astype(f"{order}u2")
+    path = write(tmp_path / "data.nc", a=values.view(f"{order}i2"))
+    with h5py.File(path, "r+") as file:
+        file["a"].attrs.update({"_Unsigned": "true", "_FillValue": np.int16(-1), "units": "1/s"})
+    assert np.array_equal(imported(config(path), path).whole(), values[:10])
+
+
+def test_times_may_be_packed(tmp_path):
+    path = write(tmp_path / "data.nc", a=PACKED, t=np.arange(T, dtype="i2"))
+    with h5py.File(path, "r+") as file:
+        file["t"].attrs["scale_factor"] = 0.5
+    assert imported(config(path, time="t"), path).time.tolist() == (np.arange(10) / 2).tolist()
+
+
+@pytest.mark.parametrize(
+    ("key", "told"),
+    [
+        (".", "no dataset '.'; found: g/a"),
+        ("../a", "no dataset '../a'; found: g/a"),
+        ("g", "no dataset 'g'; found: g/a"),
+        ("g/a/b", "no dataset 'g/a/b'; found: g/a"),
+        ("x\ny", "no dataset 'x\\ny'; found: g/a"),
+        ("soft", "'soft' is a link"),
+        ("linked/a", "'linked/a' lies in other files"),
+        ("raw", "'raw' lies in other files"),
+        ("virtual", "'virtual' lies in other files"),
+        ("scalar", "'scalar' has shape (); allowed: rank 3"),
+        ("null", "'null' has shape None; allowed: rank 3"),
+        ("text", "'text' is |S1; allowed: real numbers"),
+        ("complex", "'complex' is complex64; allowed: real numbers"),
+        ("unwritten", "'unwritten' was never written"),
+    ],
+)
+def test_keys_that_stand_for_no_array_of_the_file_are_refused(tmp_path, key, told):
+    write(tmp_path / "other.h5", **{"g/a": fields(T, H, W)})
+    path = tmp_path / "data.h5"
+    with h5py.File(path, "w") as file:
+        file["g/a"] = np.zeros((T, H, W))
+        file["soft"] = h5py.SoftLink("/g/a")
+        file["linked"] = h5py.ExternalLink("other.h5", "/g")
+        (tmp_path / "raw.bin").write_bytes(bytes(4 * T * H * W))
+        file.create_dataset(
+            "raw", (T, H, W), "f4", external=[(tmp_path / "raw.bin", 0, 4 * T * H * W)]
+        )
+        layout = h5py.VirtualLayout((T, H, W), "f4")
+        layout[:] = h5py.VirtualSource("other.h5", "g/a", (T, H, W))
+        file.create_virtual_dataset("virtual", layout)
+        file["scalar"], file["null"] = 3.0, h5py.Empty("f4")
+        file["text"], file["complex"] = np.full((T, 2, 2), b"x"), np.zeros((T, 2, 2), "c8")
+        file.create_dataset("unwritten", (T, H, W), "f4", chunks=(1, H, W), compression="lzf")
+    sources = {"own": {"file": str(path), "key": key, "reynolds": 1}}
+    message = refusal(config(path, sources=sources), path)
+    # What else there is in the file is listed, too.
+    assert told.partition("; found: ")[0] in message
+    assert told.partition("; found: ")[2] in message
+
+
+@pytest.mark.parametrize(
+    ("time", "lead", "told"),
+    [
+        (np.arange(T) ** 1.5, 1, "train, for tasks.fc: snapshots are unevenly spaced"),
+        (2.0 * np.arange(T), 1, "lead 1 is not a whole multiple of the interval 2"),
+        (0.4 * np.arange(T), 1, "lead 1 is not a whole multiple of the interval 0.4"),
+        (1.0 * np.arange(T), 5, "train holds 10 snapshots; allowed: at least 11, for 'fc'"),
+        (1.0 * np.arange(T), 2, "validation holds 4 snapshots; allowed: at least 5, for 'fc'"),
+        (1.0 * np.arange(T), 1, "test holds 4 snapshots; allowed: at least 5, for 'fc.far'"),
+    ],
+)
+def test_splits_too_short_for_a_task_are_told_before_any_work(tmp_path, time, lead, told):
+    path = write(tmp_path / "data.h5", a=fields(T, H, W), t=time)
+    settings = Config.model_validate(
+        config(path, time="t", gap=0, splits=WHOLE | {"validation": [0.6, 0.8]}).model_dump()
+        | {
+            "tasks": {"fc": {"kind": "forecast", "lead": lead, "patch": 16}},
+            "sample": {"snapshots": 1},
+            "evaluations": {"far": {"leads": 3}},
+        }
+    )
+    assert told in refusal(settings, path)
+    assert Config.model_validate(settings.model_dump()) == settings  # every key, written out
+
+
 @pytest.mark.parametrize(
     ("time", "told"),
     [
@@ -205,31 +379,67 @@ def test_files_that_are_no_hdf5_are_refused(tmp_path):
     assert "cannot be read (No such file" in refusal(config(path), path)
     path.write_bytes(b"CDF\x01" + bytes(100))
     assert "NetCDF-3; allowed: NetCDF-4 or HDF5" in refusal(config(path), path)
-    path.write_bytes(b"nothing of the kind")
-    assert "not a readable HDF5 file" in refusal(config(path), path)
+    np.save(path.with_suffix(".npy"), fields(T, H, W))
+    path.with_suffix(".npy").rename(path)
+    assert "a NumPy array; allowed: NetCDF-4 or HDF5" in refusal(config(path), path)
+    for content in (b"nothing of the kind", b""):
+        path.write_bytes(content)
+        assert "neither HDF5 nor NetCDF-4" in refusal(config(path), path)
+    whole = write(tmp_path / "whole.h5", a=fields(T, H, W)).read_bytes()
+    for share in (0.1, 0.999):
+        path.write_bytes(whole[: int(share * len(whole))])
+        assert f"{path}: truncated" in refusal(config(path), path)
+    path.unlink()
+    os.mkfifo(path)
+    assert "not a regular file" in refusal(config(path), path)
+    path.unlink()
+    path.mkdir()
+    assert "cannot be read (Is a directory)" in refusal(config(path), path)
+    path.rmdir()
+    path.symlink_to("nothing")
+    assert "cannot be read (No such file" in refusal(config(path), path)
+
+
+def test_a_damaged_chunk_is_told(tmp_path):
+    path = tmp_path / "data.h5"
+    with h5py.File(path, "w") as file:
+        data = file.create_dataset("a", data=fields(T, H, W), chunks=(1, H, W), fletcher32=True)
+        place = data.id.get_chunk_info(3).byte_offset
+    damaged = bytearray(path.read_bytes())
+    damaged[place] ^= 0xFF
+    path.write_bytes(damaged)
+    assert "'a': cannot be read (" in refusal(config(path), path)
+    assert not (tmp_path / "own_train.h5").exists()
 
 
 def test_splits_of_one_source_keep_the_longest_windows_gap(tmp_path):
-    path = write(tmp_path / "data.h5", a=fields(T, H, W))
+    path = write(tmp_path / "data.h5", a=fields(60, 16, 16))
     tasks = {"fc": {"kind": "forecast", "lead": 2, "patch": 16}}
-    told = refusal(config(path, tasks=tasks), path)
-    assert "leak: train ends at time 9, validation begins at 12: 3 apart" in told
+    close = {"train": [0, 0.5], "validation": [32 / 60, 0.7], "test": [0.8, 1]}
+    told = refusal(config(path, tasks=tasks, splits=close), path)
+    assert "leak: train ends at time 29, validation begins at 32: 3 apart" in told
     assert "less than the gap of 4" in told
-    apart = {"train": [0, 0.4], "validation": [0.6, 0.65], "test": [0.85, 1]}
+    apart = close | {"validation": [33 / 60, 0.7]}
     settings = config(path, tasks=tasks, splits=apart)
-    assert check_sources(settings, lambda name: path) == (8, 32)
+    assert check_sources(settings, lambda name: path) == (30, 16)
     paths = {split: [imported(settings, path, split).path] for split in apart}
     check_leaks(paths, gap=settings.gap)
     with pytest.raises(FlexbenchError, match=r"own_train\.h5 and .*own_validation\.h5 .* gap of 6"):
         check_leaks(paths, gap=6)
 
 
-def test_a_copied_source_under_another_name_is_a_leak(tmp_path):
+@pytest.mark.parametrize(
+    ("factor", "offset", "what"),
+    [(1, 0, "hold the same snapshot \\("), (0.1, 273.15, "hold the same snapshot in other units")],
+)
+def test_a_copied_source_under_another_name_is_a_leak(tmp_path, factor, offset, what):
+    """The end of another's file, in another precision, and maybe in other units."""
     values = fields(T, H, W)
     one = write(tmp_path / "one.h5", a=values)
     two = tmp_path / "two.h5"
     with h5py.File(two, "w") as file:
-        file.create_dataset("a", data=values[5:], compression="gzip", chunks=(1, 8, 8))
+        copy = values[5:].astype(np.float64) * factor + offset
+        file.create_dataset("a", data=copy, compression="gzip", chunks=(1, 8, 8))
     sources = {
         name: {"file": str(tmp_path / f"{name}.h5"), "key": "a", "reynolds": 7}
         for name in ("one", "two", "three")
@@ -240,7 +450,7 @@ def test_a_copied_source_under_another_name_is_a_leak(tmp_path):
     paths = {
         split: [imported(settings, one, split, source).path] for split, (source,) in splits.items()
     }
-    with pytest.raises(FlexbenchError, match=r"one_train\.h5 and .*two_test\.h5 hold the same"):
+    with pytest.raises(FlexbenchError, match=rf"one_train\.h5 and .*two_test\.h5 {what}"):
         check_leaks(paths, gap=settings.gap)
 
 

@@ -6,8 +6,8 @@ import pytest
 import torch
 
 from flexbench.data.dummy import dummy_snapshots, write_dummy
-from flexbench.data.patches import PatchSampler, full_windows, window_stride
-from flexbench.data.store import Trajectory
+from flexbench.data.patches import PatchSampler, full_windows
+from flexbench.data.store import Trajectory, window_stride
 from flexbench.errors import FlexbenchError
 
 GRID = 16
