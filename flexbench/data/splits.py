@@ -6,11 +6,13 @@ share a run with one another: it is the same flow, asked again.
 """
 
 import hashlib
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any, NamedTuple
 
 import numpy as np
+from numpy.typing import NDArray
 
 from flexbench.data.store import Trajectory
 from flexbench.errors import FlexbenchError
@@ -20,6 +22,9 @@ LEARNT = ("train", "validation")
 # Points of one row that stand for a snapshot: two flows do not agree on as many float32 by chance,
 # and they lie in one or two chunks (64 KiB of the 16 MiB of a 2048 x 2048 snapshot).
 PROBE = 64
+
+# Snapshots of a file, evenly spaced, of which all values are read.
+READ_WHOLE = 64
 
 # Times are sums of steps: a gap may fall short by so much of itself.
 _ROUNDING = 1e-6
@@ -54,8 +59,11 @@ def check_leaks(paths_by_split: Mapping[str, Sequence[Path]], *, gap: float | No
         in time, where the windows lie at least so far apart (and do not touch).
 
     Contents are compared snapshot by snapshot, by a few points each, so that a copy under another
-    name, seed, time, chunking or compression is found, and so is a part of one; a scaled, turned or
-    resampled copy is not. This reads less than 1 % of large files.
+    name, seed, time, chunking, precision or compression is found, and so is a part of one. So is a
+    copy in other units (a multiple, with or without an offset, that rounding alone tells from the
+    original) under the name of another run. Of READ_WHOLE snapshots of each file all values are
+    compared, wherever they stand and whatever their sign: a copy that is mirrored, turned or moved
+    around the domain is found. A resampled copy is not.
     """
     runs: dict[tuple[float, int], list[_File]] = {}
     contents: dict[bytes, list[tuple[_File, int]]] = {}
@@ -71,10 +79,11 @@ def check_leaks(paths_by_split: Mapping[str, Sequence[Path]], *, gap: float | No
                     last=float(trajectory.time[-1]),
                 )
                 _check_run(runs.setdefault((file.reynolds, file.seed), []), file, gap=gap)
-                for index in range(trajectory.shape[0]):
-                    found = fingerprint(trajectory, index)
-                    if found is not None:
-                        _check_content(contents.setdefault(found, []), file, index)
+                count = trajectory.shape[0]
+                whole = {round(place) for place in np.linspace(0, count - 1, READ_WHOLE)}
+                for index in range(count):
+                    for key, alike in _keys(trajectory, index, whole=index in whole):
+                        _check_content(contents.setdefault(key, []), file, index, alike)
 
 
 def _check_run(others: list[_File], file: _File, *, gap: float | None) -> None:
@@ -94,19 +103,37 @@ def _check_run(others: list[_File], file: _File, *, gap: float | None) -> None:
     others.append(file)
 
 
-def _check_content(others: list[tuple[_File, int]], file: _File, index: int) -> None:
+class _Alike(NamedTuple):
+    """What two snapshots of one key have in common.
+
+    check: whether it is so indeed, of two fields (H, W); None: the key leaves no doubt.
+    same_run: whether it tells anything of two snapshots of one run.
+    """
+
+    what: str
+    check: Callable[[NDArray[np.float32], NDArray[np.float32]], bool] | None = None
+    same_run: bool = True
+
+
+def _check_content(others: list[tuple[_File, int]], file: _File, index: int, alike: _Alike) -> None:
     for other, number in others:
-        if file.against(other):
-            why = f"the same snapshot (numbers {number} and {index})"
-            raise FlexbenchError(_leak(other, file, why=why))
+        same_run = (other.reynolds, other.seed) == (file.reynolds, file.seed)
+        if not file.against(other) or (same_run and not alike.same_run):
+            continue
+        if alike.check is not None:
+            with Trajectory(other.path) as one, Trajectory(file.path) as two:
+                if not alike.check(one.snapshot(number), two.snapshot(index)):
+                    continue
+        why = f"{alike.what} (numbers {number} and {index})"
+        raise FlexbenchError(_leak(other, file, why=why))
     if not others or others[-1][0].split != file.split:
         others.append((file, index))
 
 
-def fingerprint(trajectory: Trajectory, index: int) -> bytes | None:
-    """Digest of a few points of a snapshot; of all of them where these are equal.
+def _keys(trajectory: Trajectory, index: int, *, whole: bool) -> Iterator[tuple[bytes, _Alike]]:
+    """What a snapshot is known by: keys that snapshots have in common if they are alike.
 
-    None for a field of one value, which says nothing of where it comes from.
+    A field of one value has none: it says nothing of where it comes from. whole: read it all.
     """
     grid = trajectory.grid
     width = min(PROBE, grid)
@@ -116,8 +143,31 @@ def fingerprint(trajectory: Trajectory, index: int) -> bytes | None:
     if np.ptp(points) == 0:
         points = trajectory.snapshot(index)
         if np.ptp(points) == 0:
-            return None
-    return hashlib.blake2b(points.tobytes(), digest_size=16).digest()
+            return
+    yield _digest(b"points", points), _Alike("the same snapshot", np.array_equal)
+    # In other units, and with the other sign, the order of values is the same, or the reverse.
+    order = np.unique(points, return_inverse=True)[1].astype(np.int32)
+    order = min(order, order.max() - order, key=np.ndarray.tobytes)
+    yield _digest(b"order", order), _Alike("the same snapshot in other units", _is_multiple, False)
+    if whole:
+        values = np.sort(np.abs(trajectory.snapshot(index)), axis=None)
+        if np.count_nonzero(np.diff(values)) >= PROBE:  # few values agree by chance
+            yield _digest(b"values", values), _Alike("the same values, mirrored, turned or moved")
+
+
+def _digest(kind: bytes, values: NDArray[Any]) -> bytes:
+    return hashlib.blake2b(values.tobytes(), digest_size=16, person=kind).digest()
+
+
+def _is_multiple(one: NDArray[np.float32], other: NDArray[np.float32]) -> bool:
+    """Whether other = factor one + offset, but for rounding."""
+    if one.shape != other.shape:
+        return False
+    a, b = (field - field.mean() for field in (one.astype(np.float64), other.astype(np.float64)))
+    factor = (a * b).sum() / (a * a).sum()
+    rounding = 2 * np.finfo(np.float32).eps
+    allowed = rounding * (abs(factor) * np.abs(one).max() + np.abs(other).max())
+    return bool(np.abs(b - factor * a).max() <= allowed < np.abs(b).max() / PROBE)
 
 
 def _leak(one: _File, other: _File, *, why: str) -> str:

@@ -58,19 +58,26 @@ def test_an_evaluation_may_share_the_test_runs_but_not_the_learnt_ones(tmp_path)
         check_leaks(splits | {"walls": [learnt]})
 
 
-def restored(source, path, *, first, chunks=None, **changes):
-    """The snapshots of a file from `first` on, stored anew under other labels."""
-    with Trajectory(source) as trajectory:
-        fields = trajectory.whole()[first:]
+def store(path, fields, *, seed=42, first=100.0):
+    """A file of these fields (T, N, N)."""
+    fields = np.asarray(fields, dtype=np.float32)
     write_trajectory(
         path,
         iter(fields),
-        time=100.0 + np.arange(len(fields)),
-        grid=16,
+        time=first + np.arange(len(fields)),
+        grid=fields.shape[-1],
         reynolds=777.0,
-        seed=42,
+        seed=seed,
         attributes={},
     )
+    return path
+
+
+def restored(source, path, *, first, chunks=None, alter=lambda fields: fields):
+    """The snapshots of a file from `first` on, stored anew under other labels."""
+    with Trajectory(source) as trajectory:
+        fields = alter(trajectory.whole()[first:])
+    store(path, fields)
     if chunks:
         with h5py.File(path, "r+") as file:
             del file["w"]
@@ -88,6 +95,67 @@ def test_a_copy_stored_anew_is_a_leak(tmp_path, chunks, first):
             check_leaks(splits)
         assert str(one) in str(caught.value)
         assert str(other) in str(caught.value)
+
+
+ALTERED = {
+    "mirrored": lambda w: -w[:, ::-1],
+    "turned": lambda w: w.transpose(0, 2, 1),
+    "moved": lambda w: np.roll(w, (5, -3), axis=(1, 2)),
+    "all three": lambda w: np.roll(w.transpose(0, 2, 1)[:, :, ::-1], 7, axis=1),
+    "other units": lambda w: w * np.float32(0.01),
+    "Kelvin": lambda w: w + np.float32(273.15),
+    "other sign and units": lambda w: 3 - 7 * w,
+}
+
+
+@pytest.mark.parametrize("first", [0, 2])
+@pytest.mark.parametrize("name", ALTERED)
+def test_a_copy_that_is_altered_as_a_whole_is_a_leak(tmp_path, name, first):
+    one = make(tmp_path / "a.h5", seed=0)
+    other = restored(one, tmp_path / "b.h5", first=first, alter=ALTERED[name])
+    what = "the same values, mirrored, turned or moved"
+    if name in ("other units", "Kelvin", "other sign and units"):
+        what = "the same snapshot in other units"
+    for splits in ({"train": [one], "test": [other]}, {"test": [other], "validation": [one]}):
+        with pytest.raises(FlexbenchError, match=rf"hold {what} \(numbers") as caught:
+            check_leaks(splits)
+        assert str(one) in str(caught.value)
+        assert str(other) in str(caught.value)
+
+
+def waves(*phases, size=16):
+    """Fields whose middle row is the same, and rises evenly."""
+    y, x = np.mgrid[:size, :size]
+    return np.stack([x + np.sin(y + phase) * (y != size // 2) for phase in phases])
+
+
+TWO_LEVELS = np.zeros((1, 16, 16)), np.zeros((1, 16, 16))
+TWO_LEVELS[0][0, 2:5, 3:6] = TWO_LEVELS[1][0, 1, 2:11] = 1
+
+
+@pytest.mark.parametrize(
+    ("one", "other"),
+    [
+        pytest.param(waves(0, 1), waves(2, 3), id="rows that are the same"),
+        pytest.param(*TWO_LEVELS, id="as many points of one level"),
+        pytest.param(300 + 1e-5 * waves(0, 1), 300 + 1e-5 * waves(2, 3), id="rounding alone"),
+        pytest.param(waves(0, 1), 3 * waves(2, 3), id="the same in other units"),
+    ],
+)
+def test_what_looks_alike_and_is_not_is_no_copy(tmp_path, one, other):
+    paths = [store(tmp_path / f"{seed}.h5", w, seed=seed) for seed, w in enumerate((one, other))]
+    check_leaks({"train": paths[:1], "test": paths[1:]})
+
+
+def test_a_flow_that_fades_is_no_copy_of_itself(tmp_path):
+    """Of one run in two splits, a snapshot that is a multiple of another is another time."""
+    fields = np.exp(-np.arange(8))[:, None, None] * waves(0)
+    early, late = store(tmp_path / "a.h5", fields[:3]), tmp_path / "b.h5"
+    store(late, fields[5:], first=105.0)
+    check_leaks({"train": [early], "test": [late]}, gap=1.0)
+    store(late, fields[5:], seed=7)
+    with pytest.raises(FlexbenchError, match="in other units"):
+        check_leaks({"train": [early], "test": [late]}, gap=1.0)
 
 
 def test_fields_of_one_value_are_no_copies(tmp_path):
