@@ -21,6 +21,7 @@ from rich.progress import BarColumn, Progress, TimeRemainingColumn
 
 from flexbench.atomic import replacing
 from flexbench.config import SolverSettings
+from flexbench.data.schema import K_MAX_ETA, RESOLVED
 from flexbench.data.store import write_trajectory
 from flexbench.errors import FlexbenchError
 from flexbench.provenance import digest_of
@@ -31,9 +32,6 @@ STATE = "state.npz"
 
 # Snapshots waiting in memory for the next restart point.
 PENDING_BYTES = 2**28
-
-# k_max eta above which the dissipation range lies on the grid.
-RESOLVED = 1.0
 
 log = logging.getLogger(__name__)
 
@@ -81,7 +79,7 @@ def generate_trajectory(
         grid=settings.grid,
         reynolds=simulation.reynolds,
         seed=seed,
-        attributes=facts | {"k_max_eta": run.k_max_eta},
+        attributes=facts | {K_MAX_ETA: run.k_max_eta},
         boundary=boundary,
         mask=simulation.equation.mask,
         mean_flow=run.mean_flow if walls else None,
@@ -123,7 +121,7 @@ def _summary(run: "_Run", *, resumed_at: int, seconds: float) -> dict[str, Any]:
         "dt_mean": simulation.time / max(simulation.steps, 1),
         "energy": [float(measures[0, 0]), float(measures[-1, 0])],
         "enstrophy": [float(measures[0, 1]), float(measures[-1, 1])],
-        "k_max_eta": run.k_max_eta,
+        K_MAX_ETA: run.k_max_eta,
     }
     if isinstance(simulation.equation, PenalisedNavierStokes):
         summary["layer_points"] = simulation.equation.layer_points

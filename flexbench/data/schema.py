@@ -22,6 +22,11 @@ MASK_DTYPE = np.dtype("u1")
 MEAN_FLOW = "mean_flow"
 MEAN_FLOW_DTYPE = np.dtype("<f8")
 
+# Attribute of simulated flows: the smallest k_max eta of the snapshots; above about 1 the
+# dissipation range lies on the solver's grid.
+K_MAX_ETA = "k_max_eta"
+RESOLVED = 1.0
+
 # Small enough that a random patch touches few bytes, large enough that the index stays small.
 CHUNK = 128
 

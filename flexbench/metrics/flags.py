@@ -12,6 +12,7 @@ import numpy as np
 import pandas as pd
 
 from flexbench.config import ForecastSettings, SuperResolutionSettings, TaskSettings
+from flexbench.data.schema import RESOLVED
 from flexbench.metrics.aggregate import ALL, COMPARED, FORMULA
 from flexbench.metrics.cells import SNAPSHOT, gather
 from flexbench.metrics.forming import definition_of
@@ -47,6 +48,7 @@ class _Tables:
     rows: pd.DataFrame
     tasks: Mapping[str, TaskSettings]
     planned: Mapping[str, int]
+    resolutions: Mapping[str, Mapping[str, float]]
 
     def flag(self, row: Mapping[Any, Any], flag: str, message: str) -> Flag:
         named = {name: str(row[name]) for name in ("tier", "task", "method")}
@@ -63,16 +65,20 @@ def red_flags(
     *,
     tasks: Mapping[str, TaskSettings],
     planned: Mapping[str, int],
+    resolutions: Mapping[str, Mapping[str, float]],
 ) -> pd.DataFrame:
     """All flags: columns tier, task, method, flag, message; empty where nothing is wrong.
 
     scores: from `aggregate`. frames: the score files it was made of. tasks: the settings of each
     task. planned: snapshots that every method was to be scored on, by case (per training seed).
+    resolutions: by case, k_max eta of its trajectories, where it is known, by their names.
 
     To be worse than a formula is a defect on the flows that a method was trained for; elsewhere it
     is a finding, which the matrix shows.
     """
-    tables = _Tables(scores=scores, rows=gather(frames), tasks=tasks, planned=planned)
+    tables = _Tables(
+        scores=scores, rows=gather(frames), tasks=tasks, planned=planned, resolutions=resolutions
+    )
     checks: tuple[Callable[[_Tables], Iterator[Flag]], ...] = (
         _not_finite,
         _missing_snapshots,
@@ -81,6 +87,7 @@ def red_flags(
         _copies,
         _collapsed,
         _miscalibrated,
+        _unresolved,
     )
     found = [asdict(flag) for check in checks for flag in check(tables)]
     return pd.DataFrame(found, columns=[field.name for field in fields(Flag)])
@@ -218,6 +225,21 @@ def _miscalibrated(tables: _Tables) -> Iterator[Flag]:
                 row,
                 INFORMATION,
                 f"pull ratio {row['value']:.3g}, outside {low:g} to {high:g}: {word}",
+            )
+
+
+def _unresolved(tables: _Tables) -> Iterator[Flag]:
+    """For information: flows whose smallest scales the solver's grid does not hold."""
+    for task, group in tables.scores.groupby("task", sort=False):
+        known = tables.resolutions.get(str(task), {})
+        coarse = sorted((value, name) for name, value in known.items() if value < RESOLVED)
+        if coarse:
+            worst, name = coarse[0]
+            yield tables.flag(
+                group.iloc[0].to_dict() | {"method": ALL},
+                INFORMATION,
+                f"k_max eta falls below {RESOLVED:g} in {len(coarse)} of {len(known)} trajectories "
+                f"(smallest: {worst:.2f}, {name}): the grid does not resolve their smallest scales",
             )
 
 

@@ -4,6 +4,7 @@ from typing import Any
 
 from flexbench import planned
 from flexbench.atomic import write_text
+from flexbench.data.schema import K_MAX_ETA
 from flexbench.graph import Graph, Job
 from flexbench.metrics.aggregate import aggregate, aggregate_leads, comparisons
 from flexbench.metrics.cells import read_scores
@@ -32,6 +33,7 @@ def tabulate_step(graph: Graph) -> None:
             frames,
             tasks=graph.config.tasks,
             planned={name: planned_rows(graph, name) for name in graph.cases},
+            resolutions={name: _resolutions(graph, name) for name in graph.cases},
         ),
         "cost": cost_table(
             cost_row(
@@ -57,6 +59,12 @@ def planned_rows(graph: Graph, case: str) -> int:
     """How many predicted snapshots a case has, per method and training seed."""
     here = graph.case(case)
     return len(graph.tested(case)) * here.sample.snapshots * here.settings.leads
+
+
+def _resolutions(graph: Graph, case: str) -> dict[str, float]:
+    """k_max eta of the trajectories of a case, from their receipts; {} of own data."""
+    facts = {path.stem: read_receipt(path).get("facts", {}) for path in graph.tested(case)}
+    return {stem: float(own[K_MAX_ETA]) for stem, own in facts.items() if K_MAX_ETA in own}
 
 
 def _training_receipt(graph: Graph, job: Job) -> dict[str, Any]:

@@ -26,9 +26,15 @@ def frame_of(task, method, *, mode="denoiser", members=8, training_seed=0, **sco
     return pd.DataFrame(rows, columns=list(COLUMNS))
 
 
-def flags_of(*frames, planned=FLOWS):
+def flags_of(*frames, planned=FLOWS, resolutions=None):
     table = aggregate(frames, bootstrap=50, confidence=0.95)
-    return red_flags(table, frames, tasks=TASKS, planned=dict.fromkeys(TASKS, planned))
+    return red_flags(
+        table,
+        frames,
+        tasks=TASKS,
+        planned=dict.fromkeys(TASKS, planned),
+        resolutions=resolutions or {},
+    )
 
 
 def sound():
@@ -147,3 +153,11 @@ def test_miscalibration_is_information(square, word):
     flag = the_flag(flags_of(*sound(), bad))
     assert flag["flag"] == "information"
     assert flag["message"].endswith(word)
+
+
+def test_flows_that_the_grid_does_not_resolve_are_told():
+    known = {"x4": {"re500_seed0": 1.2, "re4000_seed0": 0.456}, "x8": {"re500_seed0": 1.0}}
+    flag = the_flag(flags_of(*sound(), resolutions=known))
+    assert (flag["task"], flag["method"], flag["flag"]) == ("x4", "all", "information")
+    assert flag["message"].startswith("k_max eta falls below 1 in 1 of 2 trajectories")
+    assert "(smallest: 0.46, re4000_seed0)" in flag["message"]

@@ -128,6 +128,7 @@ def test_what_the_metrics_write_is_what_the_report_reads(build):
         frames,
         tasks=inputs.config.tasks,
         planned=dict.fromkeys(inputs.config.tasks, len(stems) + 1),
+        resolutions={},
     )
     flags.to_csv(layout.table("red_flags"), index=False)
     for name in OF_TASK:
