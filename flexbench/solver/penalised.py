@@ -108,7 +108,7 @@ class PenalisedNavierStokes:
 
     def never_grows(self, state: Tensor) -> float:
         """The energy, where walls are at rest; the enstrophy may grow, walls make vorticity."""
-        return self.grid.mean_square(state) / 2
+        return sum(self.grid.mean_square(component) for component in state) / 2
 
     def resolution(self, state: Tensor) -> float:
         """k_max eta of the flow outside the solid."""

@@ -82,16 +82,24 @@ def test_momentum_budget_of_an_obstacle():
     np.testing.assert_allclose(means[1], velocity.mean(axis=(1, 2)), rtol=0.01)
 
 
-def test_a_moving_wall_drags_the_fluid_along():
+@pytest.mark.parametrize("component", [0, 1])
+def test_a_moving_wall_drags_the_fluid_along(component):
+    """A wall along x that moves along x, and one along y that moves along y."""
     points, eta = 32, 0.02
     solid = solids.wall_strip(points, half_thickness=3)
-    moving = np.stack([np.full((points, points), 0.7), np.zeros((points, points))])
+    moving = np.zeros((2, points, points))
+    moving[component] = 0.7
     equation = PenalisedNavierStokes(
-        SpectralGrid(points), viscosity=0.5, solid=solid, eta=eta, wall_velocity=moving
+        SpectralGrid(points),
+        viscosity=0.5,
+        solid=solid if component == 0 else solid.T,
+        eta=eta,
+        wall_velocity=moving,
     )
     state = uniform(equation, 0.0, 0.0)
     advance(equation, state, time=40.0, dt=eta)
-    np.testing.assert_allclose(equation.velocity(state)[0].numpy(), 0.7, atol=1e-3)
+    velocity = torch.stack(equation.velocity(state)).numpy()
+    np.testing.assert_allclose(velocity, moving, atol=1e-3)
 
 
 def test_without_solid_it_is_the_vorticity_equation():
@@ -127,7 +135,11 @@ def test_the_no_slip_channel():
     share = simulation.equation.solid
     energy = ((u**2 + v**2) * (1 - share)).sum() / (1 - share).sum() / 2
     assert energy == pytest.approx(0.5, rel=1e-9)
+    at_wall = max(np.abs(u[0]).max(), np.abs(v[0]).max())
+    assert at_wall < 0.01 * max(np.abs(u).max(), np.abs(v).max())
     before = simulation.measure()
+    measured = simulation.equation.never_grows(simulation.spectrum)
+    assert measured == pytest.approx(before["energy"], rel=1e-9)
     for time in (0.1, 0.2, 0.5, 1.0):
         simulation.advance_to(time)
         after = simulation.measure()
@@ -136,6 +148,20 @@ def test_the_no_slip_channel():
     u, v = (field.abs().numpy() for field in simulation.equation.velocity(simulation.spectrum))
     assert max(u[0].max(), v[0].max()) < 0.05 * max(u.max(), v.max())
     assert before["mean_u"] != 0
+
+
+def test_resolution_is_that_of_the_flow():
+    """k_max eta from the vorticity's slopes outside the solid, on the grid that all of it has."""
+    simulation = Simulation(SETTINGS, reynolds=300, seed=1, boundary="no_slip")
+    simulation.advance_to(0.2)
+    w, points = simulation.vorticity().numpy(), SETTINGS.grid
+    k = np.fft.fftfreq(points, 1 / points)
+    slopes = [np.fft.ifft2(1j * k_ * np.fft.fft2(w)).real for k_ in (k[None], k[:, None])]
+    fluid = simulation.equation.mask == 0
+    enstrophy_lost = 1 / 300 * sum((slope[fluid] ** 2).mean() for slope in slopes)
+    eta = (300**-3 / enstrophy_lost) ** (1 / 6)
+    wanted = simulation.grid.cutoff * eta
+    assert simulation.measure()["resolution"] == pytest.approx(wanted, rel=1e-6)
 
 
 @pytest.mark.parametrize("boundary", ["free_slip", "no_slip"])
