@@ -8,23 +8,31 @@ from flexbench.metrics.matrix import MATRIX_COLUMNS, matrix
 from flexbench.tiers import load_config
 
 CONFIG = load_config({"tier": "smoke"})
-CASES = [CONFIG.cases[name] for name in ("forecast", "forecast.unseen_re", "forecast.free_slip")]
+NAMES = ("unseen_re", "velocity_v", "free_slip")
+CASES = [
+    CONFIG.cases[name]
+    for name in ("superres_x4", "forecast", *(f"forecast.{evaluation}" for evaluation in NAMES))
+]
 
 
 def row(task, reynolds, value, *, method="flex", score="rfne_mean", detail=""):
-    interval = {"low": value / 2, "high": 2 * value, "trajectories": 2}
+    interval = {"low": value - 0.03, "high": value + 0.07, "trajectories": 2}
     names = {"task": task, "method": method, "reynolds": reynolds, "score": score}
     return names | {"detail": detail, "value": value} | interval
 
 
 SCORES = pd.DataFrame(
     [
+        row("superres_x4", "100", 7.0),
         row("forecast", "all", 9.0),
         row("forecast", "100", 0.1),
         row("forecast", "200", 0.3),
         row("forecast", "200", 0.7, detail="near"),
         row("forecast", "200", 0.9, score="pearson"),
+        row("forecast", "200", 0.8, score="skill"),
+        row("forecast", "200", 0.5, method="unet"),
         row("forecast.unseen_re", "50", 0.4),
+        row("forecast.velocity_v", "100", 0.45),
         row("forecast.free_slip", "100", 0.5),
         row("forecast.free_slip", "100", 0.6, method="persistence"),
         row("forecast.rollout", "100", 5.0),
@@ -39,23 +47,42 @@ def table():
 
 def test_every_flow_has_its_row(table):
     assert tuple(table.columns) == MATRIX_COLUMNS
-    assert set(table["task"]) == {"forecast"}
+    assert set(table["score"]) == {"rfne_mean", "pearson"}
     found = table[table["score"] == "rfne_mean"]
-    places = found[["boundary", "observable", "reynolds", "method"]].itertuples(index=False)
-    assert list(map(tuple, places)) == [
-        ("periodic", "w", "100", "flex"),
-        ("periodic", "w", "200", "flex"),
-        ("periodic", "w", "50", "flex"),
-        ("free_slip", "w", "100", "flex"),
-        ("free_slip", "w", "100", "persistence"),
+    places = found[["case", "boundary", "observable", "reynolds", "method"]]
+    assert list(map(tuple, places.itertuples(index=False))) == [
+        ("superres_x4", "periodic", "w", "100", "flex"),
+        ("forecast", "periodic", "w", "100", "flex"),
+        ("forecast", "periodic", "w", "200", "flex"),
+        ("forecast", "periodic", "w", "200", "unet"),
+        ("forecast.unseen_re", "periodic", "w", "50", "flex"),
+        ("forecast.velocity_v", "periodic", "v", "100", "flex"),
+        ("forecast.free_slip", "free_slip", "w", "100", "flex"),
+        ("forecast.free_slip", "free_slip", "w", "100", "persistence"),
     ]
-    assert list(found["in_distribution"]) == [True, True, False, False, False]
+    assert list(found["task"]) == ["superres_x4", *7 * ["forecast"]]
+    assert list(found["in_distribution"]) == [*4 * [True], *4 * [False]]
+
+
+def test_values_and_intervals_are_those_of_the_scores(table):
+    for own in table.to_dict("records"):
+        same = SCORES[["task", "reynolds", "method", "score"]] == [
+            own[name] for name in ("case", "reynolds", "method", "score")
+        ]
+        (wanted,) = SCORES[same.all(axis=1) & (SCORES["detail"] == "")].to_dict("records")
+        for name in ("value", "low", "high", "trajectories"):
+            assert own[name] == wanted[name]
 
 
 def test_the_reference_is_the_methods_own_mean_in_distribution(table):
-    own = table[(table["method"] == "flex") & (table["score"] == "rfne_mean")]
-    np.testing.assert_allclose(own["to_reference"], np.array([0.1, 0.3, 0.4, 0.5]) / 0.2)
-    assert table[table["method"] == "persistence"]["to_reference"].isna().all()
+    own = table[table["task"] == "forecast"]
+    flex = own[(own["method"] == "flex") & (own["score"] == "rfne_mean")]
+    np.testing.assert_allclose(flex["to_reference"], np.array([0.1, 0.3, 0.4, 0.45, 0.5]) / 0.2)
+    for method, score in (("unet", "rfne_mean"), ("flex", "pearson")):
+        alone = own[(own["method"] == method) & (own["score"] == score)]
+        assert alone["to_reference"].tolist() == [1.0]
+    assert own[own["method"] == "persistence"]["to_reference"].isna().all()
+    assert table[table["task"] == "superres_x4"]["to_reference"].tolist() == [1.0]
 
 
 def test_which_evaluations_are_shifted():
