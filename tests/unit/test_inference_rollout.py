@@ -22,7 +22,7 @@ from flexbench.config import (
 )
 from flexbench.data.dummy import write_dummy
 from flexbench.data.stats import Normaliser
-from flexbench.data.store import Trajectory
+from flexbench.data.store import Trajectory, write_trajectory
 from flexbench.diffusion import CosineSchedule, sample
 from flexbench.errors import FlexbenchError
 from flexbench.inference.ensemble import FormulaPredictor, NetworkPredictor, draw_samples
@@ -189,6 +189,25 @@ def test_extrapolation_goes_straight_on(files, tmp_path):
         last, before = (Trajectory(path).snapshot(i) for i in (start, start - 2))
         line = last + snapshot.lead * (last - before)
         np.testing.assert_allclose(samples.member(row, 0)[0], line, rtol=1e-4, atol=1e-4)
+
+
+def test_fields_that_are_not_periodic_roll_out_too(tmp_path):
+    path = tmp_path / "own_test.h5"
+    write_trajectory(
+        path,
+        np.random.default_rng(0).standard_normal((TIMES, GRID, GRID)).astype(np.float32),
+        time=0.1 * np.arange(TIMES),
+        grid=GRID,
+        reynolds=500.0,
+        seed=0,
+        attributes={"periodic": 0},
+    )
+    task = make_task(
+        ForecastSettings(patch=GRID), normaliser=NORMALISER, interval=0.1, periodic=False
+    )
+    samples = draw(network_predictor(), [path], tmp_path, task=task, snapshots=1)
+    assert [s.lead for s in samples.snapshots] == list(range(1, LEADS + 1))
+    check_states(samples, network_predictor(), [path], own)
 
 
 def test_regressor_rolls_out_with_one_member(files, tmp_path):

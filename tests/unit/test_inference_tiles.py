@@ -64,7 +64,7 @@ def domain(height, width, *, conditions=1, periodic=True):
     )
     stream = torch.Generator().manual_seed(1)
     fields = torch.randn(conditions, 3, height, width, generator=stream)
-    return task, task.prepare(fields, torch.full((conditions,), 500.0))
+    return task, task.prepare(fields, 2000.0 * torch.arange(1, conditions + 1))
 
 
 def predictor(task, *, kernel=1, mode="denoiser", **options):
