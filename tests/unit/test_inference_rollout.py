@@ -21,6 +21,7 @@ from flexbench.config import (
     SuperResolutionSettings,
 )
 from flexbench.data.dummy import write_dummy
+from flexbench.data.observe import open_trajectory
 from flexbench.data.stats import Normaliser
 from flexbench.data.store import Trajectory, write_trajectory
 from flexbench.diffusion import CosineSchedule, sample
@@ -173,11 +174,12 @@ def test_first_lead_is_the_forecast_without_a_rollout(files, tmp_path):
     assert shared >= 2
 
 
-def test_persistence_stays_at_the_start(files, tmp_path):
-    samples = draw(formula("persistence"), files, tmp_path)
+@pytest.mark.parametrize("observable", ["w", "v"])
+def test_persistence_stays_at_the_start(files, tmp_path, observable):
+    samples = draw(formula("persistence"), files, tmp_path, observable=observable)
     for row, snapshot in enumerate(samples.snapshots):
         path = next(path for path in files if path.stem == snapshot.trajectory)
-        start = Trajectory(path).snapshot(snapshot.index - snapshot.lead)
+        start = open_trajectory(path, observable).snapshot(snapshot.index - snapshot.lead)
         np.testing.assert_array_equal(samples.member(row, 0)[0], start)
 
 

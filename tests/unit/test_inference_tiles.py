@@ -1,5 +1,7 @@
 """Overlapping tiles: weights, coverage, and whole domains drawn as if there were no tiles."""
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 import torch
@@ -124,6 +126,9 @@ def test_weights_are_those_of_a_hand_made_case():
     first, second = tile_weights(starts, 12, patch=8, periodic=False).numpy()
     np.testing.assert_allclose(first, [1, 1, 1, 1, *rise[::-1]], atol=1e-12)
     np.testing.assert_allclose(second, [*rise, 1, 1, 1, 1], atol=1e-12)
+    # Where the second of three tiles begins, the first still has all of its say.
+    first = tile_weights([0, 2, 4], 12, patch=8, periodic=False)[0].numpy()
+    np.testing.assert_allclose(first[:3], [1, 1, 1 / (1 + rise[0])], atol=1e-12)
     assert tile_starts(12, patch=8, overlap=2) == [0, 6]
     assert tile_starts(32, patch=16, overlap=0) == [0, 16]
 
@@ -183,10 +188,23 @@ def test_a_pointwise_network_does_not_see_the_tiles(sampler, periodic):
 @pytest.mark.parametrize("sampler", ["ddim", "ddpm"])
 def test_members_with_conditions_of_their_own(sampler):
     task, example = domain(32, 40, conditions=3)
-    chosen = predictor(task, sampler=sampler)
+    chosen = predictor(task, sampler=sampler, batch=7)  # two tiles of all members at once
     drawn = chosen.predict(example, task, SNAPSHOT)
     wanted = [at_once(chosen, example, member, row=member) for member in range(3)]
     torch.testing.assert_close(drawn, torch.stack(wanted), rtol=0, atol=1e-5)
+
+
+def test_networks_run_in_eval_mode_without_gradients():
+    task, example = domain(32, 32)
+    chosen = predictor(task)
+    network, seen = chosen.method.network.train(), set()
+    denoise = network.denoise
+    network.denoise = lambda *given: (
+        seen.add((network.training, torch.is_grad_enabled())) or denoise(*given)
+    )
+    chosen.predict(example, task, SNAPSHOT)
+    assert seen == {(False, False)}
+    assert network.training
 
 
 def test_regressors_are_blended_too():
@@ -220,6 +238,16 @@ def test_domains_that_move_by_a_stride_move_the_output():
         _, moved = output_of(tiling, x.roll(*moves), condition.roll(*moves))
         far = (moved - still.roll(*moves)).abs().max()
         assert far < 1e-5 if periodic else far > 0.01
+
+
+@pytest.mark.parametrize("periodic", [True, False])
+def test_what_is_told_at_one_edge_reaches_the_other_on_periodic_domains_alone(periodic):
+    task, example = domain(40, 40, periodic=periodic)
+    condition = example.condition.clone()
+    condition[..., -1] += 5
+    told = replace(example, condition=condition)
+    drawn, other = (predictor(task, kernel=3).predict(e, task, SNAPSHOT) for e in (example, told))
+    assert torch.equal(drawn[..., :8], other[..., :8]) is not periodic
 
 
 def test_blending_joins_what_stitching_tears():
