@@ -189,7 +189,7 @@ def test_correlation_times_are_brute_force(world):
 
 def test_a_forecast_that_blew_up_is_lost():
     assert correlation_time(np.array([0.9, np.nan, 0.9]), 0.5) == 1.0
-    assert correlation_time(np.array([0.9, 0.85, 0.8]), 0.5) == 1.5  # exactly 0.8 is not below
+    assert correlation_time(np.array([0.9, 0.8, 0.7, 0.9]), 0.5) == 1.5  # exactly 0.8 is not below
     assert correlation_time(np.array([0.79, 0.9]), 0.5) == 0.5
 
 
