@@ -9,6 +9,10 @@ with the activations left out after the last block. Without a modulation it equa
 denoiser, each block's sum of spectral and linear paths is scaled and shifted by the embedding.
 The condition joins the noisy field by channel concatenation.
 
+To a Fourier transform every patch is periodic. Patches of fields that are not are padded with
+zeros between lifting and projection, as Li et al. pad what is not periodic, so that what lies at
+one end has no neighbour at the other.
+
 Letters: B batch, C channels of the field, Cc of the condition, P patch, w width, m modes.
 """
 
@@ -95,9 +99,17 @@ class Core(nn.Module):
     """The plain FNO behind its lifting's first layer: (B, 2w, H, W) -> (B, outputs, H, W)."""
 
     def __init__(
-        self, outputs: int, *, width: int, modes: int, layers: int, dropout: float
+        self,
+        outputs: int,
+        *,
+        width: int,
+        modes: int,
+        layers: int,
+        dropout: float,
+        padding: int = 0,
     ) -> None:
         super().__init__()
+        self.padding = padding
         self.lifting_out = nn.Conv2d(2 * width, width, 1)
         self.blocks = nn.ModuleList(
             Block(width, modes=modes, dropout=dropout, last=number == layers - 1)
@@ -106,17 +118,27 @@ class Core(nn.Module):
         self.projection = ChannelMLP(width, 2 * width, outputs)
 
     def forward(self, lifted: Tensor, modulations: list[tuple[Tensor, Tensor]] | None) -> Tensor:
+        height, width = lifted.shape[-2:]
         x = self.lifting_out(F.gelu(lifted))  # (B, w, H, W)
+        if self.padding:
+            x = F.pad(x, (0, self.padding, 0, self.padding))  # (B, w, H + padding, W + padding)
         for number, block in enumerate(self.blocks):
-            x = block(x, modulations[number] if modulations else None)  # (B, w, H, W)
-        return self.projection(x)  # (B, outputs, H, W)
+            x = block(x, modulations[number] if modulations else None)  # as before
+        return self.projection(x[..., :height, :width])  # (B, outputs, H, W)
 
 
 class FNO(nn.Module):
     """See the head of this file; `build` says what the arguments mean."""
 
     def __init__(
-        self, problem: ProblemSpec, *, width: int, modes: int, layers: int, dropout: float
+        self,
+        problem: ProblemSpec,
+        *,
+        width: int,
+        modes: int,
+        layers: int,
+        dropout: float,
+        padding: int,
     ) -> None:
         super().__init__()
         self.width = width
@@ -127,7 +149,12 @@ class FNO(nn.Module):
         self.condition_in = nn.Conv2d(problem.condition_channels, 2 * width, 1, bias=False)
         self.noisy_in = nn.Conv2d(problem.field_channels, 2 * width, 1)
         self.core = Core(
-            problem.field_channels, width=width, modes=modes, layers=layers, dropout=dropout
+            problem.field_channels,
+            width=width,
+            modes=modes,
+            layers=layers,
+            dropout=dropout,
+            padding=padding,
         )
 
     def encode(self, condition: Tensor, flow: Tensor) -> list[Tensor]:
@@ -152,6 +179,7 @@ def build(
     width: int,
     modes: int | None = None,
     layers: int = 4,
+    padding: int | None = None,
     dropout: float = 0.0,
 ) -> FNO:
     """FNO for one task.
@@ -160,7 +188,10 @@ def build(
     modes: Fourier modes kept along y, of both signs together (along x the same range); even;
         default a quarter of the patch: 16 at patch 64, the package's usual setting.
     layers: Fourier layers.
-    Raises FlexbenchError for modes that the patch does not hold, and for no layers.
+    padding: zeros after the last row and column, inside the Fourier layers; default an eighth of
+        the patch where fields are not periodic, else none.
+    Raises FlexbenchError for modes that the patch does not hold, for no layers, and for no padding
+    where fields are not periodic.
     """
     kept = max(2, problem.patch // 4) if modes is None else modes
     if kept % 2 or not 2 <= kept <= problem.patch:
@@ -169,4 +200,9 @@ def build(
         )
     if layers < 1:
         raise FlexbenchError(f"fno: layers is {layers}; allowed: from 1")
-    return FNO(problem, width=width, modes=kept, layers=layers, dropout=dropout)
+    least = 0 if problem.periodic else 1
+    zeros = least * max(1, problem.patch // 8) if padding is None else padding
+    if zeros < least:
+        why = "" if problem.periodic else ", as fields are not periodic"
+        raise FlexbenchError(f"fno: padding is {zeros}; allowed: from {least}{why}")
+    return FNO(problem, width=width, modes=kept, layers=layers, dropout=dropout, padding=zeros)

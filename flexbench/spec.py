@@ -31,12 +31,14 @@ class ProblemSpec:
     condition_channels: channels of the condition (1 low-resolution field; K past snapshots).
     field_channels: channels of the residual that is generated.
     patch: height and width of the square fields the network sees.
+    periodic: whether the fields that patches are cut from go on beyond their edges.
     """
 
     task: str
     condition_channels: int
     patch: int
     field_channels: int = 1
+    periodic: bool = True
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -45,8 +47,8 @@ class JointProblem:
 
     tasks: (name of the task, its problem), in the order in which they share a batch. Names are
     those of the configuration, so two tasks may be of one kind.
-    Raises FlexbenchError unless there are two or more, each named once, of one patch and with
-    residuals of as many channels.
+    Raises FlexbenchError unless there are two or more, each named once, of one patch, with
+    residuals of as many channels, of fields that are all periodic or all not.
     """
 
     tasks: tuple[tuple[str, ProblemSpec], ...]
@@ -55,7 +57,7 @@ class JointProblem:
         if len(self.tasks) < 2 or len(self.by_task) < len(self.tasks):
             found = ", ".join(self.names) or "none"
             raise FlexbenchError(f"together: found {found}; allowed: two different tasks or more")
-        for key in ("patch", "field_channels"):
+        for key in ("patch", "field_channels", "periodic"):
             values = {name: getattr(problem, key) for name, problem in self.tasks}
             if len(set(values.values())) > 1:
                 told = ", ".join(f"{name} {value}" for name, value in values.items())
@@ -81,6 +83,10 @@ class JointProblem:
     @property
     def field_channels(self) -> int:
         return self.tasks[0][1].field_channels
+
+    @property
+    def periodic(self) -> bool:
+        return self.tasks[0][1].periodic
 
 
 # What a network is built for.

@@ -393,10 +393,11 @@ def build(
     transformer: off, the bottleneck map goes straight to the decoder.
     skips: "all"; "convolutional" (no long skips between transformer blocks); "none" (nor any
     above the bottleneck: `strong_skip` then acts at the bottleneck only).
+    padding: of convolutions; "periodic" for patches of periodic fields alone.
     Raises FlexbenchError for a value that is not allowed.
     """
     choices = {"size": (size, tuple(SIZES)), "skips": (skips, get_args(Skips))}
-    choices["padding"] = (padding, get_args(Padding))
+    choices["padding"] = (padding, get_args(Padding) if problem.periodic else ("zeros",))
     problems = problem.by_task if isinstance(problem, JointProblem) else {problem.task: problem}
     choices |= {f"{name}: task": (own.task, TASKS) for name, own in problems.items()}
     for option, (value, allowed) in choices.items():

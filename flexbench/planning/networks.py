@@ -70,8 +70,13 @@ def _spec(graph: Graph, task: str) -> ProblemSpec:
     scales = Normaliser(1.0, 1.0)
     # The spacing of own data is not known yet, and changes no network.
     own = getattr(settings, "lead", 1.0)
-    interval = own if graph.config.data else graph.config.solver.interval
-    return make_task(settings, normaliser=scales, interval=interval).spec
+    data = graph.config.data
+    return make_task(
+        settings,
+        normaliser=scales,
+        interval=own if data else graph.config.solver.interval,
+        periodic=data is None or data.is_periodic,
+    ).spec
 
 
 def request_of(graph: Graph, task: str, method: str) -> Request:

@@ -26,7 +26,10 @@ class Forecast(Task):
         self.window = settings.past + 1
         self.stride = window_stride(settings.lead, interval)
         self.spec = ProblemSpec(
-            task="forecast", condition_channels=settings.past, patch=settings.patch
+            task="forecast",
+            condition_channels=settings.past,
+            patch=settings.patch,
+            periodic=periodic,
         )
 
     def prepare(self, fields: Tensor, reynolds: Tensor) -> Example:

@@ -23,7 +23,9 @@ class SuperResolution(Task):
         # The low-resolution samples of a patch are those of the domain.
         self.align = settings.factor
         self.halo = self.degradation.halo
-        self.spec = ProblemSpec(task="superres", condition_channels=1, patch=settings.patch)
+        self.spec = ProblemSpec(
+            task="superres", condition_channels=1, patch=settings.patch, periodic=periodic
+        )
 
     def prepare(self, fields: Tensor, reynolds: Tensor) -> Example:
         self._check(fields)
