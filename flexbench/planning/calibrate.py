@@ -105,7 +105,7 @@ def calibrate(graph: Graph, *, together: int, say: Say) -> Calibration:
         tempfile.TemporaryDirectory(prefix=".calibration-", dir=root) as name,
         ThreadPoolExecutor(together) as pool,
     ):
-        session = _Session(graph, Path(name), pool)
+        session = _Session(_alike(graph), Path(name), pool)
         rates, notes = _measure(session, device, say)
     return Calibration(
         machine=machine(),
@@ -118,6 +118,12 @@ def calibrate(graph: Graph, *, together: int, say: Say) -> Calibration:
         rates=rates,
         notes=notes,
     )
+
+
+def _alike(graph: Graph) -> Graph:
+    from flexbench.planning.rehearsal import simulated_alike
+
+    return simulated_alike(RunFacts(graph, {}))
 
 
 def machine() -> str:
@@ -146,7 +152,7 @@ def _measure(session: _Session, device: str, say: Say) -> tuple[Rates, list[str]
     write_text(config, small.text)
     say("starting processes, solver, statistics, scores, disk")
     rehearsed = session.submit(["flexbench.planning.rehearsal", str(config)])
-    planning = session.pool.submit(_dry_run_seconds, graph, session.folder)
+    planning = session.pool.submit(_dry_run_seconds, session)
     simulated = session.probe("simulate")
     scored = session.probe("score")
     looked = session.probe("statistics", graph.tasks[0], session.folder)
@@ -262,11 +268,11 @@ def _speeds(graph: Graph, kind: str, found: dict[str, Measured]) -> dict[str, fl
     return {ANY: slowest} | by_network | by_method
 
 
-def _dry_run_seconds(graph: Graph, folder: Path) -> float:
+def _dry_run_seconds(session: _Session) -> float:
     """What Snakemake takes before its first job."""
     start = time.perf_counter()
-    overrides = {"tier": graph.config.tier, "root": str(folder / "none")}
-    command = dry_run_command(graph.config, overrides)
+    overrides = {"root": str(session.folder / "none")}
+    command = dry_run_command(session.graph.config, overrides, own=session.config)
     done = subprocess.run(
         command,
         cwd=checkout(),

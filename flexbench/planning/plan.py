@@ -85,7 +85,7 @@ def make_plan(
         left=left,
         stale=stale,
         warnings=[
-            *_doubts(graph, calibration, slots),
+            *_doubts(graph, calibration, slots, own=own),
             *cluster_warnings(facts, planned, seconds, profile=found, slots=slots),
         ],
     )
@@ -105,19 +105,15 @@ def calibrate_tier(graph: Graph, *, cores: int | None = None, jobs: int | None =
     say(f"measured in {measured.seconds:.0f} s; wrote {path}")
 
 
-def _doubts(graph: Graph, calibration: Calibration, slots: Slots) -> list[str]:
+def _doubts(graph: Graph, calibration: Calibration, slots: Slots, *, own: Path | None) -> list[str]:
     """What makes the hours worth less."""
+    asked_by = f"--config {own}" if own else f"--tier {graph.config.tier}"
+    measure = f"measure with `flexbench plan {asked_by} --calibrate`"
     found = []
     if calibration.default:
-        found.append(
-            "hours are of another machine: no calibration here yet; "
-            f"measure with `flexbench plan --tier {graph.config.tier} --calibrate`"
-        )
+        found.append(f"hours are of another machine: no calibration here yet; {measure}")
     elif calibration.tier != graph.config.tier:
-        found.append(
-            f"hours are from the calibration of tier {calibration.tier}; "
-            f"measure with `flexbench plan --tier {graph.config.tier} --calibrate`"
-        )
+        found.append(f"hours are from the calibration of tier {calibration.tier}; {measure}")
     if not calibration.default and calibration.threads != graph.config.threads:
         found.append(
             f"calibrated with {calibration.threads} threads per job, planned with "

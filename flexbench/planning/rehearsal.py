@@ -6,17 +6,18 @@ trained. `python -m flexbench.planning.rehearsal CONFIG` fills the folder of tha
 
 import json
 import sys
+from itertools import accumulate
 from pathlib import Path
 
 import numpy as np
 
 from flexbench import planned
 from flexbench.atomic import write_text
-from flexbench.config import Config, ForecastSettings
+from flexbench.config import Config, ForecastSettings, SplitSettings, SplitsSettings
 from flexbench.data.dummy import write_dummy
 from flexbench.data.store import Trajectory
 from flexbench.errors import FlexbenchError
-from flexbench.graph import Graph
+from flexbench.graph import SPLITS, Graph
 from flexbench.inference.samples import Labels, Snapshot, write_samples
 from flexbench.planning.facts import RunFacts
 from flexbench.provenance import Receipt
@@ -30,6 +31,49 @@ _TEST_FILES = 12  # the most that are worth the time
 _LOG_ROWS = 20
 
 
+def simulated_alike(facts: RunFacts) -> Graph:
+    """The graph as it is; of own data one of simulated flows, as many and as large.
+
+    How fast anything is does not depend on what a field holds.
+    """
+    graph = facts.graph
+    config = graph.config
+    if config.data is None:
+        return graph
+    forecasts = (task for task in config.tasks.values() if isinstance(task, ForecastSettings))
+    interval = next((task.lead for task in forecasts), 1.0)
+    counts = {split: len(graph.imports(split)) for split in SPLITS}
+    starts = dict(zip(SPLITS, accumulate(counts.values(), initial=0), strict=False))
+    return Graph(
+        config.model_copy(
+            update={
+                "data": None,
+                "splits": SplitsSettings(
+                    **{
+                        split: SplitSettings(
+                            reynolds=[1000.0],
+                            seeds=list(range(starts[split], starts[split] + count)),
+                        )
+                        for split, count in counts.items()
+                    }
+                ),
+                "solver": config.solver.model_copy(
+                    update={
+                        "grid": facts.grid,
+                        "t_start": 0.0,
+                        "t_end": interval * max(1, facts.snapshots - 1),
+                        "interval": interval,
+                        # Eddies that even a small grid resolves.
+                        "peak_wavenumber": max(1.0, min(10.0, facts.grid / 8)),
+                    }
+                ),
+                # Those that were left out have nothing to be measured.
+                "methods": list(dict.fromkeys(job.method for job in graph.jobs)),
+            }
+        )
+    )
+
+
 def rehearsal_config(graph: Graph, root: Path) -> Config:
     """The tier's configuration, with its fullest task alone, small fields and few trajectories."""
     config = graph.config
@@ -41,10 +85,7 @@ def rehearsal_config(graph: Graph, root: Path) -> Config:
         interval = settings.lead
     splits = config.splits
     if splits is None:
-        raise FlexbenchError(
-            "--calibrate measures with simulated flows; calibrate a shipped tier, such as desk, "
-            "under the same root"
-        )
+        raise FlexbenchError("a rehearsal is of simulated flows (see `simulated_alike`)")
     train, validation, test = (
         split.model_copy(update={"reynolds": split.reynolds[:1], "seeds": split.seeds[:1]})
         for split in (splits.train, splits.validation, splits.test)

@@ -6,7 +6,8 @@ import warnings
 import pytest
 
 from flexbench import registry
-from flexbench.config import TIERS
+from flexbench.config import TIERS, Config
+from flexbench.data.example import write_example
 from flexbench.errors import FlexbenchError
 from flexbench.graph import Graph
 from flexbench.planning import networks
@@ -22,6 +23,7 @@ from flexbench.planning.rates import (
     rate,
     save_calibration,
 )
+from flexbench.planning.rehearsal import rehearsal_config, simulated_alike
 from flexbench.planning.show import duration, size
 from flexbench.planning.steps import solver_steps
 from flexbench.planning.times import all_seconds
@@ -58,6 +60,33 @@ def test_sizes_that_come_with_the_code_are_right(method):
     graph = graph_of("desk")
     request = networks.request_of(graph, "forecast", method)
     assert networks.known_sizes()[networks.digest(request)] == networks.count(request)
+
+
+def test_own_data_is_calibrated_with_simulated_flows_as_large(tmp_path):
+    """Of as many trajectories, points and snapshots, and without what cannot run on the data."""
+    write_example(tmp_path / "tank.nc", snapshots=40, height=36, width=44)
+    source = {"file": str(tmp_path / "tank.nc"), "key": "temperature", "reynolds": 100}
+    splits = {"train": [0, 0.5], "validation": [0.6, 0.7], "test": [0.8, 1]}
+    spectral = {"network": "interpolation", "options": {"kernel": "spectral"}}
+    graph = graph_of(
+        "tank",
+        methods=["flex", "fno", "interpolation", "spectral", "persistence"],
+        method_settings={"spectral": spectral},
+        data={"sources": {"a": source, "b": source}, "time": "time", "splits": splits},
+        tasks={
+            "sr": {"kind": "superres", "patch": 16},
+            "fc": {"kind": "forecast", "patch": 16, "lead": 0.25},
+        },
+    )
+    facts = RunFacts(graph, {})
+    alike = RunFacts(simulated_alike(facts), {})
+    assert len(alike.graph.runs("test")) == len(set(alike.graph.runs())) // 3 == 2
+    assert (alike.grid, alike.snapshots) == (facts.grid, facts.snapshots) == (32, 20)
+    assert {*alike.graph.jobs} == {*graph.jobs}
+    text = rehearsal_config(alike.graph, tmp_path).model_dump_json()
+    assert Config.model_validate_json(text).data is None
+    simulated = graph_of("smoke")
+    assert simulated_alike(RunFacts(simulated, {})) is simulated
 
 
 def test_the_size_of_a_network_of_two_tasks():
