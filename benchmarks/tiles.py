@@ -36,12 +36,11 @@ from flexbench.inference.tiles import tile_starts
 from flexbench.methods import Method, make_method
 from flexbench.metrics.seams import near_seams
 from flexbench.models.flex import build
-from flexbench.sizing import build_network
-from flexbench.spec import ProblemSpec
 from flexbench.steps.task import load_task
+from flexbench.steps.trained import rebuild
 from flexbench.tasks import make_task
 from flexbench.tiers import load_config
-from flexbench.training.checkpoint import load_checkpoint, load_weights
+from flexbench.training.checkpoint import load_checkpoint
 
 GRID = 2048
 # size, patch and the settings of `sample`; S is given few evaluations, for they take minutes.
@@ -106,19 +105,7 @@ def large_table(cases: list[str]) -> Table:
 def trained(graph: Graph, task: str) -> Method:
     """The task's FLEX as its checkpoint describes it."""
     path = graph.layout.checkpoint(task, "flex", 0)
-    state, metadata = load_checkpoint(path)
-    problem = ProblemSpec(**metadata["problem"])
-    network, _ = build_network(
-        metadata["network"],
-        problem,
-        size=metadata["size"],
-        width=metadata["width"],
-        match=metadata["matched"]["by"],
-        options=metadata["options"],
-    )
-    load_weights(network, state, source=path)
-    settings = DiffusionSettings.model_validate(metadata["diffusion"])
-    return make_method(network, problem=problem, settings=settings, mode=metadata["mode"])
+    return rebuild(*load_checkpoint(path), source=path, task=task).method
 
 
 def seam_rows(graph: Graph, name: str, *, members: int, trajectories: int) -> list[tuple[str, ...]]:

@@ -6,7 +6,6 @@ from typing import Any
 import torch
 
 from flexbench import planned, registry
-from flexbench.config import DiffusionSettings
 from flexbench.data.stats import Normaliser
 from flexbench.data.store import Trajectory
 from flexbench.device import prepare_device
@@ -20,14 +19,11 @@ from flexbench.inference.ensemble import (
 )
 from flexbench.inference.tiles import tile_starts
 from flexbench.inference.timing import Stopwatch
-from flexbench.methods import make_method
-from flexbench.models.joint import OneTask
 from flexbench.provenance import Receipt
-from flexbench.sizing import build_network, count_flops
-from flexbench.spec import JointProblem, problem_of
 from flexbench.steps.task import load_task
+from flexbench.steps.trained import rebuild
 from flexbench.tasks import Task
-from flexbench.training.checkpoint import load_checkpoint, load_weights
+from flexbench.training.checkpoint import load_checkpoint
 
 
 def sample_step(graph: Graph, *, task: str, method: str, seed: int) -> None:
@@ -112,27 +108,8 @@ def _network(
     # What it learnt is in units of the training's own field, whatever it is applied to.
     if Normaliser(**scales) != load_task(graph, case.task).normaliser:
         raise FlexbenchError(f"{path}: was trained with other statistics; train it again")
-    spec = problem_of(metadata["problem"])
-    network, built = build_network(
-        metadata["network"],
-        spec,
-        size=metadata["size"],
-        width=metadata["width"],
-        match=metadata["matched"]["by"],
-        options=metadata["options"],
-        baseline_folders=graph.config.baseline_folders,
-    )
-    load_weights(network, state, source=path)
-    cost = built.footprint.flops
-    if isinstance(spec, JointProblem):
-        network, spec = OneTask(network, case.task), spec.by_task[case.task]
-        cost = count_flops(network, spec)
-    learnt = make_method(
-        network.to(device),
-        problem=spec,
-        settings=DiffusionSettings.model_validate(metadata["diffusion"]),
-        mode=metadata["mode"],
-    )
-    predictor = NetworkPredictor(learnt, settings=case.sample, seed=seed, device=device)
-    flops = float(cost.encode + predictor.evaluations * cost.denoise)
-    return predictor, {"parameters": built.footprint.parameters, "flops": flops}
+    folders = graph.config.baseline_folders
+    trained = rebuild(state, metadata, source=path, task=case.task, device=device, folders=folders)
+    predictor = NetworkPredictor(trained.method, settings=case.sample, seed=seed, device=device)
+    flops = float(trained.cost.encode + predictor.evaluations * trained.cost.denoise)
+    return predictor, {"parameters": trained.parameters, "flops": flops}
