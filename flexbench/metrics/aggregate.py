@@ -15,7 +15,7 @@ import numpy as np
 import pandas as pd
 
 from flexbench.errors import FlexbenchError
-from flexbench.metrics.cells import SNAPSHOT, gather, make_cells
+from flexbench.metrics.cells import SNAPSHOT, Cells, Key, gather, make_cells
 from flexbench.metrics.forming import (
     Resampling,
     definition_of,
@@ -64,38 +64,43 @@ def aggregate(
     rows = gather(frames)
     how = Resampling(resamples=bootstrap, confidence=confidence, seed=seed)
     found: list[dict[str, Any]] = []
-    for (task, method), own in rows.groupby(["task", "method"], sort=False):
+    for _, own in rows.groupby(["task", "method"], sort=False):
         for reynolds, group in _by_reynolds(own):
-            found += _score_rows(group, how, task=str(task), method=str(method), reynolds=reynolds)
+            found += _score_rows(group, how, reynolds=reynolds)
     return pd.DataFrame(found, columns=list(SCORE_COLUMNS))
 
 
-def _score_rows(
-    group: pd.DataFrame, how: Resampling, *, task: str, method: str, reynolds: str
-) -> list[dict[str, Any]]:
+def _score_rows(group: pd.DataFrame, how: Resampling, *, reynolds: str) -> list[dict[str, Any]]:
     cells = make_cells(group)
-    keys = table_keys(cells)
     first = group.iloc[0].to_dict()
+    layout = Layout(Path(), first["tier"])
+    # Over several training seeds, it is the table's receipt that names the files of all.
+    one = layout.scores(first["task"], first["method"], cells.seeds[0])
+    source = one if len(cells.seeds) == 1 else layout.table("scores")
+    receipt = receipt_of(source).relative_to(layout.folder)
+    own = {"snapshots": cells.snapshots, "receipt": receipt.as_posix()}
+    return [
+        row | own for row in _estimated(first, cells, table_keys(cells), how, reynolds=reynolds)
+    ]
+
+
+def _estimated(
+    first: Mapping[Any, Any], cells: Cells, keys: list[Key], how: Resampling, *, reynolds: str
+) -> list[dict[str, Any]]:
+    """A row for each (score, detail), with its interval. first: any of the rows they come from."""
     found = estimate_scores(
         cells,
         keys,
         how,
-        task=task,
-        method=method,
+        task=first["task"],
+        method=first["method"],
         reynolds=reynolds,
         members=int(first["members"]),
     )
-    layout = Layout(Path(), first["tier"])
-    # Over several training seeds, it is the table's receipt that names the files of all.
-    one = layout.scores(task, method, cells.seeds[0])
-    source = one if len(cells.seeds) == 1 else layout.table("scores")
-    receipt = receipt_of(source).relative_to(layout.folder)
     common = {name: first[name] for name in SCORE_COLUMNS if name in first} | {
         "reynolds": reynolds,
-        "snapshots": cells.snapshots,
         "trajectories": len(cells.trajectories),
         "training_seeds": len(cells.seeds),
-        "receipt": receipt.as_posix(),
     }
     return [
         common | {"score": score, "detail": detail, "value": value, "low": low, "high": high}
@@ -116,41 +121,20 @@ def aggregate_leads(
     rows = gather(frames)
     how = Resampling(resamples=bootstrap, confidence=confidence, seed=seed)
     found: list[dict[str, Any]] = []
-    for (task, method), own in rows.groupby(["task", "method"], sort=False):
+    for _, own in rows.groupby(["task", "method"], sort=False):
         if own["lead"].max() > 1:
-            found += _lead_rows(own, how, task=str(task), method=str(method))
+            found += _lead_rows(own, how)
     return pd.DataFrame(found, columns=list(LEAD_COLUMNS))
 
 
-def _lead_rows(
-    rows: pd.DataFrame, how: Resampling, *, task: str, method: str
-) -> list[dict[str, Any]]:
+def _lead_rows(rows: pd.DataFrame, how: Resampling) -> list[dict[str, Any]]:
     """A lead takes the place of a detail: all of them share their draws of trajectories."""
     needed = {*BY_LEAD, *(name for score in BY_LEAD for name in definition_of(score).moments)}
     kept = rows[rows["score"].isin(needed) & (rows["detail"] == "")]
     cells = make_cells(kept.assign(detail=kept["lead"].astype(str)))
     keys = [key for score in BY_LEAD for key in cells.keys if key[0] == score]
-    first = kept.iloc[0].to_dict()
-    found = estimate_scores(
-        cells,
-        keys,
-        how,
-        task=task,
-        method=method,
-        reynolds=ALL,
-        members=int(first["members"]),
-    )
-    common = {name: first[name] for name in LEAD_COLUMNS if name in first} | {
-        "reynolds": ALL,
-        "trajectories": len(cells.trajectories),
-        "training_seeds": len(cells.seeds),
-    }
-    return [
-        common | {"score": score, "lead": int(lead), "value": value, "low": low, "high": high}
-        for (score, lead), value, low, high in zip(
-            keys, found.value, found.low, found.high, strict=True
-        )
-    ]
+    found = _estimated(kept.iloc[0].to_dict(), cells, keys, how, reynolds=ALL)
+    return [row | {"lead": int(row["detail"])} for row in found]
 
 
 def compare(
