@@ -8,7 +8,7 @@ from pathlib import Path
 
 import numpy as np
 
-from flexbench.data.store import Field, Trajectory, periodic_runs
+from flexbench.data.store import Field, Runs, Trajectory, periodic_runs
 from flexbench.errors import FlexbenchError
 from flexbench.spec import Observable
 
@@ -24,40 +24,25 @@ class VelocityTrajectory(Trajectory):
         super().__init__(path)
         self.component = ("u", "v").index(component)
 
-    def read(
-        self,
-        first: int,
-        *,
-        count: int,
-        stride: int,
-        y: int,
-        x: int,
-        height: int,
-        width: int,
-        out: Field | None = None,
-    ) -> Field:
-        """As `Trajectory.read`, of the velocity, (count, height, width) float32."""
+    def _fill(self, field: Field, first: int, *, stride: int, rows: Runs, columns: Runs) -> None:
         # Whoever reads vorticity need not wait for torch.
         import torch
 
         from flexbench.solver.diagnostics import velocity_from_vorticity
 
-        grid = self.grid
-        vorticity = super().read(
-            first, count=count, stride=stride, y=0, x=0, height=grid, width=grid
-        )
+        count, every = len(field), periodic_runs(0, self.grid, self.grid)
+        vorticity = np.empty((count, self.grid, self.grid), dtype=np.float32)
+        super()._fill(vorticity, first, stride=stride, rows=every, columns=every)
         velocity = velocity_from_vorticity(torch.from_numpy(vorticity).double())[self.component]
         whole = velocity.numpy()
         if self.mean_flow is not None:
             last = first + (count - 1) * stride
             whole = whole + self.mean_flow[first : last + 1 : stride, self.component, None, None]
-        field = np.empty((count, height, width), dtype=np.float32) if out is None else out
-        for source_y, target_y, rows in periodic_runs(y, height, grid):
-            for source_x, target_x, columns in periodic_runs(x, width, grid):
-                field[:, target_y : target_y + rows, target_x : target_x + columns] = whole[
-                    :, source_y : source_y + rows, source_x : source_x + columns
+        for source_y, target_y, height in rows:
+            for source_x, target_x, width in columns:
+                field[:, target_y : target_y + height, target_x : target_x + width] = whole[
+                    :, source_y : source_y + height, source_x : source_x + width
                 ]
-        return field
 
 
 def open_trajectory(path: Path | str, observable: Observable = "w") -> Trajectory:

@@ -20,6 +20,8 @@ from flexbench.data.newfile import new_hdf5
 from flexbench.errors import FlexbenchError
 
 Field = NDArray[np.float32]
+# Stretches of points along an axis: (source, target, length) each.
+Runs = list[tuple[int, int, int]]
 
 # Snapshot times may be off even spacing by this fraction: solvers add up their time steps.
 UNEVEN = 1e-4
@@ -322,18 +324,22 @@ class Trajectory:
         if self._process != os.getpid():
             self._connect()
         field = np.empty((count, height, width), dtype=np.float32) if out is None else out
+        rows = periodic_runs(y, height, self.grid)
+        columns = periodic_runs(x, width, self.grid)
+        self._fill(field, first, stride=stride, rows=rows, columns=columns)
+        return field
+
+    def _fill(self, field: Field, first: int, *, stride: int, rows: Runs, columns: Runs) -> None:
+        """Fill (count, height, width) with the points of these runs."""
         # Selections belong to this call, so that threads may share a Trajectory.
         stored = self._dataset.get_space()
         memory = h5py.h5s.create_simple(field.shape)
-        rows = periodic_runs(y, height, self.grid)
-        columns = periodic_runs(x, width, self.grid)
         for source_y, target_y, rows_read in rows:
             for source_x, target_x, columns_read in columns:
-                size = (count, rows_read, columns_read)
+                size = (len(field), rows_read, columns_read)
                 stored.select_hyperslab((first, source_y, source_x), size, stride=(stride, 1, 1))
                 memory.select_hyperslab((0, target_y, target_x), size)
                 self._read(stored, memory, field)
-        return field
 
     def _read(self, stored: h5py.h5s.SpaceID, memory: h5py.h5s.SpaceID, field: Field) -> None:
         try:
@@ -367,8 +373,8 @@ def window_stride(lead: float, interval: float, *, where: str = "") -> int:
     return round(ratio)
 
 
-def periodic_runs(start: int, size: int, period: int) -> list[tuple[int, int, int]]:
-    """(source, target, length) of the runs that cover `size` points from `start` on, periodic."""
+def periodic_runs(start: int, size: int, period: int) -> Runs:
+    """The runs that cover `size` points from `start` on, periodic."""
     runs = []
     done = 0
     while done < size:
