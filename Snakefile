@@ -7,7 +7,7 @@ min_version("9.20")
 from flexbench.atomic import write_text
 from flexbench.graph import Graph, boundary_of, observable_of
 from flexbench.paths import TABLES
-from flexbench.planned import all_figures, figure_sources, train_statistics
+from flexbench.planned import all_figures, described_in, figure_sources, train_statistics
 from flexbench.report.catalogue import FIGURES
 
 graph = Graph.from_overrides(config)

@@ -94,10 +94,13 @@ def _describe_root(crate: "ROCrate", contents: Contents) -> None:
     profile = {"@type": "CreativeWork", "name": "Process Run Crate", "version": "0.5"}
     root = crate.root_dataset
     root["name"] = contents.title
+    flows = "two-dimensional decaying turbulence"
+    if config.data is not None:
+        flows = f"own data ({', '.join(config.data.sources)})"
     root["description"] = (
         f"Scores, tables, figures and report of {len(config.methods)} methods "
-        f"({', '.join(config.methods)}) on {', '.join(contents.graph.tasks)} of two-dimensional "
-        "decaying turbulence, with the receipt of every file and the software that made it."
+        f"({', '.join(config.methods)}) on {', '.join(contents.graph.tasks)} of {flows}, "
+        "with the receipt of every file and the software that made it."
     )
     root["datePublished"] = contents.published.isoformat()
     root["conformsTo"] = _entity(crate, PROFILE, profile)

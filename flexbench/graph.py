@@ -15,6 +15,7 @@ from flexbench.config import Case, Config, Needs, Run, SplitSettings, TaskSettin
 from flexbench.errors import FlexbenchError
 from flexbench.paths import Layout, checkout
 from flexbench.provenance import PACKAGE, code_digest, digest_of, file_digest, source_digest
+from flexbench.sources import WORDS
 from flexbench.spec import Boundary, Observable
 from flexbench.tiers import load_config, to_yaml
 
@@ -440,7 +441,7 @@ class Graph:
         data = self.config.data
         if data is None or (source, split) not in self.imports():
             raise FlexbenchError(f"data.splits: split '{split}' holds nothing of source '{source}'")
-        part = data.model_dump(exclude={"sources", "splits", "gap"})
+        part = data.model_dump(exclude={"sources", "splits", "gap", *WORDS})
         own = data.sources[source].model_dump(exclude={"file"})
         return part | {
             "source": source,
@@ -488,7 +489,8 @@ class Graph:
         }
 
     def score_slice(self, case: str) -> dict[str, Any]:
-        return {"bands": self.config.score.bands, "flows": self._flows(case)}
+        own = {"vorticity": self.config.data.is_vorticity} if self.config.data else {}
+        return {"bands": self.config.score.bands, "flows": self._flows(case), **own}
 
     def tabulate_slice(self) -> dict[str, Any]:
         return {
@@ -499,7 +501,17 @@ class Graph:
         }
 
     def figure_slice(self, task: str, name: str) -> dict[str, Any]:
-        return {"task": task, "figure": name, "methods": [job.method for job in self.jobs_of(task)]}
+        methods = [job.method for job in self.jobs_of(task)]
+        return {"task": task, "figure": name, "methods": methods, **self.words}
+
+    @property
+    def words(self) -> dict[str, Any]:
+        """How own data is to be labelled; {} of simulated flows."""
+        data = self.config.data
+        if data is None:
+            return {}
+        scale = {"subtract": data.subtract, "divide_by": data.divide_by}
+        return {"words": data.model_dump(include=set(WORDS)) | scale}
 
     def _flows(self, case: str) -> dict[str, Any]:
         """What a case is scored on."""

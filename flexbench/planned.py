@@ -148,6 +148,17 @@ def figure_files(graph: Graph, task: str, name: str) -> tuple[Path, ...]:
 
 def figure_sources(graph: Graph, task: str, name: str) -> list[Path]:
     """What a figure is drawn from, beside the tables."""
+    return [*_drawn_from(graph, task, name), *described_in(graph, task)]
+
+
+def described_in(graph: Graph, *cases: str) -> list[Path]:
+    """The files that say how own data is to be labelled: the statistics of its tasks."""
+    if graph.config.data is None:
+        return []
+    return list(dict.fromkeys(graph.statistics(case) for case in cases))
+
+
+def _drawn_from(graph: Graph, task: str, name: str) -> list[Path]:
     layout, source = graph.layout, FIGURES[name].source
     jobs = graph.jobs_of(task)
     if source == "logs":
@@ -189,8 +200,8 @@ def report(graph: Graph) -> Step:
     return Step(
         name="report",
         outputs=(graph.layout.report,),
-        inputs=(*_tables(graph), *all_figures(graph)),
-        slice={"tasks": graph.cases},
+        inputs=(*_tables(graph), *all_figures(graph), *described_in(graph, *graph.cases)),
+        slice={"tasks": graph.cases, **graph.words},
         code=graph.report_code,
     )
 

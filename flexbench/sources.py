@@ -3,16 +3,33 @@
 from itertools import pairwise
 from typing import Annotated, Literal
 
-from pydantic import Field, PositiveFloat, PositiveInt, field_validator, model_validator
+from pydantic import (
+    Field,
+    PositiveFloat,
+    PositiveInt,
+    StringConstraints,
+    field_validator,
+    model_validator,
+)
 
 from flexbench.settings import Name, NonNegative, Reynolds, Settings, Unique, plain_path
+from flexbench.spec import Observable
 
 Axis = Literal["time", "channel", "y", "x"]
 Index = Annotated[int, Field(ge=0)]
+Words = Annotated[
+    str, StringConstraints(min_length=1, max_length=60, pattern=r"^[^\x00-\x1f\x7f]*$")
+]
 Share = Annotated[float, Field(ge=0, le=1)]
 
 # Whether the fields of a layout go on beyond their edges, where `periodic` does not say.
 _PERIODIC = {"flex": True, "superbench": True, "era5": False, "custom": False}
+# Layouts whose channels are known: a flow on [0, 2 pi]^2, without units.
+_FLOWS = {"flex", "superbench"}
+_CHANNELS: tuple[Observable, ...] = ("u", "v", "w")
+
+# Keys that say how results are labelled, and change no number of the data.
+WORDS = ("name", "units", "time_units", "extent", "vorticity")
 
 
 class SourceSettings(Settings):
@@ -36,6 +53,21 @@ class CropSettings(Settings):
     y: Index = Field(description="first row")
     x: Index = Field(description="first column")
     size: PositiveInt = Field(description="points per side, a multiple of every task's patch")
+
+
+class ExtentSettings(Settings):
+    """Where the whole field of a file lies: coordinates of its outer edges."""
+
+    x: tuple[float, float] = Field(description="left of the first column, right of the last one")
+    y: tuple[float, float] = Field(description="before the first row, after the last one")
+    units: Words | None = Field(None, description="of x and y, for labels")
+
+    @model_validator(mode="after")
+    def _sized(self) -> "ExtentSettings":
+        for axis, (first, last) in {"x": self.x, "y": self.y}.items():
+            if first == last:
+                raise ValueError(f"{axis}: [{first:g}, {last:g}] is empty; two different ends")
+        return self
 
 
 Part = tuple[Share, Share] | Annotated[list[Name], Field(min_length=1), Unique]
@@ -72,6 +104,23 @@ class DataSettings(Settings):
         None,
         description="whether fields go on beyond their edges; null: flex and superbench do; a "
         "field that is cropped does not",
+    )
+    vorticity: bool | None = Field(
+        None,
+        description="whether the field is the vorticity of a flow, so that, where it is periodic, "
+        "energy and enstrophy are scored; null: channel w of flex and superbench is",
+    )
+    name: Words | None = Field(
+        None, description="of the field, for labels; null: the file's `long_name`, or the dataset's"
+    )
+    units: Words | None = Field(
+        None, description="of the file's values, for labels; null: the dataset's `units`"
+    )
+    time_units: Words | None = Field(
+        None, description="of times, for labels; null: the `units` of the dataset `time`"
+    )
+    extent: ExtentSettings | None = Field(
+        None, description="where the field lies, for the axes of maps; null: grid points"
     )
     crop: CropSettings | None = Field(
         None, description="null: the largest centred square that the patches divide"
@@ -116,6 +165,23 @@ class DataSettings(Settings):
     @property
     def is_periodic(self) -> bool:
         return _PERIODIC[self.layout] if self.periodic is None else self.periodic
+
+    @property
+    def observable(self) -> Observable | None:
+        """Which field of a flow the layout's channel is; None where the layout knows of none."""
+        if self.layout not in _FLOWS:
+            return None
+        channel = 2 if self.channel is None else self.channel
+        return _CHANNELS[channel] if channel < len(_CHANNELS) else None
+
+    @property
+    def flow(self) -> str:
+        """What the number that tells flows apart is called, for short."""
+        return "Re" if self.observable else "flow parameter"
+
+    @property
+    def is_vorticity(self) -> bool:
+        return self.observable == "w" if self.vorticity is None else self.vorticity
 
     def sources_of(self, split: str) -> list[str]:
         """Names of the sources that a split holds something of."""

@@ -48,6 +48,8 @@ _OTHERS = {
 
 _BY_RANK = {3: ("time", "y", "x"), 4: ("time", "channel", "y", "x")}
 _ROUNDING = 1e-6
+# Of a label that a file brings: a title of a figure holds no more.
+MOST_LETTERS = 60
 
 
 @dataclass(frozen=True)
@@ -137,6 +139,7 @@ class Source:
     channel: int
     packing: "Packing"
     time: NDArray[np.float64]
+    time_units: str | None
     subtract: float
     divide_by: float
 
@@ -170,6 +173,21 @@ class Source:
                         f"{self._where}: snapshot {start + number} holds a value that is not finite"
                     )
                 yield field
+
+    @property
+    def units(self) -> str | None:
+        """Of the values, as the file has them."""
+        return _text(self.dataset, "units")
+
+    @property
+    def words(self) -> dict[str, str]:
+        """What the file says for labels, by the names of `schema.DESCRIPTION`."""
+        found = {
+            "field_name": _text(self.dataset, "long_name") or _text(self.dataset, "standard_name"),
+            "field_units": self.units,
+            "time_units": self.time_units,
+        }
+        return {name: text for name, text in found.items() if text}
 
     @property
     def _where(self) -> str:
@@ -221,6 +239,7 @@ def open_source(data: DataSettings, name: str, file: Path) -> Iterator[Source]:
             channel=channel,
             packing=Packing.of(dataset, f"{file}: '{key}'"),
             time=time,
+            time_units=_time_units(data, opened, file),
             subtract=data.subtract,
             divide_by=data.divide_by,
         )
@@ -319,6 +338,26 @@ def _time(data: DataSettings, opened: h5py.File, file: Path, count: int) -> NDAr
     return time
 
 
+def _time_units(data: DataSettings, opened: h5py.File, file: Path) -> str | None:
+    """What the times count; NetCDF's date of their zero ("hours since 1900-01-01") is left out."""
+    if data.time is None:
+        return None
+    units = _text(_dataset(opened, file, data.time), "units")
+    return units.partition(" since ")[0] if units else None
+
+
+def _text(dataset: h5py.Dataset, name: str) -> str | None:
+    """An attribute that is text, in one line of printable characters; None where it is none."""
+    try:
+        value = schema.plain(dataset.attrs.get(name))
+    except (OSError, TypeError, ValueError):  # of a type that has no equal in numpy
+        return None
+    if not isinstance(value, str):
+        return None
+    line = " ".join("".join(c if c.isprintable() else " " for c in value).split())
+    return line[:MOST_LETTERS] or None
+
+
 def square_of(source: Source, data: DataSettings, *, side_step: int) -> Square:
     """The square that is used: as configured, or the largest centred one of side_step's multiples.
 
@@ -379,6 +418,13 @@ def import_part(
                 "source_file": file.name,
                 "layout": data.layout,
                 "first_snapshot": first,
+                "first_row": square.y,
+                "last_row": square.y + square.size - 1,
+                "rows": opened.side("y"),
+                "first_column": square.x,
+                "last_column": square.x + square.size - 1,
+                "columns": opened.side("x"),
+                **opened.words,
             },
         )
         text = (
@@ -394,17 +440,19 @@ def check_sources(config: Config, file_of: Callable[[str], Path]) -> tuple[int, 
     """Look at every source before any work; (most snapshots of a trajectory, points per side).
 
     Reads no field. Raises FlexbenchError for what an import would stop at, for sources whose
-    squares differ, for splits of one source that lie closer than the gap, and for splits that are
-    too short, or unevenly spaced, for what a task asks of them.
+    squares or units differ, for splits of one source that lie closer than the gap, and for splits
+    that are too short, or unevenly spaced, for what a task asks of them.
     """
     data = config.data
     if data is None:
         raise FlexbenchError("data: null; there are no sources to look at")
     grids: dict[str, int] = {}
+    units: dict[str, str] = {}
     longest = 0
     for name in data.sources:
         with open_source(data, name, file_of(name)) as source:
             grids[name] = square_of(source, data, side_step=config.side_step).size
+            units[name] = source.units or "none"
             spans = {}
             for split in ("train", "validation", "test"):
                 if name in data.sources_of(split):
@@ -416,6 +464,9 @@ def check_sources(config: Config, file_of: Callable[[str], Path]) -> tuple[int, 
     if len(set(grids.values())) > 1:
         sides = ", ".join(f"{name} {grid}" for name, grid in grids.items())
         raise FlexbenchError(f"data.sources: squares differ in size ({sides}); set data.crop")
+    if len(set(units.values())) > 1:
+        told = ", ".join(f"{name} {unit}" for name, unit in units.items())
+        raise FlexbenchError(f"data.sources: attributes `units` differ ({told}); allowed: one")
     return longest, next(iter(grids.values()))
 
 

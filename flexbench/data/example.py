@@ -29,7 +29,9 @@ def write_example(
     y, x = np.linspace(0, height / width, height), np.linspace(0, 1, width)
     with new_hdf5(path) as (file, check):
         for name, values in {"time": time, "y": y, "x": x}.items():
-            file.create_dataset(name, data=values, track_times=False).make_scale(name)
+            scale = file.create_dataset(name, data=values, track_times=False)
+            scale.make_scale(name)
+            scale.attrs["units"] = "s" if name == "time" else "m"
         field = file.create_dataset(
             "temperature",
             shape=(snapshots, height, width),
@@ -38,6 +40,7 @@ def write_example(
             compression="gzip",
             track_times=False,
         )
+        field.attrs["long_name"], field.attrs["units"] = "water temperature", "°C"
         for axis, name in enumerate(("time", "y", "x")):
             field.dims[axis].attach_scale(file[name])
         for index, moment in enumerate(time):

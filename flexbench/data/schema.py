@@ -44,6 +44,13 @@ ATTRIBUTE_TYPES = (str, int, float)
 # Attribute that a file may have: 0 where the field does not go on beyond its edges; absent: 1.
 PERIODIC = "periodic"
 
+# What a file of own data may say for labels: what its source calls the field, the units of values
+# and times there, and which rows and columns were taken of how many.
+DESCRIPTION = (
+    *("field_name", "field_units", "time_units"),
+    *("first_row", "last_row", "rows", "first_column", "last_column", "columns"),
+)
+
 
 def chunk_shape(grid: int) -> tuple[int, int, int]:
     """Chunks of `/w` on a grid of `grid` points per side."""

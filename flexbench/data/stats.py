@@ -9,6 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from flexbench.config import ForecastSettings, SuperResolutionSettings
+from flexbench.data import schema
 from flexbench.data.degrade import Degradation
 from flexbench.data.observe import open_trajectory
 from flexbench.data.patches import check_window, full_windows
@@ -107,7 +108,8 @@ def compute_statistics(
     Returns a JSON-like dict: `field_std` and `residual_std`, the two that scale (residual_std is
     field_std under `normalisation: official`); `measured_residual_std`, `residual_to_field` and
     the means for information; the same per Re under `by_reynolds`; what was read; whether it is
-    `periodic`, and (to forecast) its `interval`. Raises FlexbenchError where a file is unfit, not
+    `periodic`, and (to forecast) its `interval`; and what the files of own data say of their field
+    (`schema.DESCRIPTION`), under `described`. Raises FlexbenchError where a file is unfit, not
     finite, or has no window of the task.
     """
     if not paths:
@@ -115,9 +117,12 @@ def compute_statistics(
     overall = _Pair()
     by_reynolds: dict[float, _Pair] = {}
     used, periodic, interval = 0, True, None
+    described: dict[str, Any] = {}
     for path in paths:
         with open_trajectory(path, observable) as trajectory:
             periodic = trajectory.periodic
+            said = trajectory.attributes
+            described |= {name: said[name] for name in schema.DESCRIPTION if name in said}
             # Single snapshots need no even spacing.
             forecasts = isinstance(settings, ForecastSettings)
             interval = trajectory.interval if forecasts else None
@@ -139,6 +144,7 @@ def compute_statistics(
         "snapshots": used,
         "periodic": periodic,
         "interval": interval,
+        "described": described,
     }
 
 

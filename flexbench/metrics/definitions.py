@@ -32,6 +32,8 @@ REGION_SCORES = (
     *("pull_mean", "pull_square", "pull_iqr_ratio"),
 )
 
+OF_FIELD, OF_TIME = "the field's", "time"
+
 MEAN = "mean of the snapshots' values"
 OVER_ROLLOUTS = "mean of the rollouts' values"
 ROOT = "root of the mean square over snapshots"
@@ -41,7 +43,8 @@ ROOT = "root of the mean square over snapshots"
 class Definition:
     """One score.
 
-    better: "one" and "zero" name the best value. unit: "1" where it has none. averaging: in words;
+    better: "one" and "zero" name the best value. unit: "1" where it has none, OF_FIELD where it is
+    that of the field that is scored, OF_TIME where it is that of the times. averaging: in words;
     `combine` does it (None: the mean). moments: scores of snapshots that `combine` needs.
     bounds: values it can take. helper: stands in score files only, for others to be formed from.
     rollout: a score of a whole rollout, not of a snapshot.
@@ -83,7 +86,6 @@ def _seam_ratio(moment: Moment, members: int) -> Any:
     return np.sqrt(moment("seam_error", 2) / moment("inner_error", 2))
 
 
-_VORTICITY = "1/time"
 _POSITIVE = (0.0, math.inf)
 _SHARE = (0.0, 1.0)
 
@@ -114,7 +116,7 @@ DEFINITIONS: dict[str, Definition] = {
     ),
     "correlation_time": Definition(
         better="higher",
-        unit="time",
+        unit=OF_TIME,
         bounds=_POSITIVE,
         rollout=True,
         text="first lead time at which pearson is below 0.8; the rollout's length where it never "
@@ -123,7 +125,7 @@ DEFINITIONS: dict[str, Definition] = {
     ),
     "correlation_time_member": Definition(
         better="higher",
-        unit="time",
+        unit=OF_TIME,
         bounds=_POSITIVE,
         rollout=True,
         text="the same of each member's own correlation with the truth",
@@ -151,7 +153,7 @@ DEFINITIONS: dict[str, Definition] = {
     ),
     "max_error": Definition(
         better="lower",
-        unit=_VORTICITY,
+        unit=OF_FIELD,
         bounds=_POSITIVE,
         text="largest absolute error of the ensemble mean",
         averaging="mean of the snapshots' maxima",
@@ -159,8 +161,9 @@ DEFINITIONS: dict[str, Definition] = {
     "spectrum_error": Definition(
         better="lower",
         bounds=_POSITIVE,
-        text="|ln(E_member(k) / E_truth(k))| of the kinetic-energy spectrum, by band; shells with "
-        "less than 1e-8 of the truth's enstrophy are left out",
+        text="|ln(E_member(k) / E_truth(k))| of the spectrum of kinetic energy, or of variance "
+        "where the field is no vorticity of a periodic flow, by band; shells with less than 1e-8 "
+        "of the truth's variance are left out",
         averaging="mean over members, then shells of the band, then snapshots",
     ),
     "enstrophy_error": Definition(
@@ -176,14 +179,14 @@ DEFINITIONS: dict[str, Definition] = {
     ),
     "pdf_distance": Definition(
         better="lower",
-        unit=_VORTICITY,
+        unit=OF_FIELD,
         bounds=_POSITIVE,
         text="Wasserstein-1 distance of the one-point distributions of a member and the truth",
         averaging="mean over members, then of the snapshots' values",
     ),
     "crps": Definition(
         better="lower",
-        unit=_VORTICITY,
+        unit=OF_FIELD,
         bounds=_POSITIVE,
         text="fair continuous ranked probability score (unbiased in M); the mean absolute error "
         "for M = 1",
@@ -191,7 +194,7 @@ DEFINITIONS: dict[str, Definition] = {
     ),
     "spread": Definition(
         better="none",
-        unit=_VORTICITY,
+        unit=OF_FIELD,
         bounds=_POSITIVE,
         text="standard deviation of the members (ddof = 1), of all scales or of a band",
         averaging="root of the mean variance over points and snapshots",
@@ -200,7 +203,7 @@ DEFINITIONS: dict[str, Definition] = {
     ),
     "skill": Definition(
         better="lower",
-        unit=_VORTICITY,
+        unit=OF_FIELD,
         bounds=_POSITIVE,
         text="error of the ensemble mean, of all scales or of a band",
         averaging="root of the mean square error over points and snapshots",
@@ -269,7 +272,7 @@ DEFINITIONS: dict[str, Definition] = {
     ),
     "truth_rms": Definition(
         better="none",
-        unit=_VORTICITY,
+        unit=OF_FIELD,
         bounds=_POSITIVE,
         helper=True,
         text="root mean square of the truth",
@@ -288,7 +291,7 @@ DEFINITIONS: dict[str, Definition] = {
     ),
     "seam_error": Definition(
         better="none",
-        unit=_VORTICITY,
+        unit=OF_FIELD,
         bounds=_POSITIVE,
         helper=True,
         text="root mean square error of the ensemble mean near the edges of the plain tiling",
@@ -298,7 +301,7 @@ DEFINITIONS: dict[str, Definition] = {
     ),
     "inner_error": Definition(
         better="none",
-        unit=_VORTICITY,
+        unit=OF_FIELD,
         bounds=_POSITIVE,
         helper=True,
         text="root mean square error of the ensemble mean away from those edges",

@@ -42,13 +42,14 @@ class Flag:
 
 @dataclass(frozen=True, kw_only=True)
 class _Tables:
-    """scores: the aggregated table. rows: all scores of snapshots."""
+    """scores: the aggregated table. rows: all scores of snapshots. flow: what Re is called."""
 
     scores: pd.DataFrame
     rows: pd.DataFrame
     tasks: Mapping[str, TaskSettings]
     planned: Mapping[str, int]
     resolutions: Mapping[str, Mapping[str, float]]
+    flow: str
 
     def flag(self, row: Mapping[Any, Any], flag: str, message: str) -> Flag:
         named = {name: str(row[name]) for name in ("tier", "task", "method")}
@@ -66,18 +67,25 @@ def red_flags(
     tasks: Mapping[str, TaskSettings],
     planned: Mapping[str, int],
     resolutions: Mapping[str, Mapping[str, float]],
+    flow: str = "Re",
 ) -> pd.DataFrame:
     """All flags: columns tier, task, method, flag, message; empty where nothing is wrong.
 
     scores: from `aggregate`. frames: the score files it was made of. tasks: the settings of each
     task. planned: snapshots that every method was to be scored on, by case (per training seed).
     resolutions: by case, k_max eta of its trajectories, where it is known, by their names.
+    flow: what the column `reynolds` is called in messages.
 
     To be worse than a formula is a defect on the flows that a method was trained for; elsewhere it
     is a finding, which the matrix shows.
     """
     tables = _Tables(
-        scores=scores, rows=gather(frames), tasks=tasks, planned=planned, resolutions=resolutions
+        scores=scores,
+        rows=gather(frames),
+        tasks=tasks,
+        planned=planned,
+        resolutions=resolutions,
+        flow=flow,
     )
     checks: tuple[Callable[[_Tables], Iterator[Flag]], ...] = (
         _not_finite,
@@ -140,20 +148,21 @@ def _worse_than_trivial(tables: _Tables) -> Iterator[Flag]:
                 continue
             formulas = group[group["mode"] == FORMULA].dropna(subset=["value"])
             for _, own in group[group["mode"] != FORMULA].groupby("method", sort=False):
-                worse = _where_worse(own, formulas)
+                worse = _where_worse(own, formulas, flow=tables.flow)
                 if worse:
                     first = own.iloc[0].to_dict()
                     yield tables.flag(first, "worse than trivial", f"{score}: {'; '.join(worse)}")
 
 
-def _where_worse(own: pd.DataFrame, formulas: pd.DataFrame) -> list[str]:
+def _where_worse(own: pd.DataFrame, formulas: pd.DataFrame, *, flow: str) -> list[str]:
     """By Reynolds number, where the smallest of the formulas' scores is smaller."""
     worse = []
     for row in own.to_dict("records"):
         rivals = formulas[formulas["reynolds"] == row["reynolds"]]
         if len(rivals) and row["value"] > rivals["value"].min():
             best = rivals.loc[rivals["value"].idxmin()]
-            where = "all Re" if row["reynolds"] == ALL else f"Re {row['reynolds']}"
+            every = "all Re" if flow == "Re" else f"all {flow}s"
+            where = every if row["reynolds"] == ALL else f"{flow} {row['reynolds']}"
             worse.append(f"{where} {row['value']:.4g} > {best['value']:.4g} ({best['method']})")
     return worse
 

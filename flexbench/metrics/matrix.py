@@ -23,7 +23,7 @@ def matrix(
     whose flows differ in kind. trained: Reynolds numbers of the training split.
     in_distribution: periodic vorticity at a Reynolds number of training. to_reference: the value
     over the mean of the same method's in-distribution values of that task and score; NaN where it
-    has none.
+    has none. Without cases the table is empty.
     """
     rows = scores[
         scores["score"].isin(MATRIX_SCORES)
@@ -39,6 +39,8 @@ def matrix(
         like = flow.observable == "w" and flow.boundary == "periodic"
         own["in_distribution"] = own["reynolds"].astype(float).isin(trained) & like
         parts.append(own)
+    if not parts:
+        return pd.DataFrame(columns=list(MATRIX_COLUMNS))
     table = pd.concat(parts, ignore_index=True)
     key = ["task", "method", "score"]
     known = table[table["in_distribution"]].groupby(key)["value"].mean().rename("reference")

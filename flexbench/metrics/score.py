@@ -34,9 +34,6 @@ _LABELS = ("method", "mode", "training_seed", "parameters", "flops", "evaluation
 # Datasets of a samples file that say which snapshot a row predicts.
 _SNAPSHOT = ("trajectory", "reynolds", "seed", "index", "time", "lead")
 
-# Scores that read a field as vorticity.
-_OF_VORTICITY = {"enstrophy_error", "energy_error", "spectrum_error"}
-
 # A predicted snapshot's time may differ from that of its index by rounding only.
 _SAME_TIME = 1e-6
 
@@ -73,11 +70,14 @@ def score_samples(
     tier: str,
     bands: int,
     observable: Observable = "w",
+    vorticity: bool = True,
 ) -> Scored:
     """All scores of a samples file, snapshot by snapshot.
 
     trajectory_paths: the file of each trajectory, by its stem. bands: wavenumber bands.
-    observable: what is predicted of them; scores of vorticity alone are left out of velocities'.
+    observable: what is predicted of them. vorticity: whether the files hold one, or another field;
+    of what is no vorticity of a periodic flow, scores of enstrophy and energy are left out, and
+    spectra are of variance.
     Raises FlexbenchError where a file is missing or does not fit the other.
     """
     path = Path(samples_path)
@@ -101,15 +101,15 @@ def score_samples(
                     f"{snapshot['trajectory']} holds {truth.field.shape} ones"
                 )
             ensemble = prediction[row, :, 0]
-            values, curves = _score(ensemble, truth, bands=bands, patch=patch)
+            values, curves = _score(
+                ensemble, truth, bands=bands, patch=patch, vorticity=vorticity and observable == "w"
+            )
             if leads > 1:
                 flow = truth.flow
                 values |= rollout.add(
                     ensemble[..., flow], truth.field[flow], time=snapshot["time"], leads=leads
                 )
             for (score, detail), value in values.items():
-                if observable != "w" and score in _OF_VORTICITY:
-                    continue
                 one = {"score": score, "detail": detail, "value": value}
                 scores.append(common | snapshot | one)
             if curves is not None and snapshot["lead"] in shown_leads(leads):
@@ -130,12 +130,19 @@ def _one_table(spectra: list[pd.DataFrame]) -> pd.DataFrame:
 
 
 def _score(
-    ensemble: NDArray[np.floating], truth: Truth, *, bands: int, patch: int
+    ensemble: NDArray[np.floating], truth: Truth, *, bands: int, patch: int, vorticity: bool
 ) -> tuple[Scores, Curves | None]:
     """Scores of an ensemble (M, H, W), and its spectra where the flow is everywhere."""
     if truth.mask is not None:
         return score_flow(ensemble, truth.field, mask=truth.mask), None
-    return score_snapshot(ensemble, truth.field, bands=bands, patch=patch, periodic=truth.periodic)
+    return score_snapshot(
+        ensemble,
+        truth.field,
+        bands=bands,
+        patch=patch,
+        periodic=truth.periodic,
+        vorticity=vorticity,
+    )
 
 
 def _open(path: Path) -> h5py.File:
@@ -166,7 +173,7 @@ def _prediction(path: Path, file: h5py.File) -> h5py.Dataset:
     shape = prediction.shape
     if len(shape) != 5 or min(shape) < 1 or shape[2] != 1:
         raise FlexbenchError(
-            f"{path}: dataset 'prediction' has shape {shape}; allowed: (S, M, 1, H, W), vorticity"
+            f"{path}: dataset 'prediction' has shape {shape}; allowed: (S, M, 1, H, W)"
         )
     return prediction
 

@@ -24,11 +24,13 @@ class Curves:
     members: mean over members of their spectra. error: of ensemble mean - truth. spread: of the
     members' variance, ddof = 1 (error is (1 + 1/M) spread if perfect); None for M = 1.
     log_error: (K,) mean over members of `spectral.log_spectrum_error`. finite: False where the
-    ensemble was not, so that only the truth's spectrum stands for anything.
+    ensemble was not, so that only the truth's spectrum stands for anything. kinetic: whether the
+    field is the vorticity of a periodic flow, which knows the kinetic energy of each scale.
     """
 
     grid: int
     finite: bool
+    kinetic: bool
     truth: spectral.RadialSpectrum
     members: spectral.RadialSpectrum
     mean: spectral.RadialSpectrum
@@ -37,7 +39,10 @@ class Curves:
     log_error: spectral.Shells
 
     def table(self) -> pd.DataFrame:
-        """Kinetic-energy spectra by k = 1 .. grid / 2; the spread is NaN for M = 1."""
+        """Spectra of kinetic energy, or else of variance, by k = 1 .. grid / 2.
+
+        The spread is NaN for M = 1.
+        """
         shells = spectral.Band(1, self.grid // 2)
         curves = {
             "truth": self.truth,
@@ -47,8 +52,10 @@ class Curves:
         }
         table = pd.DataFrame({"k": np.arange(shells.first, shells.last + 1)})
         for name, curve in curves.items():
-            table[name] = shells.of(curve.energy)
-        table["spread"] = np.nan if self.spread is None else shells.of(self.spread.energy)
+            table[name] = shells.of(curve.density(kinetic=self.kinetic))
+        table["spread"] = np.nan
+        if self.spread is not None:
+            table["spread"] = shells.of(self.spread.density(kinetic=self.kinetic))
         if not self.finite:
             table[["member_mean", "ensemble_mean", "error", "spread"]] = np.nan
         return table
@@ -61,12 +68,15 @@ def score_snapshot(
     bands: int,
     patch: int = 0,
     periodic: bool = True,
+    vorticity: bool = True,
 ) -> tuple[Scores, Curves]:
     """Scores and spectra of one ensemble (M, N, N) against the truth (N, N).
 
     patch: of the tiles that the ensemble was drawn in; 0: in none. periodic: whether the fields
-    are; if not, whatever is scored by wavenumber is windowed. Scores that do not apply (of a pull,
-    a spread, a seam, …) are absent. An ensemble with a value that is not finite has the same
+    are; if not, whatever is scored by wavenumber is windowed. vorticity: whether the field is one;
+    of another field, and of a vorticity that is not periodic, nobody knows the kinetic energy, so
+    its spectra are of variance. Scores that do not apply (of a pull, a spread, a seam, an
+    enstrophy, …) are absent. An ensemble with a value that is not finite has the same
     scores, all of them NaN.
     """
     exact: pointwise.Field = truth.astype(np.float64)
@@ -76,7 +86,12 @@ def score_snapshot(
     points = measure_points(ensemble, exact)
     scores = _mean_scores(points, exact)
     transform = partial(spectral.transform, periodic=periodic)
-    curves = _member_scores(scores, ensemble, points, exact, transform=transform, finite=finite)
+    kinetic = vorticity and periodic
+    curves = _member_scores(
+        scores, ensemble, points, exact, transform=transform, finite=finite, kinetic=kinetic
+    )
+    if kinetic:
+        _flow_scores(scores, curves)
     if patch:
         near = seams.near_seams(exact.shape, patch, periodic=periodic)
         _seam_scores(scores, points, near)
@@ -149,6 +164,7 @@ def _member_scores(
     *,
     transform: Callable[[pointwise.Field], spectral.Spectrum],
     finite: bool,
+    kinetic: bool,
 ) -> Curves:
     """Add the scores that are means over members, and return the spectra."""
     truth_sorted = np.sort(truth, axis=None)
@@ -163,16 +179,9 @@ def _member_scores(
         hat = transform(field)
         spectra.append(spectral.radial_spectrum(hat))
         departures.append(spectral.radial_spectrum(hat - mean_hat))
-        log_errors.append(spectral.log_spectrum_error(spectra[-1], reference))
-    members = spectral.mean_spectrum(spectra)
+        log_errors.append(spectral.log_spectrum_error(spectra[-1], reference, kinetic=kinetic))
     scores["rfne_member", ""] = float(np.mean(rfne))
     scores["pdf_distance", ""] = float(np.mean(distance))
-    scores["enstrophy_error", ""] = physics.relative_error(
-        members.total_enstrophy, reference.total_enstrophy
-    )
-    scores["energy_error", ""] = physics.relative_error(
-        members.total_energy, reference.total_energy
-    )
     spread = None
     if points.members > 1:
         unbiased = points.members / (points.members - 1)
@@ -180,13 +189,23 @@ def _member_scores(
     return Curves(
         grid=len(truth),
         finite=finite,
+        kinetic=kinetic,
         truth=reference,
-        members=members,
+        members=spectral.mean_spectrum(spectra),
         mean=spectral.radial_spectrum(mean_hat),
         error=spectral.radial_spectrum(error_hat),
         spread=spread,
         log_error=np.mean(log_errors, axis=0),
     )
+
+
+def _flow_scores(scores: Scores, curves: Curves) -> None:
+    """Add what only the vorticity of a periodic flow has."""
+    members, truth = curves.members, curves.truth
+    scores["enstrophy_error", ""] = physics.relative_error(
+        members.total_enstrophy, truth.total_enstrophy
+    )
+    scores["energy_error", ""] = physics.relative_error(members.total_energy, truth.total_energy)
 
 
 def _band_scores(scores: Scores, curves: Curves, bands: list[spectral.Band]) -> None:

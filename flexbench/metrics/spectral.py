@@ -22,7 +22,7 @@ Field = NDArray[np.float64]
 Spectrum = NDArray[np.complex128]
 Shells = NDArray[np.float64]
 
-# Shells with a smaller share of the truth's enstrophy are not scored, and what a prediction has
+# Shells with a smaller share of the truth's variance are not scored, and what a prediction has
 # less of counts as this: below lies the round-off of float32 fields and networks.
 FLOOR = 1e-8
 
@@ -98,13 +98,18 @@ def _window(grid: int) -> Field:
 
 @dataclass(frozen=True)
 class RadialSpectrum:
-    """Shells (K,) of a vorticity field.
+    """Shells (K,) of a field.
 
-    power: mean square vorticity, twice the enstrophy. energy: kinetic energy <u^2 + v^2> / 2.
+    power: mean square of the field, of vorticity twice the enstrophy. energy: kinetic energy
+    <u^2 + v^2> / 2 of the flow whose vorticity the field is, if it is one.
     """
 
     power: Shells
     energy: Shells
+
+    def density(self, *, kinetic: bool) -> Shells:
+        """What a spectrum of the field shows: its kinetic energy, or the field's variance."""
+        return self.energy if kinetic else self.power
 
     @property
     def total_energy(self) -> float:
@@ -139,13 +144,21 @@ def mean_spectrum(spectra: list[RadialSpectrum]) -> RadialSpectrum:
     )
 
 
-def log_spectrum_error(prediction: RadialSpectrum, truth: RadialSpectrum) -> Shells:
-    """|ln(E_prediction / E_truth)| (K,), NaN in shells that are not scored (see FLOOR)."""
-    share = truth.power / truth.power.sum() if truth.power.any() else np.zeros_like(truth.power)
-    scored = (share >= FLOOR) & (truth.energy > 0)
+def log_spectrum_error(
+    prediction: RadialSpectrum, truth: RadialSpectrum, *, kinetic: bool = True
+) -> Shells:
+    """|ln(E_prediction / E_truth)| (K,), NaN in shells that are not scored (see FLOOR).
+
+    kinetic: E is the kinetic energy of vorticity fields; if not, the variance of any fields.
+    """
+    # The mean, in shell 0, is no part of a field's variance.
+    variance = truth.power[1:].sum()
+    share = truth.power / variance if variance > 0 else np.zeros_like(truth.power)
+    share[0] = 0.0
+    scored = share >= FLOOR
     error = np.full(share.shape, np.nan)
-    ratio = prediction.energy[scored] / truth.energy[scored]
-    error[scored] = np.abs(np.log(np.maximum(ratio, FLOOR / share[scored])))
+    above, below = (one.density(kinetic=kinetic)[scored] for one in (prediction, truth))
+    error[scored] = np.abs(np.log(np.maximum(above / below, FLOOR / share[scored])))
     return error
 
 

@@ -9,6 +9,7 @@ from flexbench.config import Config
 class FigureEntry:
     """One figure: its module, a title, and a caption that says what better looks like.
 
+    title, caption: with the names in braces that `Labels.worded` fills in, case by case.
     module: the file below `report/figures/` that draws it; its code decides when to redraw.
     source: what it is drawn from beside the tables: "snapshot" (samples and data), "spectra",
     "logs", "rollout" (the samples of one method, and the data), or "" (nothing).
@@ -33,10 +34,10 @@ FIGURES: dict[str, FigureEntry] = {
         of=("task", "evaluation", "rollout"),
         title="One test snapshot",
         caption=(
-            "Vorticity of one test snapshot: the truth, what the methods are given, and the field "
+            "{Field} of one test snapshot: the truth, what the methods are given, and the field "
             "their residual is added to; then, for each method, one ensemble member, the ensemble "
             "mean, the mean's absolute error, and the ensemble's spread (standard deviation over "
-            "the members). Vorticity maps share one scale, error and spread share another. "
+            "the members). Maps of the field share one scale, error and spread share another. "
             "Better: a member as sharp as the truth, a pale error, and a spread that is dark "
             "where the error is dark."
         ),
@@ -45,22 +46,22 @@ FIGURES: dict[str, FigureEntry] = {
         module="spectra",
         of=("task", "rollout"),
         source="spectra",
-        title="Energy spectra",
+        title="{Density} spectra",
         caption=(
-            "Above: energy per wavenumber of the truth and of the members (mean over members and "
-            "snapshots). Better: on the black line up to the largest wavenumber; below it, fine "
-            "scales are smoothed away, above it they are noise. Below: energy of the ensemble "
-            "mean's error, as a fraction of the truth's energy. Better: lower; where it reaches 1, "
-            "the prediction is worth no more than predicting zero at that scale."
+            "Above: {density} per wavenumber of the truth and of the members (mean over members "
+            "and snapshots). Better: on the black line up to the largest wavenumber; below it, "
+            "fine scales are smoothed away, above it they are noise. Below: {density} of the "
+            "ensemble mean's error, as a fraction of the truth's. Better: lower; where it reaches "
+            "1, the prediction is worth no more than predicting zero at that scale."
         ),
     ),
     "rfne_by_re": FigureEntry(
         module="accuracy",
-        title="Accuracy by Reynolds number",
+        title="Accuracy by {flow}",
         caption=(
-            "Relative Frobenius norm error of the ensemble mean, by Reynolds number (dots, with "
-            "intervals by bootstrap over trajectories). Better: lower. A shaded column is a "
-            "Reynolds number that no network was trained on."
+            "Relative Frobenius norm error of the ensemble mean, by {flow} (dots, with intervals "
+            "by bootstrap over trajectories). Better: lower. A shaded column is one that no "
+            "network was trained on."
         ),
     ),
     "accuracy_cost": FigureEntry(
@@ -99,9 +100,9 @@ FIGURES: dict[str, FigureEntry] = {
         module="calibration",
         title="Spread and skill",
         caption=(
-            "Left: spread of the ensemble against the error of its mean, per Reynolds number "
-            "(small) and overall (large). Right: their ratio, overall and by wavenumber band. Both "
-            "are corrected for the finite number of members. Better: on the black line. Below it "
+            "Left: spread of the ensemble against the error of its mean, per {flow} (small) and "
+            "overall (large). Right: their ratio, overall and by wavenumber band. Both are "
+            "corrected for the finite number of members. Better: on the black line. Below it "
             "the ensemble is overconfident, above it underconfident."
         ),
     ),

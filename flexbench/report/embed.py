@@ -67,7 +67,7 @@ def _palette() -> list[int]:
     fixed = [to_rgb(colour) for colour in dict.fromkeys(methods)]
     fixed += [(level, level, level) for level in np.linspace(0, 1, 20)]
     left = 256 - len(fixed)
-    signed = colormaps[style.VORTICITY_MAP](np.linspace(0, 1, left // 2))[:, :3]
+    signed = colormaps[style.SIGNED_MAP](np.linspace(0, 1, left // 2))[:, :3]
     amount = colormaps[style.AMOUNT_MAP](np.linspace(0, 1, left - left // 2))[:, :3]
     colours = np.concatenate([np.array(fixed), signed, amount])
     return np.rint(255 * colours).astype(int).ravel().tolist()

@@ -12,6 +12,7 @@ from flexbench.errors import FlexbenchError
 from flexbench.paths import Layout, receipt_of
 
 if TYPE_CHECKING:
+    from flexbench.report.labels import Labels
     from flexbench.report.snapshot import ShownSnapshot
 
 # Columns that pandas would otherwise guess to be numbers, or whose empty cells mean "".
@@ -71,6 +72,19 @@ class ReportInputs:
     def task(self, case: str) -> TaskSettings:
         """The settings of a case's task."""
         return self.config.tasks[self.config.cases[case].task]
+
+    def labels(self, case: str) -> "Labels":
+        """What the results of a case are labelled with."""
+        from flexbench.report.labels import labels_of
+
+        statistics = None
+        if self.config.data is not None:
+            path = self.layout.statistics(self.config.cases[case].task)
+            try:
+                statistics = json.loads(path.read_text(encoding="utf-8"))
+            except (OSError, ValueError) as error:
+                raise FlexbenchError(f"{path}: not readable statistics ({error})") from None
+        return labels_of(self.config, case, statistics)
 
     def methods(self, task: str) -> list[str]:
         """The methods of a task, in the configuration's order."""

@@ -10,10 +10,11 @@ from flexbench.atomic import write_text
 from flexbench.graph import EDGES
 from flexbench.metrics.flags import INFORMATION
 from flexbench.report import style
-from flexbench.report.catalogue import FIGURES, FigureEntry, figures_of
+from flexbench.report.catalogue import FIGURES, figures_of
 from flexbench.report.dag import draw_graph
 from flexbench.report.embed import EmbeddedImage, embed_gif, embed_png
 from flexbench.report.inputs import ReportInputs
+from flexbench.report.labels import Labels
 from flexbench.report.receipts import ReceiptIndex, code_rows, receipt_view, slug, version_rows
 from flexbench.report.tables import (
     Table,
@@ -36,7 +37,9 @@ class PageFigure:
     anchor: of its receipt on the page, "" where it has none.
     """
 
-    entry: FigureEntry
+    title: str
+    caption: str
+    animated: bool
     file: str
     image: EmbeddedImage | None
     anchor: str
@@ -80,8 +83,11 @@ def render_page(inputs: ReportInputs) -> str:
     receipts = inputs.receipts()
     index = ReceiptIndex(inputs.layout, receipts)
     present = set(scores["task"])
+    cases = [case for case in config.cases if case in present]
     with style.look(config.methods):
-        colours = {method: style.colour(method) for method in config.methods}
+        # Methods that were left out have no scores.
+        shown = [method for method in config.methods if method in set(scores["method"])]
+        colours = {method: style.colour(method) for method in shown}
     first = {"simulate": "import_data"} if config.data else {}
     return environment.get_template("page.html").render(
         tier=config.tier,
@@ -91,7 +97,9 @@ def render_page(inputs: ReportInputs) -> str:
         confidence=f"{100 * config.score.confidence:g} %",
         flags=flags[flags["flag"] != INFORMATION].to_dict("records"),
         notes=flags[flags["flag"] == INFORMATION].to_dict("records"),
-        tasks=[task_part(inputs, task, index) for task in config.cases if task in present],
+        tasks=[task_part(inputs, case, index) for case in cases],
+        # Of own data all cases have one field.
+        labels=inputs.labels([*cases, *config.cases][0]),
         definitions=definition_table(scores["score"]),
         colours=colours,
         # Where the results stand is nobody's business, and no two runs need differ by it.
@@ -105,7 +113,7 @@ def render_page(inputs: ReportInputs) -> str:
 
 def task_part(inputs: ReportInputs, task: str, index: ReceiptIndex) -> TaskPart:
     """Tables and figures of one task."""
-    scores = inputs.task_scores(task)
+    scores, labels = inputs.task_scores(task), inputs.labels(task)
     cost, comparisons = (table[table["task"] == task] for table in map(inputs.table, _BESIDE))
     pooled = comparisons["reynolds"] == "all"
     compared = index.of(inputs.layout.table("comparisons"))
@@ -113,13 +121,14 @@ def task_part(inputs: ReportInputs, task: str, index: ReceiptIndex) -> TaskPart:
         name=task,
         anchor=slug("task", task),
         description=describe_task(inputs, task),
-        summary=summary_table(scores, cost, index.find, index.of_cost),
+        summary=summary_table(scores, cost, index.find, index.of_cost, labels=labels),
         figures=[
-            page_figure(inputs, task, name, index) for name in figures_of(inputs.config, task)
+            page_figure(inputs, task, name, index, labels)
+            for name in figures_of(inputs.config, task)
         ],
-        scores=score_tables(scores, index.find),
-        comparisons=comparison_table(comparisons[pooled], anchor=compared),
-        comparisons_by_re=comparison_table(comparisons[~pooled], anchor=compared),
+        scores=score_tables(scores, index.find, labels=labels),
+        comparisons=comparison_table(comparisons[pooled], labels=labels, anchor=compared),
+        comparisons_by_re=comparison_table(comparisons[~pooled], labels=labels, anchor=compared),
         cost=cost_table(cost, index.of_cost),
     )
 
@@ -136,12 +145,17 @@ def describe_task(inputs: ReportInputs, task: str) -> str:
     return f"{kind}: {shown}"
 
 
-def page_figure(inputs: ReportInputs, task: str, name: str, index: ReceiptIndex) -> PageFigure:
+def page_figure(
+    inputs: ReportInputs, task: str, name: str, index: ReceiptIndex, labels: Labels
+) -> PageFigure:
+    """A figure of a task, in the words of its labels."""
     animated = FIGURES[name].animated
     path = (inputs.layout.animation if animated else inputs.layout.figure)(task, name)
     embed = embed_gif if animated else embed_png
     return PageFigure(
-        entry=FIGURES[name],
+        title=labels.worded(FIGURES[name].title),
+        caption=labels.worded(FIGURES[name].caption),
+        animated=animated,
         file=path.relative_to(inputs.layout.folder).as_posix(),
         image=embed(path) if path.is_file() else None,
         anchor=index.of(path),

@@ -35,7 +35,6 @@ class ShownSnapshot:
     time: float
     truth: Field
     members: dict[str, Field]
-    observable: Observable = "w"
     given: Field | None = None
     base: Field | None = None
 
@@ -106,7 +105,6 @@ def read_snapshot(
         time=place.time,
         truth=truth,
         members=members,
-        observable=observable,
         given=example.inputs[0, 0].numpy(),
         base=example.base[0, 0].numpy(),
     )

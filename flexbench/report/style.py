@@ -56,10 +56,9 @@ MUTED = "#8A919B"
 GRID = "#E3E6EA"
 TRUTH = "#000000"
 
-VORTICITY_MAP = "RdBu_r"
+SIGNED_MAP = "RdBu_r"
+PLAIN_MAP = "magma"  # of fields on one side of zero; its colours are those of AMOUNT_MAP
 AMOUNT_MAP = "magma_r"
-UNITS = {"w": "1/time unit", "u": "length unit/time unit", "v": "length unit/time unit"}
-FIELDS = {"w": "vorticity", "u": "velocity u", "v": "velocity v"}
 
 WIDTH = 9.0  # inches: the page's column at 100 dots per inch
 RASTER_DPI = 150

@@ -18,6 +18,7 @@ from flexbench.report.definitions import (
     label,
     loss_of,
 )
+from flexbench.report.labels import Labels
 from flexbench.report.numbers import amount, duration, with_interval
 
 # Finds the anchor of a receipt on the page from what a table's `receipt` column says; "" if none.
@@ -69,12 +70,17 @@ class Table:
 
 
 def summary_table(
-    scores: pd.DataFrame, cost: pd.DataFrame, find_anchor: FindAnchor, find_cost: FindCost
+    scores: pd.DataFrame,
+    cost: pd.DataFrame,
+    find_anchor: FindAnchor,
+    find_cost: FindCost,
+    *,
+    labels: Labels,
 ) -> Table:
     """The headline scores of one task, all Reynolds numbers together, with cost beside them."""
     pooled = scores[(scores["reynolds"] == "all") & (scores["detail"] == "")]
     present = [score for score in SUMMARY if score in set(pooled["score"])]
-    table = _score_table(pooled, [(score, "") for score in present], find_anchor)
+    table = _score_table(pooled, [(score, "") for score in present], find_anchor, labels)
     runs = {str(method): rows for method, rows in cost.groupby("method", sort=False)}
     table.heads += [
         Head(text="Parameters"),
@@ -99,23 +105,26 @@ def _cost_cells(runs: pd.DataFrame, find_cost: FindCost) -> list[Cell]:
     ]
 
 
-def score_tables(scores: pd.DataFrame, find_anchor: FindAnchor) -> list[Table]:
+def score_tables(scores: pd.DataFrame, find_anchor: FindAnchor, *, labels: Labels) -> list[Table]:
     """All scores of one task: a table per group and Reynolds number, one per banded score."""
     scores = scores[~scores["score"].isin(FIGURE_ONLY)]
     tables = []
     for reynolds in reynolds_in_order(scores):
         part = scores[scores["reynolds"] == reynolds]
-        where = "all Reynolds numbers" if reynolds == "all" else f"Re {reynolds}"
+        where = f"{labels.flow_short} {reynolds}"
+        if reynolds == "all":
+            where = f"all {labels.flows}"
         single = part[part["detail"] == ""]
         for name in dict.fromkeys(group(score) for score in ordered(single["score"])):
             columns = [(s, "") for s in ordered(single["score"]) if group(s) == name]
-            table = _score_table(single, columns, find_anchor)
+            table = _score_table(single, columns, find_anchor, labels)
             table.title = f"{name}, {where}"
             tables.append(table)
         detailed = part[part["detail"] != ""]
         for score in ordered(detailed["score"]):
             rows = detailed[detailed["score"] == score]
-            table = _score_table(rows, [(score, d) for d in details_in_order(rows)], find_anchor)
+            columns = [(score, detail) for detail in details_in_order(rows)]
+            table = _score_table(rows, columns, find_anchor, labels)
             table.title = f"{label(score)} by {_detail_word(score, set(rows['detail']))}, {where}"
             tables.append(table)
     return tables
@@ -128,10 +137,10 @@ def _detail_word(score: str, details: set[str]) -> str:
 
 
 def _score_table(
-    rows: pd.DataFrame, columns: list[tuple[str, str]], find_anchor: FindAnchor
+    rows: pd.DataFrame, columns: list[tuple[str, str]], find_anchor: FindAnchor, labels: Labels
 ) -> Table:
     """Methods down, (score, detail) across; the best of each column set off."""
-    heads = [_head(score, detail) for score, detail in columns]
+    heads = [_head(score, detail, labels) for score, detail in columns]
     table = Table(corner="Method", heads=heads)
     for method, own in rows.groupby("method", sort=False):
         modes = own["mode"].iloc[0] if "mode" in own else ""
@@ -145,9 +154,9 @@ def _score_table(
     return table
 
 
-def _head(score: str, detail: str) -> Head:
+def _head(score: str, detail: str, labels: Labels) -> Head:
     meaning = definition(score)
-    unit = "" if meaning.unit == "1" else f" [{meaning.unit}]"
+    unit = "" if meaning.unit == "1" else f" [{labels.unit_of(meaning.unit)}]"
     return Head(
         text=_shorter(detail) if detail else label(score) + unit,
         sign=BETTER_SIGNS[meaning.better],
@@ -189,12 +198,14 @@ def _score_cell(
     )
 
 
-def comparison_table(comparisons: pd.DataFrame, *, anchor: str = "") -> Table:
+def comparison_table(comparisons: pd.DataFrame, *, labels: Labels, anchor: str = "") -> Table:
     """Paired ratios of means; set off where the interval leaves 1, by which method is better.
 
     anchor: of the receipt of all of them.
     """
-    heads = [Head(text=text) for text in ("against", "score", "Re", "ratio", "trajectories")]
+    heads = [
+        Head(text=text) for text in ("against", "score", labels.flow_short, "ratio", "trajectories")
+    ]
     table = Table(corner="Method", heads=heads)
     for record in comparisons.to_dict("records"):
         score = str(record["score"])

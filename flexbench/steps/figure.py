@@ -24,14 +24,21 @@ def figure_step(graph: Graph, *, task: str, name: str) -> None:
     inputs = ReportInputs(layout=graph.layout, config=graph.config)
     inputs.table("scores")  # an error where nothing was scored yet, not an empty figure
     if FIGURES[name].animated:
-        _animate(graph, task, step.outputs[0])
+        _animate(inputs, graph, task, step.outputs[0])
     else:
         save(draw_figure(name, inputs, task=task), step.outputs[0])
     receipt.write()
 
 
-def _animate(graph: Graph, case: str, path: Path) -> None:
+def _animate(inputs: ReportInputs, graph: Graph, case: str, path: Path) -> None:
     job, settings = planned.shown_rollout(graph, case), graph.task_settings(case)
     lead_time = settings.lead if isinstance(settings, ForecastSettings) else 1.0
     with Samples(graph.layout.samples(case, job.method, job.seed)) as samples:
-        write_animation(samples, graph.tested(case)[0], path, lead_time=lead_time)
+        write_animation(
+            samples,
+            graph.tested(case)[0],
+            path,
+            lead_time=lead_time,
+            labels=inputs.labels(case),
+            observable=graph.case(case).settings.observable,
+        )

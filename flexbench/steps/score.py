@@ -23,6 +23,7 @@ def score_step(graph: Graph, *, task: str, method: str, seed: int) -> None:
         trajectories,
         task_name=task,
         observable=graph.case(task).settings.observable,
+        vorticity=graph.config.data is None or graph.config.data.is_vorticity,
         tier=graph.config.tier,
         bands=graph.config.score.bands,
     )

@@ -34,6 +34,7 @@ def tabulate_step(graph: Graph) -> None:
             tasks=graph.config.tasks,
             planned={name: planned_rows(graph, name) for name in graph.cases},
             resolutions={name: _resolutions(graph, name) for name in graph.cases},
+            flow=graph.config.data.flow if graph.config.data else "Re",
         ),
         "cost": cost_table(
             cost_row(
@@ -45,7 +46,9 @@ def tabulate_step(graph: Graph) -> None:
         ),
         "matrix": matrix(
             scores,
-            cases=[graph.case(name) for name in (*graph.tasks, *graph.shifted)],
+            cases=[]
+            if graph.config.data
+            else [graph.case(n) for n in (*graph.tasks, *graph.shifted)],
             trained=graph.split("train").reynolds,
         ),
     }

@@ -8,6 +8,7 @@ import pytest
 from pydantic import ValidationError
 
 from flexbench.config import Config
+from flexbench.data import schema
 from flexbench.data.adapters import check_sources, import_part
 from flexbench.data.check import check_trajectory
 from flexbench.data.example import write_example
@@ -515,3 +516,66 @@ def test_the_example_is_in_motion_and_not_periodic(tmp_path):
         values = file["temperature"][()]
     assert np.abs(values[1] - values[0]).max() > 0.05
     assert values.std() > 0.5
+
+
+def test_what_a_file_says_of_its_field_comes_along(tmp_path):
+    path = write(tmp_path / "data.h5", a=fields(T, H + 4, W + 8), t=np.arange(T, dtype=float))
+    with h5py.File(path, "r+") as file:
+        file["a"].attrs["long_name"], file["a"].attrs["units"] = "sea  level\n", np.bytes_("cm")
+        file["t"].attrs["units"] = "hours since 1900-01-01"
+    said = imported(config(path, time="t"), path).attributes
+    expected = ("sea level", "cm", "hours", 2, 33, 36, 4, 35, 40)
+    assert {name: said[name] for name in schema.DESCRIPTION} == dict(
+        zip(schema.DESCRIPTION, expected, strict=True)
+    )
+
+
+@pytest.mark.parametrize("value", [3.5, [1, 2], "", "\n", h5py.Empty("S10")])
+def test_an_attribute_that_is_no_text_says_nothing(tmp_path, value):
+    path = write(tmp_path / "data.h5", a=fields(T, H, W))
+    with h5py.File(path, "r+") as file:
+        file["a"].attrs["units"] = file["a"].attrs["long_name"] = value
+    said = imported(config(path), path).attributes
+    assert {"field_name", "field_units", "time_units"}.isdisjoint(said)
+
+
+def test_sources_in_different_units_are_refused(tmp_path):
+    names = ("one", "two", "three")
+    for name, unit in zip(names, ("K", "K", "degC"), strict=True):
+        with h5py.File(write(tmp_path / f"{name}.h5", a=fields(T, H, W)), "r+") as file:
+            file["a"].attrs["units"] = unit
+    sources = {name: {"file": f"{name}.h5", "key": "a", "reynolds": 7} for name in names}
+    splits = dict(zip(("train", "validation", "test"), ([name] for name in names), strict=True))
+    settings = config(tmp_path / "one.h5", sources=sources, splits=splits)
+    with pytest.raises(
+        FlexbenchError, match=r"`units` differ \(one K, two K, three degC\); allowed: one"
+    ):
+        check_sources(settings, lambda name: tmp_path / f"{name}.h5")
+
+
+def test_words_make_nothing_stale_but_what_shows_them(tmp_path):
+    def graph(**changes):
+        return Graph(config(tmp_path / "a.h5", **changes))
+
+    plain, named = graph(), graph(name="level", units="m", extent={"x": [0, 1], "y": [0, 1]})
+    for made in (
+        lambda g: g.import_slice("own", "train"),
+        lambda g: g.train_slice("sr", "flex", 0),
+        lambda g: g.score_slice("sr"),
+    ):
+        assert made(plain) == made(named)
+    assert plain.figure_slice("sr", "maps") != named.figure_slice("sr", "maps")
+    assert plain.score_slice("sr") != graph(vorticity=True).score_slice("sr")
+
+
+@pytest.mark.parametrize(
+    ("changes", "message"),
+    [
+        ({"extent": {"x": [1, 1], "y": [0, 1]}}, r"x: \[1, 1\] is empty; two different ends"),
+        ({"name": "two\nlines"}, "should match pattern"),
+        ({"units": ""}, "at least 1 character"),
+    ],
+)
+def test_words_that_are_none(tmp_path, changes, message):
+    with pytest.raises(ValidationError, match=message):
+        config(tmp_path / "a.h5", **changes)

@@ -184,3 +184,6 @@ def test_scores_by_wavenumber_are_windowed(tmp_path):
     assert scored["skill", band] < 1e-3 * scored["skill", ""]
     assert jumping["skill", band] > 20 * scored["skill", band]
     assert scored["rfne_mean", ""] == jumping["rfne_mean", ""]
+    of_flows = {"enstrophy_error", "energy_error"}
+    assert of_flows & {name for name, _ in jumping} == of_flows
+    assert not of_flows & {name for name, _ in scored}

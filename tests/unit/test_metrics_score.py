@@ -8,9 +8,11 @@ import pandas as pd
 import pytest
 
 from flexbench import BENCHMARK_VERSION
+from flexbench.data.observe import open_trajectory
 from flexbench.data.store import write_trajectory
 from flexbench.errors import FlexbenchError
 from flexbench.inference.samples import Labels, Snapshot, write_samples
+from flexbench.metrics import spectral
 from flexbench.metrics.cells import read_scores
 from flexbench.metrics.score import COLUMNS, SPECTRA_COLUMNS, score_samples
 from flexbench.metrics.snapshot import score_snapshot
@@ -118,6 +120,41 @@ def test_spectra_have_a_row_per_snapshot_and_wavenumber(files):
     assert len(spectra) == 4 * GRID // 2
     assert not spectra.duplicated(["trajectory", "index", "k"]).any()
     assert (spectra["spread"] > 0).all()
+
+
+@pytest.mark.parametrize("changes", [{"vorticity": False}, {"observable": "u"}])
+def test_what_is_no_vorticity_has_variance_and_no_energy(files, changes):
+    scored, flow = files.score(**changes), files.score()
+    left_out = set(flow.scores["score"]) - set(scored.scores["score"])
+    assert left_out == {"enstrophy_error", "energy_error"}
+    first = files.snapshots[0]
+    with open_trajectory(
+        files.trajectories[first.trajectory], changes.get("observable", "w")
+    ) as own:
+        truth = own.snapshot(first.index).astype(float)
+    power = spectral.radial_spectrum(spectral.transform(truth)).power
+    np.testing.assert_allclose(
+        scored.spectra["truth"][: GRID // 2], power[1 : GRID // 2 + 1], rtol=1e-5
+    )
+
+
+def test_a_mean_is_no_variance(files):
+    """A field of absolute temperatures is scored by wavenumber like its anomalies."""
+    files.write([ensemble + 280 for ensemble in files.ensembles])
+    for stem, path in files.trajectories.items():
+        write_trajectory(
+            path,
+            files.truth[stem] + 280,
+            time=np.array([0.5, 0.6, 0.7]),
+            grid=GRID,
+            reynolds=500.0,
+            seed=files.snapshots[0].seed,
+            attributes={},
+        )
+    moved = files.score(vorticity=False).scores
+    bands = moved[moved["score"] == "spectrum_error"]
+    assert len(bands) == 3 * len(files.snapshots)
+    assert (bands["value"] < 3).all()
 
 
 def test_a_score_file_comes_back_as_it_was(files, tmp_path):

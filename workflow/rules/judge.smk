@@ -91,6 +91,7 @@ rule report:
     input:
         tables=[layout.table(name) for name in TABLES],
         figures=all_figures(graph),
+        described=described_in(graph, *graph.cases),
     output:
         report(layout.report, caption="../report/report.rst", category="Report"),
     log:
@@ -101,6 +102,7 @@ rule report:
         **graph.rule_resources("report"),
     params:
         config=str(layout.config),
+        words=graph.words,
         code=graph.report_code,
     shell:
         "flexbench report --config {params.config:q} --log {log:q}"

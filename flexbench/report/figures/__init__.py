@@ -55,9 +55,10 @@ def _maps(inputs: ReportInputs, task: str) -> "Figure":
     snapshot = inputs.snapshot(task)
     if snapshot is None:
         return style.nothing_to_show("no test snapshot was predicted by every method")
+    given, base = "past snapshot", "last snapshot"
     if isinstance(inputs.task(task), SuperResolutionSettings):
-        return draw_maps(snapshot, given_label="low resolution", base_label="up-sampled")
-    return draw_maps(snapshot, given_label="past snapshot", base_label="last snapshot")
+        given, base = "low resolution", "up-sampled"
+    return draw_maps(snapshot, given_label=given, base_label=base, labels=inputs.labels(task))
 
 
 def _spectra(inputs: ReportInputs, task: str) -> "Figure":
@@ -65,12 +66,13 @@ def _spectra(inputs: ReportInputs, task: str) -> "Figure":
     cutoff = None
     if isinstance(settings, SuperResolutionSettings):
         cutoff = spectra["k"].max() / settings.factor if len(spectra) else None
-    return draw_spectra(spectra, cutoff=cutoff)
+    return draw_spectra(spectra, cutoff=cutoff, labels=inputs.labels(task))
 
 
 def _rfne_by_re(inputs: ReportInputs, task: str) -> "Figure":
     trained = set(inputs.config.split("train").reynolds)
-    return draw_rfne_by_re(inputs.task_scores(task), trained=trained)
+    scores, labels = inputs.task_scores(task), inputs.labels(task)
+    return draw_rfne_by_re(scores, trained=trained, labels=labels)
 
 
 def _accuracy_cost(inputs: ReportInputs, task: str) -> "Figure":
@@ -87,7 +89,11 @@ def _leads(inputs: ReportInputs, task: str) -> "Figure":
     settings, table = inputs.task(task), inputs.table("leads")
     lead = settings.lead if isinstance(settings, ForecastSettings) else 1.0
     rows = in_method_order(table[table["task"] == task], inputs.config.methods)
-    return draw_leads(rows, lead_time=lead)
+    return draw_leads(rows, lead_time=lead, labels=inputs.labels(task))
+
+
+def _spread_skill(inputs: ReportInputs, task: str) -> "Figure":
+    return draw_spread_skill(inputs.task_scores(task), labels=inputs.labels(task))
 
 
 _DRAWERS: dict[str, Callable[[ReportInputs, str], "Figure"]] = {
@@ -97,7 +103,7 @@ _DRAWERS: dict[str, Callable[[ReportInputs, str], "Figure"]] = {
     "accuracy_cost": _accuracy_cost,
     "loss": lambda inputs, task: draw_loss(inputs.training_logs(task)),
     "pull": lambda inputs, task: draw_pull(inputs.task_scores(task)),
-    "spread_skill": lambda inputs, task: draw_spread_skill(inputs.task_scores(task)),
+    "spread_skill": _spread_skill,
     "rank": lambda inputs, task: draw_rank(inputs.task_scores(task)),
     "matrix": _matrix,
     "leads": _leads,

@@ -12,10 +12,12 @@ if TYPE_CHECKING:
     from matplotlib.axes import Axes
     from matplotlib.figure import Figure
 
+    from flexbench.report.labels import Labels
+
 _ERROR_LABEL = "RFNE of the ensemble mean [1]"
 
 
-def draw_rfne_by_re(scores: pd.DataFrame, *, trained: set[float]) -> "Figure":
+def draw_rfne_by_re(scores: pd.DataFrame, *, trained: set[float], labels: "Labels") -> "Figure":
     """Dots with intervals; columns of Reynolds numbers outside `trained` are shaded."""
     rfne = rows(scores, "rfne_mean", reynolds=None).dropna(subset=["value"])
     if rfne.empty:
@@ -51,7 +53,7 @@ def draw_rfne_by_re(scores: pd.DataFrame, *, trained: set[float]) -> "Figure":
     axis.set_xlim(-0.5, len(numbers) - 0.5)
     axis.set_xticks(range(len(numbers)), [f"{number:g}" for number in numbers])
     axis.grid(False, axis="x")
-    axis.set_xlabel("Reynolds number [1]")
+    axis.set_xlabel(f"{labels.flow} [1]")
     axis.set_ylabel(_ERROR_LABEL)
     style.legend_below(figure, methods)
     return figure

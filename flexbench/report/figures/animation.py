@@ -8,22 +8,27 @@ from numpy.typing import NDArray
 from PIL import Image
 
 from flexbench.atomic import replacing
+from flexbench.data.observe import open_trajectory
 from flexbench.data.store import Trajectory
 from flexbench.errors import FlexbenchError
 from flexbench.inference.samples import Samples
 from flexbench.report import style
-from flexbench.report.figures.maps import scale_limit
+from flexbench.report.figures.maps import amount_scale, field_scale
+from flexbench.report.labels import escaped
+from flexbench.spec import Observable
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
     from matplotlib.figure import Figure
     from matplotlib.image import AxesImage
 
+    from flexbench.report.labels import Labels
+
 _MILLISECONDS = 250  # a lead
 _COLOURS = 128
 _DPI = 64
 _PANELS = ("truth", "one member", "ensemble mean", "spread (std)")
-_WIDTH, _HEIGHT = 9.0, 2.75  # inches
+_WIDTH, _HEIGHT = 9.0, 2.95  # inches
 _MAX_PIXELS = 160  # per side of a map: one of the page's is no larger
 
 Field = NDArray[np.floating]
@@ -36,21 +41,32 @@ class _Frame(NamedTuple):
     time: float
 
 
-def write_animation(samples: Samples, trajectory: Path, path: Path, *, lead_time: float) -> None:
+def write_animation(
+    samples: Samples,
+    trajectory: Path,
+    path: Path,
+    *,
+    lead_time: float,
+    labels: "Labels",
+    observable: Observable = "w",
+) -> None:
     """Write a GIF of the first rollout of a trajectory, atomically; same inputs, same bytes.
 
     samples: of rollouts. trajectory: the file of the truth. lead_time: time between two leads.
-    Raises FlexbenchError where the samples hold no rollout of that trajectory.
+    observable: what the samples predict of the file. Raises FlexbenchError where the samples hold
+    no rollout of that trajectory.
     """
     rows = _first_rollout(samples, trajectory)
-    with style.look(), Trajectory(trajectory) as truth, replacing(path) as temporary:
-        figure, images, title = _stage(_frame(samples, truth, rows[-1], lead_time=lead_time))
+    opened = open_trajectory(trajectory, observable)
+    with style.look(), opened as truth, replacing(path) as temporary:
+        last = _frame(samples, truth, rows[-1], lead_time=lead_time)
+        figure, images, title = _stage(last, labels)
         pictures = []
         for row in rows:
             frame = _frame(samples, truth, row, lead_time=lead_time)
             for image, field in zip(images, frame.fields, strict=True):
                 image.set_data(_thinned(field))
-            title.set_text(f"{trajectory.stem}: {frame.time:.2f} time units ahead")
+            title.set_text(f"{trajectory.stem}: {frame.time:.6g} {escaped(labels.times)} ahead")
             pictures.append(_picture(figure))
         # One palette, the last lead's, where every colour of the scales is in use.
         palette = pictures[-1].quantize(_COLOURS)
@@ -93,21 +109,24 @@ def _frame(samples: Samples, truth: Trajectory, row: int, *, lead_time: float) -
     return _Frame(fields, lead_time * shot.lead)
 
 
-def _stage(last: _Frame) -> "tuple[Figure, list[AxesImage], Any]":
+def _stage(last: _Frame, labels: "Labels") -> "tuple[Figure, list[AxesImage], Any]":
     """The figure with its panels; scales hold for all leads and are those of the last one."""
     figure = style.new_figure(width=_WIDTH, height=_HEIGHT)
     figure.set_dpi(_DPI)
     title = figure.suptitle(" ", fontsize=9.5)
-    limit, worst = scale_limit([np.abs(last.fields[0])]), scale_limit([last.fields[3]])
-    signed: dict[str, Any] = {"cmap": style.VORTICITY_MAP, "vmin": -limit, "vmax": limit}
-    amount: dict[str, Any] = {"cmap": style.AMOUNT_MAP, "vmin": 0.0, "vmax": worst}
+    values, amount = field_scale(last.fields[0], labels), amount_scale([last.fields[3]])
     images = []
     axes = list(figure.subplots(1, len(_PANELS)))
     for axis, name, field in zip(axes, _PANELS, last.fields, strict=True):
-        look = amount if name == _PANELS[-1] else signed
+        look = amount if name == _PANELS[-1] else values
         images.append(_show(axis, field, title=name, look=look))
-    for shown, beside in ((images[0], axes[:3]), (images[3], axes[3:])):
-        figure.colorbar(shown, ax=beside, location="bottom", shrink=0.6, aspect=30, pad=0.03)
+    bar: dict[str, Any] = {"location": "bottom", "shrink": 0.6, "aspect": 30, "pad": 0.03}
+    for image, beside, name in (
+        (images[0], axes[:3], labels.field),
+        (images[3], axes[3:], "spread"),
+    ):
+        text = f"{escaped(name)} [{escaped(labels.unit)}]"
+        figure.colorbar(image, ax=beside, label=text, **bar)
     return figure, images, title
 
 

@@ -14,10 +14,13 @@ from flexbench.report.figures.select import (
     rows,
     whiskers,
 )
+from flexbench.report.labels import escaped
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
     from matplotlib.figure import Figure
+
+    from flexbench.report.labels import Labels
 
 _COLUMNS = 4
 _PANEL_HEIGHT = 2.3
@@ -78,20 +81,20 @@ def _pull_note(scores: pd.DataFrame, method: str) -> str:
     return f"pull ratio {own.iloc[0]:.2f}" if len(own) else ""
 
 
-def draw_spread_skill(scores: pd.DataFrame) -> "Figure":
+def draw_spread_skill(scores: pd.DataFrame, *, labels: "Labels") -> "Figure":
     """Spread against skill; their ratio by wavenumber band."""
     ratio = rows(scores, "spread_skill").dropna(subset=["value"])
     if ratio.empty:
         return style.nothing_to_show("no method of this task gives an ensemble")
     figure = style.new_figure(height=4.4)
     left, right = figure.subplots(1, 2, width_ratios=[1, 1.25])
-    _draw_spread_against_skill(left, scores)
-    _draw_ratio_by_band(right, scores)
+    _draw_spread_against_skill(left, scores, unit=escaped(labels.unit))
+    _draw_ratio_by_band(right, scores, unit=labels.wavenumber)
     style.legend_below(figure, methods_of(ratio))
     return figure
 
 
-def _draw_spread_against_skill(axis: "Axes", scores: pd.DataFrame) -> None:
+def _draw_spread_against_skill(axis: "Axes", scores: pd.DataFrame, *, unit: str) -> None:
     largest = 0.0
     for reynolds, size, alpha in ((None, 20, 0.55), ("all", 70, 1.0)):
         skill = rows(scores, "skill", reynolds=reynolds)
@@ -115,11 +118,11 @@ def _draw_spread_against_skill(axis: "Axes", scores: pd.DataFrame) -> None:
     axis.plot([0, end], [0, end], color=style.TRUTH, linewidth=1.0)
     axis.set(xlim=(0, end), ylim=(0, end))
     axis.set_box_aspect(1)
-    axis.set_xlabel("skill (error of the mean) [1/time unit]")
-    axis.set_ylabel("spread × √(1 + 1/M) [1/time unit]")
+    axis.set_xlabel(f"skill (error of the mean) [{unit}]")
+    axis.set_ylabel(f"spread × √(1 + 1/M) [{unit}]")
 
 
-def _draw_ratio_by_band(axis: "Axes", scores: pd.DataFrame) -> None:
+def _draw_ratio_by_band(axis: "Axes", scores: pd.DataFrame, *, unit: str) -> None:
     banded = rows(scores, "spread_skill", detailed=True).dropna(subset=["value"])
     bands = sorted({str(detail) for detail in banded["detail"]}, key=band_start)
     place = {"": 0, **{band: number for number, band in enumerate(bands, start=1)}}
@@ -143,7 +146,7 @@ def _draw_ratio_by_band(axis: "Axes", scores: pd.DataFrame) -> None:
     if bands:
         axis.axvline(0.5, color=style.MUTED, linewidth=0.8, linestyle=":")
     axis.grid(False, axis="x")
-    axis.set_xlabel("wavenumber band [1/length unit]")
+    axis.set_xlabel(f"wavenumber band [{unit}]")
     axis.set_ylabel("spread / skill [1]")
 
 

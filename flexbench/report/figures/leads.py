@@ -6,12 +6,15 @@ import numpy as np
 import pandas as pd
 
 from flexbench.report import style
-from flexbench.report.definitions import label
+from flexbench.report.definitions import definition, label
 from flexbench.report.figures.select import methods_of
+from flexbench.report.labels import escaped
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
     from matplotlib.figure import Figure
+
+    from flexbench.report.labels import Labels
 
 _SCORES = ("rfne_mean", "pearson", "crps", "spread_skill", "pull_ratio")
 # What a forecast is worth, where a line says it: as bad as no forecast, lost, calibrated.
@@ -20,7 +23,7 @@ _COLUMNS = 3
 _LARGEST_ERROR = 2.0  # a straight line goes far beyond, and would flatten the rest
 
 
-def draw_leads(leads: pd.DataFrame, *, lead_time: float) -> "Figure":
+def draw_leads(leads: pd.DataFrame, *, lead_time: float, labels: "Labels") -> "Figure":
     """A panel per score, a line per method, intervals as bands.
 
     leads: rows of one task of tables/leads.csv. lead_time: time between two leads.
@@ -35,14 +38,15 @@ def draw_leads(leads: pd.DataFrame, *, lead_time: float) -> "Figure":
     spare.set_visible(False)
     for axis, score in zip(axes, _SCORES, strict=True):
         _draw_panel(axis, shown[shown["score"] == score], methods, lead_time=lead_time)
-        axis.set_title(label(score))
+        unit = labels.unit_of(definition(score).unit)
+        axis.set_title(label(score) if unit == "1" else f"{label(score)} [{escaped(unit)}]")
         if score in _MARKS:
             axis.axhline(_MARKS[score], color=style.TRUTH, linewidth=0.9, linestyle="--", zorder=1)
     axes[0].set_ylim(0.0, min(axes[0].get_ylim()[1], _LARGEST_ERROR))
     axes[1].set_ylim(top=1.02)
     axes[2].set_yscale("log")
     for axis in axes[_COLUMNS - 1 :]:
-        axis.set_xlabel("lead time [time unit]")
+        axis.set_xlabel(f"lead time [{escaped(labels.time)}]")
         axis.tick_params(labelbottom=True)
     style.legend_below(figure, methods, kind=style.line)
     return figure

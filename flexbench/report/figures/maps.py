@@ -6,11 +6,13 @@ import numpy as np
 from numpy.typing import NDArray
 
 from flexbench.report import style
+from flexbench.report.labels import escaped
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
     from matplotlib.figure import Figure
 
+    from flexbench.report.labels import Box, Ends, Labels
     from flexbench.report.snapshot import ShownSnapshot
 
 Field = NDArray[np.floating]
@@ -19,39 +21,40 @@ Field = NDArray[np.floating]
 _PANEL, _GAP, _TITLE = 1.87, 0.12, 0.24
 _LEFT, _TOP, _BOTTOM = 0.98, 0.34, 1.1
 _MAX_PIXELS = 512  # per side of a map: more would not be seen, and would swell the page
-_TICKS = ((0.0, np.pi, 2 * np.pi), ("0", "π", "2π"))
+_TWO_SIDED = 0.1  # a field whose smaller side reaches so far has its zero in the middle of a scale
 
 
-def draw_maps(snapshot: "ShownSnapshot", *, given_label: str, base_label: str) -> "Figure":
+def draw_maps(
+    snapshot: "ShownSnapshot", *, given_label: str, base_label: str, labels: "Labels"
+) -> "Figure":
     """Truth, what is given and the base above; a row of member, mean, error, spread per method."""
     methods = list(snapshot.members)
     errors = {m: np.abs(f.mean(axis=0) - snapshot.truth) for m, f in snapshot.members.items()}
-    limit, worst = scale_limit([np.abs(snapshot.truth)]), scale_limit([*errors.values()])
-    signed: dict[str, Any] = {"cmap": style.VORTICITY_MAP, "vmin": -limit, "vmax": limit}
-    amount: dict[str, Any] = {"cmap": style.AMOUNT_MAP, "vmin": 0.0, "vmax": worst}
+    values, amount = field_scale(snapshot.truth, labels), amount_scale([*errors.values()])
     figure, grid = _place_panels(rows=len(methods) + 1)
 
     base_error = None if snapshot.base is None else np.abs(snapshot.base - snapshot.truth)
-    _show(grid[0][0], snapshot.truth, **signed)
-    _show(grid[0][1], snapshot.given, **signed)
-    _show(grid[0][2], snapshot.base, **signed)
+    _show(grid[0][0], snapshot.truth, **values)
+    _show(grid[0][1], snapshot.given, **values)
+    _show(grid[0][2], snapshot.base, **values)
     _show(grid[0][3], base_error, **amount)
     _add_titles(grid[0], ["truth", given_label, base_label, f"|{base_label} − truth|"])
     for row, method in zip(grid[1:], methods, strict=True):
         members = snapshot.members[method]
         spread = members.std(axis=0, ddof=1) if len(members) > 1 else None
-        _show(row[0], members[0], **signed)
-        _show(row[1], members.mean(axis=0), **signed)
+        _show(row[0], members[0], **values)
+        _show(row[1], members.mean(axis=0), **values)
         _show(row[2], errors[method], **amount)
         _show(row[3], spread, missing="one member:\nno spread", **amount)
         _name_row(row[0], method, members=len(members))
     if methods:
         _add_titles(grid[1], ["one member", "ensemble mean", "|mean − truth|", "spread (std)"])
-    _label_axes(grid)
-    shown, unit = snapshot.observable, style.UNITS[snapshot.observable]
-    _add_scale(figure, grid[-1][:2], signed, label=f"{style.FIELDS[shown]} [{unit}]", extend="both")
+    _label_axes(grid, labels.box)
+    field, unit = escaped(labels.field), escaped(labels.unit)
+    _add_scale(figure, grid[-1][:2], values, label=f"{field} [{unit}]", extend="both")
     _add_scale(figure, grid[-1][2:], amount, label=f"error, spread [{unit}]", extend="max")
-    title = f"{snapshot.trajectory}: Re = {snapshot.reynolds:g}, t = {snapshot.time:.2f} time units"
+    flow = f"{labels.flow_short} = {snapshot.reynolds:g}"
+    title = f"{snapshot.trajectory}: {flow}, t = {snapshot.time:.6g} {escaped(labels.times)}"
     height = figure.get_size_inches()[1]
     figure.text(0.15 / style.WIDTH, 1 - 0.1 / height, title, va="top", fontsize=9.5)
     return figure
@@ -77,14 +80,32 @@ def _place_panels(*, rows: int) -> "tuple[Figure, list[list[Axes]]]":
 def _show(
     axis: "Axes", field: Field | None, *, missing: str = "not available", **options: Any
 ) -> None:
-    """One map, axes in [0, 2 pi]; a note where there is no field."""
+    """One map; a note where there is no field."""
     axis.grid(False)
     if field is None:
-        axis.text(np.pi, np.pi, missing, ha="center", va="center", color=style.MUTED, fontsize=8.5)
+        look: dict[str, Any] = {"color": style.MUTED, "fontsize": 8.5, "transform": axis.transAxes}
+        axis.text(0.5, 0.5, missing, ha="center", va="center", **look)
         return
     step = max(1, -(-max(field.shape) // _MAX_PIXELS))
-    extent = (0, 2 * np.pi, 0, 2 * np.pi)
-    axis.imshow(field[::step, ::step], origin="lower", extent=extent, **options)
+    axis.imshow(field[::step, ::step], origin="lower", **options)
+
+
+def field_scale(truth: Field, labels: "Labels") -> dict[str, Any]:
+    """Colours of the field and their ends: about zero, or, of a field that stays on one side of
+    it, from its low values to its high ones.
+    """
+    values = truth[np.isfinite(truth)]
+    low, high = np.percentile(values, (0.2, 99.8)) if values.size else (0.0, 0.0)
+    sides = min(-low, high) / max(-low, high, 1e-300)
+    if labels.signed or (labels.signed is None and sides > _TWO_SIDED):
+        limit = scale_limit([np.abs(truth)])
+        return {"cmap": style.SIGNED_MAP, "vmin": -limit, "vmax": limit}
+    return {"cmap": style.PLAIN_MAP, "vmin": float(low), "vmax": float(high)}
+
+
+def amount_scale(fields: list[Field]) -> dict[str, Any]:
+    """Colours of errors and spreads, from zero on."""
+    return {"cmap": style.AMOUNT_MAP, "vmin": 0.0, "vmax": scale_limit(fields)}
 
 
 def scale_limit(fields: list[Field]) -> float:
@@ -114,21 +135,36 @@ def _name_row(axis: "Axes", method: str, *, members: int) -> None:
     axis.annotate(f"M = {members}", (-0.31, 0.5), fontsize=8, color=style.MUTED, **name)
 
 
-def _label_axes(grid: "list[list[Axes]]") -> None:
-    """Ticks on the outer panels only: all panels have the same axes."""
+def _label_axes(grid: "list[list[Axes]]", box: "Box") -> None:
+    """Ticks on the outer panels only: all panels have the same axes, growing right and up."""
+    (x, across), (y, up) = _ticks(box.x), _ticks(box.y)
     for row in grid:
         for axis in row:
-            axis.set(xlim=(0, 2 * np.pi), ylim=(0, 2 * np.pi))
-            axis.set_xticks(_TICKS[0], _TICKS[1] if row is grid[-1] else ["", "", ""])
-            axis.set_yticks(_TICKS[0], _TICKS[1] if axis is row[0] else ["", "", ""])
+            for image in axis.images:
+                image.set_extent((*box.x, *box.y))
+            axis.set(xlim=sorted(box.x), ylim=sorted(box.y), aspect="auto")
+            axis.set_xticks(x, across if row is grid[-1] else [""] * len(x))
+            axis.set_yticks(y, up if axis is row[0] else [""] * len(y))
             axis.spines[["top", "right"]].set_visible(True)
-        row[0].set_ylabel("y", labelpad=0)
+    # The other rows have their method's name there.
+    grid[0][0].set_ylabel(box.name("y"), labelpad=0)
     for axis in grid[-1]:
-        axis.set_xlabel("x", labelpad=0)
+        axis.set_xlabel(box.name("x"), labelpad=0)
         # Inwards, or the last label would touch the first one of the next panel.
-        labels = axis.get_xticklabels()
-        labels[0].set_horizontalalignment("left")
-        labels[-1].set_horizontalalignment("right")
+        for label, place in zip(axis.get_xticklabels(), x, strict=True):
+            if place in box.x:
+                label.set_horizontalalignment("left" if place == min(box.x) else "right")
+
+
+def _ticks(ends: "Ends") -> tuple[list[float], list[str]]:
+    """Few round places between two ends, with their texts; of [0, 2 pi] multiples of pi."""
+    from matplotlib.ticker import MaxNLocator
+
+    low, high = sorted(ends)
+    if (low, high) == (0.0, 2 * np.pi):
+        return [0.0, np.pi, 2 * np.pi], ["0", "π", "2π"]
+    places = [float(p) for p in MaxNLocator(3).tick_values(low, high) if low <= p <= high]
+    return places, [f"{place:g}" for place in places]
 
 
 def _add_scale(

@@ -1,4 +1,4 @@
-"""Energy spectra of truth, members and error."""
+"""Spectra of truth, members and error."""
 
 from typing import TYPE_CHECKING
 
@@ -7,17 +7,22 @@ import pandas as pd
 
 from flexbench.report import style
 from flexbench.report.figures.select import methods_of
+from flexbench.report.labels import escaped
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
     from matplotlib.figure import Figure
 
+    from flexbench.report.labels import Labels
+
 _MOST_COLUMNS = 3
 _DECADES = 7.0  # below the peak; what lies deeper is round-off of float32 fields
 
 
-def draw_spectra(spectra: pd.DataFrame, *, cutoff: float | None = None) -> "Figure":
-    """Spectra by Reynolds number (lowest, middle, highest), the error's share of energy below.
+def draw_spectra(
+    spectra: pd.DataFrame, *, labels: "Labels", cutoff: float | None = None
+) -> "Figure":
+    """Spectra by Reynolds number (lowest, middle, highest), the error's share of them below.
 
     Of rollouts: by lead, of all Reynolds numbers together.
 
@@ -26,7 +31,8 @@ def draw_spectra(spectra: pd.DataFrame, *, cutoff: float | None = None) -> "Figu
     """
     if spectra.empty:
         return style.nothing_to_show("no spectra were written for this task")
-    column, title = ("lead", "lead") if spectra["lead"].max() > 1 else ("reynolds", "Re")
+    rollout = spectra["lead"].max() > 1
+    column, title = ("lead", "lead") if rollout else ("reynolds", labels.flow_short)
     every = sorted(spectra[column].unique())
     chosen = every if len(every) <= _MOST_COLUMNS else [every[0], every[len(every) // 2], every[-1]]
     figure = style.new_figure(height=6.2)
@@ -48,15 +54,23 @@ def draw_spectra(spectra: pd.DataFrame, *, cutoff: float | None = None) -> "Figu
                 fontsize=7.5,
                 color=style.MUTED,
             )
-        below.set_xlabel("wavenumber k [1/length unit]")
+        below.set_xlabel(f"wavenumber k [{labels.wavenumber}]")
     _set_energy_range(grid[0, 0], spectra)
     low, high = grid[1, 0].get_ylim()
     grid[1, 0].set_ylim(max(low, 1e-5), min(high, 30.0))
-    grid[0, 0].set_ylabel("energy E(k)\n[velocity² × length unit]")
-    grid[1, 0].set_ylabel("error energy / true energy")
+    grid[0, 0].set_ylabel(_density_label(labels))
+    grid[1, 0].set_ylabel(f"error {labels.density} / true {labels.density}")
     truth = {"truth": {"color": style.TRUTH, "linewidth": 2.2}}
     style.legend_below(figure, methods_of(spectra), kind=style.line, first=truth)
     return figure
+
+
+def _density_label(labels: "Labels") -> str:
+    if labels.kinetic and not labels.per_side:
+        return "energy E(k)\n[velocity² × length unit]"
+    unit = "velocity²" if labels.kinetic else f"({escaped(labels.unit)})²"
+    window = "(Hann window) " if labels.windowed else ""
+    return f"{labels.density} per wavenumber\n{window}[{unit}]"
 
 
 def _draw_column(above: "Axes", below: "Axes", spectra: pd.DataFrame) -> None:

@@ -24,6 +24,7 @@ from flexbench.report.figures.calibration import draw_coverage, draw_pull, draw_
 from flexbench.report.figures.spectra import draw_spectra
 from flexbench.report.figures.training import draw_loss
 from flexbench.report.inputs import ReportInputs
+from flexbench.report.labels import simulated
 from flexbench.report.page import render_page, slug
 
 from .conftest import World
@@ -141,7 +142,7 @@ def test_what_the_metrics_write_is_what_the_report_reads(build):
 
 
 def test_no_spectra_and_no_logs_are_said_so():
-    assert "no spectra" in words(draw_spectra(pd.DataFrame()))
+    assert "no spectra" in words(draw_spectra(pd.DataFrame(), labels=simulated("w")))
     assert "trained" in words(draw_loss(pd.DataFrame()))
 
 
@@ -196,7 +197,7 @@ def test_pull_density_is_that_of_perfect_ensembles(members):
 def test_maps_share_limits_and_show_the_data(usual):
     figure = draw_figure("maps", usual, task=TASK)
     images = [axis.images[0] for axis in figure.axes if axis.images]
-    signed = [image for image in images if image.get_cmap().name == style.VORTICITY_MAP]
+    signed = [image for image in images if image.get_cmap().name == style.SIGNED_MAP]
     amount = [image for image in images if image.get_cmap().name == style.AMOUNT_MAP]
     assert {image.get_clim() for image in signed} == {signed[0].get_clim()}
     low, high = signed[0].get_clim()
@@ -233,7 +234,7 @@ def test_forecast_maps_show_the_past(build):
 def test_dots_stand_at_the_scores(usual):
     scores = usual.task_scores(TASK)
     with style.look():
-        figure = draw_rfne_by_re(scores, trained={500.0})
+        figure = draw_rfne_by_re(scores, trained={500.0}, labels=simulated("w"))
     axis = figure.axes[0]
     lines = [line for line in axis.lines if len(line.get_ydata()) == 2]
     drawn = {tuple(np.round(np.asarray(line.get_ydata(), float), 12)) for line in lines}

@@ -5,6 +5,7 @@ import pandas as pd
 import pytest
 from PIL import Image
 
+from flexbench.data.observe import open_trajectory
 from flexbench.data.store import write_trajectory
 from flexbench.errors import FlexbenchError
 from flexbench.inference.samples import Labels, Samples, Snapshot, write_samples
@@ -13,6 +14,7 @@ from flexbench.report import style
 from flexbench.report.figures.animation import write_animation
 from flexbench.report.figures.leads import draw_leads
 from flexbench.report.figures.spectra import draw_spectra
+from flexbench.report.labels import simulated
 
 METHODS = ("flex", "persistence")
 LEADS = np.arange(1, 7)
@@ -34,7 +36,7 @@ def table(**changes):
 
 def test_lines_and_bands_are_those_of_the_table():
     with style.look(METHODS):
-        figure = draw_leads(table(), lead_time=0.2)
+        figure = draw_leads(table(), lead_time=0.2, labels=simulated("w"))
         panels = {axis.get_title(): axis for axis in figure.axes if axis.get_visible()}
         assert len(panels) == len(BY_LEAD)
         rfne = panels["RFNE, mean"]
@@ -47,7 +49,7 @@ def test_lines_and_bands_are_those_of_the_table():
 
 
 def test_without_a_finite_score_the_figure_says_so():
-    figure = draw_leads(table(value=np.nan), lead_time=0.2)
+    figure = draw_leads(table(value=np.nan), lead_time=0.2, labels=simulated("w"))
     assert "no rollout" in figure.texts[0].get_text()
 
 
@@ -60,11 +62,57 @@ def test_spectra_of_rollouts_have_a_column_per_lead():
         for lead in (1, 3, 6)
         for reynolds in (500.0, 1000.0)
     ]
-    figure = draw_spectra(pd.concat(frames))
+    figure = draw_spectra(pd.concat(frames), labels=simulated("w"))
     above, below = figure.axes[:3], figure.axes[3:]
     assert [axis.get_title() for axis in above] == ["lead 1", "lead 3", "lead 6"]
     for lead, axis in zip((1, 3, 6), below, strict=True):
         np.testing.assert_allclose(axis.lines[0].get_ydata(), lead / 100)
+
+
+def test_a_rollout_of_a_velocity_is_drawn_beside_that_velocity(tmp_path, monkeypatch):
+    from matplotlib.image import AxesImage
+
+    grid, leads = 32, 2
+    vorticity = np.random.default_rng(3).normal(size=(leads + 2, grid, grid)).astype(np.float32)
+    path = tmp_path / "re500_seed1.h5"
+    times = 0.1 * np.arange(leads + 2)
+    write_trajectory(path, vorticity, time=times, grid=grid, reynolds=500.0, seed=1, attributes={})
+    with open_trajectory(path, "u") as trajectory:
+        velocity = trajectory.whole()
+    shots = [
+        Snapshot(trajectory=path.stem, reynolds=500.0, seed=1, index=lead + 1, time=0.1, lead=lead)
+        for lead in (1, 2)
+    ]
+    words = {"task": "forecast.u", "method": "flex", "mode": "denoiser", "sampler": "ddim"}
+    numbers = {"training_seed": 0, "steps": 2, "parameters": 1, "flops": 1.0, "evaluations": 2}
+    write_samples(
+        tmp_path / "samples.h5",
+        [velocity[shot.index][None, None] for shot in shots],
+        snapshots=shots,
+        shape=(1, 1, grid, grid),
+        labels=Labels(**words, **numbers),
+    )
+    shown, set_data = [], AxesImage.set_data
+
+    def watched(image, field):
+        shown.append(np.asarray(field))
+        set_data(image, field)
+
+    monkeypatch.setattr(AxesImage, "set_data", watched)
+    with Samples(tmp_path / "samples.h5") as samples:
+        write_animation(
+            samples,
+            path,
+            tmp_path / "a.gif",
+            lead_time=0.1,
+            labels=simulated("u"),
+            observable="u",
+        )
+    truths, members = shown[-8::4], shown[-7::4]
+    assert len(truths) == leads
+    for truth, member, shot in zip(truths, members, shots, strict=True):
+        np.testing.assert_array_equal(truth, velocity[shot.index])
+        np.testing.assert_array_equal(truth, member)
 
 
 def test_animation_has_a_picture_per_lead_and_is_small(tmp_path):
@@ -95,7 +143,7 @@ def test_animation_has_a_picture_per_lead_and_is_small(tmp_path):
     contents = []
     for name in ("a.gif", "b.gif"):
         with Samples(tmp_path / "samples.h5") as samples:
-            write_animation(samples, path, tmp_path / name, lead_time=0.1)
+            write_animation(samples, path, tmp_path / name, lead_time=0.1, labels=simulated("w"))
         contents.append((tmp_path / name).read_bytes())
     assert contents[0] == contents[1]
     assert len(contents[0]) < 2_000_000
@@ -105,4 +153,10 @@ def test_animation_has_a_picture_per_lead_and_is_small(tmp_path):
         Samples(tmp_path / "samples.h5") as samples,
         pytest.raises(FlexbenchError, match="no rollout of re9_seed9"),
     ):
-        write_animation(samples, tmp_path / "re9_seed9.h5", tmp_path / "c.gif", lead_time=0.1)
+        write_animation(
+            samples,
+            tmp_path / "re9_seed9.h5",
+            tmp_path / "c.gif",
+            lead_time=0.1,
+            labels=simulated("w"),
+        )

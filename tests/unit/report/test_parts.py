@@ -19,6 +19,7 @@ from flexbench.report.dag import draw_graph, reduce_edges
 from flexbench.report.definitions import LABELS, SUMMARY, loss_of
 from flexbench.report.embed import embed_png
 from flexbench.report.inputs import in_method_order, read_log, read_table
+from flexbench.report.labels import simulated
 from flexbench.report.numbers import amount, duration, with_interval
 from flexbench.report.tables import comparison_table, details_in_order, reynolds_in_order
 
@@ -75,7 +76,7 @@ def test_ratios_are_set_off_by_direction():
         rows = [("t", "flex", "unet", score, "all", (a + b) / 2, a, b, 6) for a, b in intervals]
         columns = ["task", "method", "reference", "score", "reynolds"]
         columns += ["value", "low", "high", "trajectories"]
-        table = comparison_table(pd.DataFrame(rows, columns=columns))
+        table = comparison_table(pd.DataFrame(rows, columns=columns), labels=simulated("w"))
         return [row.cells[3].kind for row in table.rows]
 
     intervals = ((0.8, 0.9), (0.9, 1.1), (1.1, 1.2))
