@@ -49,7 +49,7 @@ def draw_rfne_by_re(scores: pd.DataFrame, *, trained: set[float], labels: "Label
             elinewidth=1.3,
             **style.dots(method),
         )
-    axis.set_ylim(bottom=0.0)
+    axis.set_ylim(0.0, 1.05 * axis.get_ylim()[1])  # close values leave no margin above them
     axis.set_xlim(-0.5, len(numbers) - 0.5)
     axis.set_xticks(range(len(numbers)), [f"{number:g}" for number in numbers])
     axis.grid(False, axis="x")
