@@ -5,6 +5,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 import pandas as pd
 
+from flexbench.metrics.aggregate import BY_LEAD
 from flexbench.report import style
 from flexbench.report.definitions import definition, label
 from flexbench.report.figures.select import methods_of
@@ -16,7 +17,6 @@ if TYPE_CHECKING:
 
     from flexbench.report.labels import Labels
 
-_SCORES = ("rfne_mean", "pearson", "crps", "spread_skill", "pull_ratio")
 # What a forecast is worth, where a line says it: as bad as no forecast, lost, calibrated.
 _MARKS = {"rfne_mean": 1.0, "pearson": 0.8, "spread_skill": 1.0, "pull_ratio": 1.0}
 _COLUMNS = 3
@@ -36,7 +36,7 @@ def draw_leads(leads: pd.DataFrame, *, lead_time: float, labels: "Labels") -> "F
     grid = figure.subplots(2, _COLUMNS, sharex=True)
     *axes, spare = grid.flat
     spare.set_visible(False)
-    for axis, score in zip(axes, _SCORES, strict=True):
+    for axis, score in zip(axes, BY_LEAD, strict=True):
         _draw_panel(axis, shown[shown["score"] == score], methods, lead_time=lead_time)
         unit = labels.unit_of(definition(score).unit)
         axis.set_title(label(score) if unit == "1" else f"{label(score)} [{escaped(unit)}]")

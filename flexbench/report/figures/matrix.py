@@ -5,6 +5,7 @@ from typing import TYPE_CHECKING
 import pandas as pd
 from matplotlib.ticker import FixedLocator, NullLocator
 
+from flexbench.metrics.matrix import MATRIX_SCORES
 from flexbench.report import style
 from flexbench.report.definitions import label
 from flexbench.report.figures.select import whiskers
@@ -13,12 +14,11 @@ if TYPE_CHECKING:
     from matplotlib.axes import Axes
     from matplotlib.figure import Figure
 
-_SCORES = ("rfne_mean", "pearson", "pull_ratio")
 _BOUNDARIES = {"periodic": "periodic", "free_slip": "free-slip", "no_slip": "no-slip"}
 _FLOW = ["boundary", "observable", "reynolds"]
 # A pull ratio of 40 tells no more than one of 20, and would flatten the rest.
 _WIDEST_PULL = 20.0
-_PULLS = (0.5, 0.7, 1, 1.4, 2, 3, 5, 10, 20)
+_PULLS = (0.5, 1, 2, 3, 5, 10, 20)
 
 
 def draw_matrix(table: pd.DataFrame) -> "Figure":
@@ -31,9 +31,10 @@ def draw_matrix(table: pd.DataFrame) -> "Figure":
         return style.nothing_to_show("no finite score on any flow")
     flows = _flows(shown)
     methods = list(dict.fromkeys(shown["method"]))
-    figure = style.new_figure(width=9.5, height=1.6 + 0.2 * len(flows) + 0.05 * len(methods))
-    panels = figure.subplots(1, len(_SCORES), sharey=True)
-    for axis, score in zip(panels, _SCORES, strict=True):
+    row = 0.12 + 0.06 * len(methods)  # so that markers of one flow stand apart
+    figure = style.new_figure(width=9.5, height=1.6 + row * len(flows))
+    panels = figure.subplots(1, len(MATRIX_SCORES), sharey=True)
+    for axis, score in zip(panels, MATRIX_SCORES, strict=True):
         _shade(axis, flows)
         _dots(axis, shown[shown["score"] == score], flows, methods)
         axis.set_xlabel(label(score))
