@@ -212,3 +212,62 @@ def test_a_missing_attribute_is_named(files):
         del file.attrs["flops"]
     with pytest.raises(FlexbenchError, match="attribute 'flops' is missing"):
         files.score()
+
+
+def test_what_is_not_periodic_is_scored_so(files):
+    """Nothing wraps: spectra are windowed, and no seam closes the domain."""
+    for path in files.trajectories.values():
+        with h5py.File(path, "r+") as file:
+            file.attrs["periodic"] = 0
+    scored = files.score().scores
+    snapshot, ensemble = files.snapshots[0], files.ensembles[0][:, 0]
+    truth = files.truth[snapshot.trajectory][snapshot.index]
+    expected, _ = score_snapshot(ensemble, truth, bands=3, periodic=False)
+    own = scored[scored["trajectory"] == snapshot.trajectory]
+    own = own[own["index"] == snapshot.index]
+    assert dict(zip(zip(own["score"], own["detail"], strict=True), own["value"], strict=True)) == (
+        expected
+    )
+    wrapped, _ = score_snapshot(ensemble, truth, bands=3, periodic=True)
+    assert expected != wrapped
+
+
+def test_a_rollout_between_walls_is_correlated_in_the_flow_alone(tmp_path):
+    """A prediction that is the truth in the flow stays so, whatever it says of the walls."""
+    random = np.random.default_rng(0)
+    truth = random.normal(size=(4, GRID, GRID)).astype(np.float32)
+    mask = np.zeros((GRID, GRID), np.uint8)
+    mask[:4] = 1
+    truth[:, mask == 1] = 0.0
+    path = tmp_path / "no_slip_re500_seed0.h5"
+    write_trajectory(
+        path,
+        truth,
+        time=0.5 + 0.1 * np.arange(4),
+        grid=GRID,
+        reynolds=500.0,
+        seed=0,
+        attributes={},
+        boundary="no_slip",
+        mask=mask,
+        mean_flow=np.zeros((4, 2)),
+    )
+    places = [
+        Snapshot(trajectory=path.stem, reynolds=500.0, seed=0, index=i, time=0.5 + i / 10, lead=i)
+        for i in (1, 2, 3)
+    ]
+    members = truth[1:, None, None] + 0.01 * random.normal(size=(3, MEMBERS, 1, GRID, GRID))
+    members[..., mask == 1] = 30 * random.normal(size=(3, MEMBERS, 1, 4 * GRID))
+    write_samples(
+        tmp_path / "samples.h5",
+        list(members.astype(np.float32)),
+        snapshots=places,
+        shape=(MEMBERS, 1, GRID, GRID),
+        labels=dataclasses.replace(LABELS, feedback="member"),
+    )
+    scored = score_samples(
+        tmp_path / "samples.h5", {path.stem: path}, task_name=LABELS.task, tier="desk", bands=3
+    ).scores
+    values = scored.set_index("score")["value"]
+    assert values["correlation_censored"] == 1.0
+    assert values["correlation_time"] == pytest.approx(0.3)
