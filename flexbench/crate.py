@@ -104,7 +104,7 @@ def _describe_root(crate: "ROCrate", contents: Contents) -> None:
     )
     root["datePublished"] = contents.published.isoformat()
     root["conformsTo"] = _entity(crate, PROFILE, profile)
-    root["license"] = _licence(crate, _CC0, "CC0 1.0 Universal", "Public domain.")
+    root["license"] = _results_licence(crate, own=config.data is not None)
     citation = read_yaml(checkout() / "CITATION.cff")
     authors = [_author(crate, author) for author in citation["authors"]]
     root["author"] = _one_or_all(authors)
@@ -140,6 +140,14 @@ def _author(crate: "ROCrate", author: dict[str, str]) -> "Entity":
 def _licence(crate: "ROCrate", identifier: str, name: str, description: str) -> "Entity":
     facts = {"@type": "CreativeWork", "name": name, "description": description}
     return _entity(crate, identifier, facts)
+
+
+def _results_licence(crate: "ROCrate", *, own: bool) -> "Entity":
+    """Of all but the software; nobody but their owner can give other people's fields away."""
+    if own:
+        terms = "Fields, and what was made of them: ask whoever owns the data."
+        return _licence(crate, "#terms-of-the-data", "Terms of the data's owner", terms)
+    return _licence(crate, _CC0, "CC0 1.0 Universal", "Public domain.")
 
 
 def _describe_files(crate: "ROCrate", contents: Contents) -> dict[str, "Entity"]:

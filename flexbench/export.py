@@ -31,7 +31,8 @@ DATA_STEPS = ("simulate", "import_data", "train", "sample")  # what they make is
 SOFTWARE = "software"
 
 _CHUNK = 1 << 20
-_TEXTS = ("LICENSE", "LICENSE-DATA", "CITATION.cff")
+_DATA_LICENCE = "LICENSE-DATA"
+_TEXTS = ("LICENSE", _DATA_LICENCE, "CITATION.cff")
 # All that an installation and a run need of the checkout.
 _SOURCES = (
     *("Snakefile", "pyproject.toml", "constraints.txt", "README.md", *_TEXTS),
@@ -124,6 +125,8 @@ def _add_texts(archive: Archive, contents: Contents) -> None:
     """Licences, citation, a word to the reader, and the source that made the results."""
     root = checkout()
     for name in _TEXTS:
+        if name == _DATA_LICENCE and contents.graph.config.data is not None:
+            continue  # it gives away what flexbench simulates, not what it was given
         if (root / name).is_file():
             _add(archive, contents, name, root / name)
     _add(archive, contents, "README.md", _readme(contents).encode())
@@ -150,7 +153,9 @@ def _add(archive: Archive, contents: Contents, name: str, source: Path | bytes) 
 
 
 def _readme(contents: Contents) -> str:
-    tier = contents.graph.config.tier
+    config = contents.graph.config
+    tier = config.tier
+    others = _DATA_LICENCE if config.data is None else "the terms of whoever owns the data"
     return f"""# {contents.title}
 
 `{tier}/report.html` is the report: open it in a browser. `{tier}/tables/` holds its numbers,
@@ -164,7 +169,7 @@ To check the archive, install `{SOFTWARE}/` (its pyproject.toml), and in that fo
     flexbench verify --partial --config ../{tier}/config.yaml --set root="$(realpath ..)"
 
 To make the results again: `flexbench run --tier {tier}` with the settings in `{tier}/config.yaml`.
-Licences: LICENSE (the software), LICENSE-DATA (everything else).
+Licences: LICENSE (the software), {others} (everything else).
 """
 
 

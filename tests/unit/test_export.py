@@ -9,17 +9,20 @@ import subprocess
 import sys
 import warnings
 import zipfile
+from datetime import date
 
 import pytest
 import yaml
 from typer.testing import CliRunner
 
 from flexbench import cli
+from flexbench.crate import Contents, metadata_json
 from flexbench.errors import FlexbenchError
 from flexbench.graph import Graph
 from flexbench.paths import receipt_of
 from flexbench.planned import planned_steps
 from flexbench.provenance import read_receipt
+from flexbench.sources import DataSettings
 from flexbench.tiers import load_config, parse_assignments
 
 rocrate = pytest.importorskip("rocrate.rocrate", reason="the package rocrate is not installed")
@@ -91,6 +94,21 @@ def test_the_root_says_what_a_repository_asks_for(entities):
     assert top["conformsTo"] == {"@id": "https://w3id.org/ro/wfrun/process/0.5"}
     for author in as_list(top["author"]):
         assert entities[author["@id"]]["@type"] in ("Person", "Organization")
+
+
+def test_other_peoples_fields_are_not_given_away(graph, tmp_path):
+    """The same results, had they been made of somebody's data."""
+    source = {"file": "tank.h5", "key": "w", "reynolds": 1}
+    parts = {"train": (0, 0.6), "validation": (0.6, 0.8), "test": (0.8, 1)}
+    data = DataSettings.model_validate({"sources": {"tank": source}, "splits": parts})
+    contents = Contents(
+        graph=Graph(graph.config.model_copy(update={"splits": None, "data": data})),
+        published=date(2026, 1, 31),
+    )
+    found = {it["@id"]: it for it in json.loads(metadata_json(contents))["@graph"]}
+    licence = found[found["./"]["license"]["@id"]]
+    assert "owner" in licence["name"]
+    assert not any("CC0" in identifier for identifier in found)
 
 
 def test_every_file_is_described_and_is_what_it_says(archive, entities):
