@@ -36,6 +36,10 @@ Set = Annotated[
 ]
 Log = Annotated[Path | None, typer.Option(help="also write what is printed to this file")]
 Task = Annotated[str, typer.Argument(help="a task of the configuration, such as superres_x4")]
+Case = Annotated[
+    str,
+    typer.Argument(help="a task, or one on other flows: superres_x4, forecast.no_slip"),
+]
 Method = Annotated[str, typer.Argument(help="a method of the configuration, such as flex")]
 Seed = Annotated[int, typer.Option(min=0, help="training seed")]
 

@@ -4,7 +4,19 @@ from typing import Annotated
 
 import typer
 
-from flexbench.cli.app import STEPS, ConfigFile, Log, Method, Seed, Set, Task, Tier, app, graph_of
+from flexbench.cli.app import (
+    STEPS,
+    Case,
+    ConfigFile,
+    Log,
+    Method,
+    Seed,
+    Set,
+    Task,
+    Tier,
+    app,
+    graph_of,
+)
 from flexbench.spec import Boundary, Observable
 
 
@@ -85,7 +97,7 @@ def train(
 
 @app.command(rich_help_panel=STEPS)
 def sample(
-    task: Task,
+    task: Case,
     method: Method,
     seed: Seed = 0,
     tier: Tier = None,
@@ -93,7 +105,7 @@ def sample(
     set_: Set = None,
     log: Log = None,
 ) -> None:
-    """Draw a method's ensembles on the test split; the same command resumes."""
+    """Draw a method's ensembles of a task's test flows; the same command resumes."""
     graph = graph_of(tier, config, set_, log)
     from flexbench.steps.sample import sample_step
 
@@ -102,7 +114,7 @@ def sample(
 
 @app.command(rich_help_panel=STEPS)
 def score(
-    task: Task,
+    task: Case,
     method: Method,
     seed: Seed = 0,
     tier: Tier = None,
@@ -110,7 +122,7 @@ def score(
     set_: Set = None,
     log: Log = None,
 ) -> None:
-    """Score a file of samples against the test trajectories."""
+    """Score a file of samples against the trajectories that it predicts."""
     graph = graph_of(tier, config, set_, log)
     from flexbench.steps.score import score_step
 
@@ -130,7 +142,7 @@ def tabulate(
 
 @app.command(rich_help_panel=STEPS)
 def figure(
-    task: Task,
+    task: Case,
     name: Annotated[str, typer.Argument(help="a figure of the report, such as spectra")],
     tier: Tier = None,
     config: ConfigFile = None,
