@@ -19,6 +19,8 @@ from flexbench.metrics.forming import definition_of
 
 # An ensemble whose pull ratio lies outside is worth a line; few-step samplers do so by nature.
 CALIBRATED = (0.9, 1.1)
+# Errors near the edges of tiles, over those elsewhere: above it, edges show in pictures.
+SEAMLESS = 1.1
 # More collapsed points than this, and the pull speaks for a part of the field only.
 MOST_COLLAPSED = 0.01
 # The flag that is no defect.
@@ -95,6 +97,7 @@ def red_flags(
         _copies,
         _collapsed,
         _miscalibrated,
+        _seams,
         _unresolved,
     )
     found = [asdict(flag) for check in checks for flag in check(tables)]
@@ -235,6 +238,15 @@ def _miscalibrated(tables: _Tables) -> Iterator[Flag]:
                 INFORMATION,
                 f"pull ratio {row['value']:.3g}, outside {low:g} to {high:g}: {word}",
             )
+
+
+def _seams(tables: _Tables) -> Iterator[Flag]:
+    """For information: predictions in which one sees where the tiles meet."""
+    rows = tables.overall("seam_ratio")
+    rows = rows[(rows["reynolds"] == ALL) & (rows["mode"] != FORMULA)]
+    for row in rows[rows["value"] > SEAMLESS].to_dict("records"):
+        message = f"seam ratio {row['value']:.3g}, above {SEAMLESS:g}: tiles show at their edges"
+        yield tables.flag(row, INFORMATION, message)
 
 
 def _unresolved(tables: _Tables) -> Iterator[Flag]:

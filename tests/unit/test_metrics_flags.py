@@ -155,6 +155,14 @@ def test_miscalibration_is_information(square, word):
     assert flag["message"].endswith(word)
 
 
+def test_tiles_that_show_are_information():
+    edges = {"inner_error": 1.0, "seam_ratio": 1.0}
+    assert flags_of(*sound(), frame_of("x4", "unet", seam_error=1.05, **edges)).empty
+    flag = the_flag(flags_of(*sound(), frame_of("x4", "unet", seam_error=1.2, **edges)))
+    assert (flag["method"], flag["flag"]) == ("unet", "information")
+    assert flag["message"] == "seam ratio 1.2, above 1.1: tiles show at their edges"
+
+
 def test_flows_that_the_grid_does_not_resolve_are_told():
     known = {"x4": {"re500_seed0": 1.2, "re4000_seed0": 0.456}, "x8": {"re500_seed0": 1.0}}
     flag = the_flag(flags_of(*sound(), resolutions=known))
