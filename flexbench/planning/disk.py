@@ -36,7 +36,7 @@ _LOG_ROW = 165
 _BENCHMARK = 134
 # Figures: PNG and PDF, each as (bytes, further bytes per method); those of maps on 64 points.
 _FIGURES = {
-    "maps": ((-53_000, 83_800), (-14_000, 40_500)),
+    "maps": ((125_000, 56_000), (68_000, 28_000)),
     "spectra": ((80_000, 16_200), (16_600, 1_630)),
     "rfne_by_re": ((19_000, 2_000), (15_100, 330)),
     "accuracy_cost": ((28_400, 2_670), (16_400, 370)),
@@ -48,6 +48,10 @@ _FIGURES = {
     "leads": ((50_000, 8_000), (18_000, 1_500)),
     "coverage": ((16_000, 5_200), (12_900, 490)),
 }
+# Finer fields fill the panels of maps with finer detail: bytes grow by this power of the grid over
+# 64 points, up to the panels' own points.
+_DETAIL = (1.42, 1.74)
+_PANEL = 256
 _FRAME = 50_000  # of an animation, per lead
 # What a task adds to the page besides figures; maps are embedded with fewer colours.
 _REPORT_TEXT = (65_000, 18_000)
@@ -239,10 +243,10 @@ def _lead_rows(facts: RunFacts) -> int:
 def _figure_bytes(facts: RunFacts, case: str, name: str) -> tuple[int, ...]:
     """Of the PNG and the PDF."""
     methods = len({job.method for job in facts.graph.jobs_of(case)})
-    # Panels have so many pixels, which finer fields fill with finer detail.
-    detail = (min(max(facts.grid, 64), 512) / 64) ** 0.75 if name == "maps" else 1.0
+    finer = min(max(facts.grid, 64), _PANEL) / 64 if name == "maps" else 1.0
     return tuple(
-        round(max(fixed + each * methods, 10_000) * detail) for fixed, each in _FIGURES[name]
+        round((fixed + each * methods) * finer**power)
+        for (fixed, each), power in zip(_FIGURES[name], _DETAIL, strict=True)
     )
 
 
