@@ -115,12 +115,88 @@ def test_a_copy_that_is_altered_as_a_whole_is_a_leak(tmp_path, name, first):
     other = restored(one, tmp_path / "b.h5", first=first, alter=ALTERED[name])
     what = "the same values, mirrored, turned or moved"
     if name in ("other units", "Kelvin", "other sign and units"):
-        what = "the same snapshot in other units"
+        what = "the same snapshot in other units or rounded"
     for splits in ({"train": [one], "test": [other]}, {"test": [other], "validation": [one]}):
         with pytest.raises(FlexbenchError, match=rf"hold {what} \(numbers") as caught:
             check_leaks(splits)
         assert str(one) in str(caught.value)
         assert str(other) in str(caught.value)
+
+
+def packed(fields, *, step):
+    """As integers of 16 bits with scale_factor and add_offset hold it, and are read again."""
+    middle = (fields.min() + fields.max()) / 2
+    return np.round((fields - middle) / step).astype(np.int16) * step + middle
+
+
+def test_a_moment_of_a_run_has_its_own_neighbours(tmp_path):
+    """Sources that follow, or fall between, each other in a slow flow are no copies."""
+    slow = tmp_path / "slow.h5"
+    write_dummy(slow, grid=32, times=np.arange(40) * 1e-3, reynolds=500, seed=0)
+    with Trajectory(slow) as trajectory:
+        fields = trajectory.whole()
+    closeness = np.corrcoef(fields[19].ravel(), fields[22].ravel())[0, 1]
+    assert 0.99995 < closeness < 1
+    one, other = tmp_path / "a.h5", tmp_path / "b.h5"
+    for early, late in ((fields[:20], fields[22:]), (fields[::2], fields[1::2])):
+        store(one, early, seed=1)
+        store(other, late, seed=2)
+        check_leaks({"train": [one], "test": [other]})
+    store(one, fields[:20], first=0)
+    store(other, fields[22:], first=22)
+    check_leaks({"train": [one], "test": [other]}, gap=2)
+    store(other, fields[10:].astype(np.float16), seed=2)
+    with pytest.raises(FlexbenchError, match="in other units or rounded"):
+        check_leaks({"train": [one], "test": [other]})
+
+
+ROUNDED = {
+    "float16": lambda w: w.astype(np.float16),
+    "float16 of other sign and units": lambda w: (-0.01 * w).astype(np.float16),
+    "packed by 0.001": lambda w: packed(w, step=0.001),
+    "packed by its range, Kelvin": lambda w: 273.15 + packed(w, step=np.ptp(w) / 65534),
+    "Kelvin": lambda w: w + np.float32(273.15),
+}
+
+
+@pytest.mark.parametrize("grid", [24, 128])
+@pytest.mark.parametrize("name", ROUNDED)
+def test_a_rounded_copy_of_one_snapshot_among_others_is_a_leak(tmp_path, name, grid):
+    one, other = tmp_path / "a.h5", tmp_path / "b.h5"
+    times = 0.5 + np.arange(6) * 0.1
+    write_dummy(one, grid=grid, times=times, reynolds=500, seed=0)
+    write_dummy(other, grid=grid, times=times, reynolds=500, seed=1)
+    with Trajectory(one) as copied, Trajectory(other) as trajectory:
+        fields = trajectory.whole()
+        check_leaks({"train": [one], "test": [other]})
+        fields[4] = copied.snapshot(2)
+    store(other, ROUNDED[name](fields))
+    told = r"a\.h5 and .*b\.h5 hold the same snapshot in other units or rounded \(numbers 2 and 4\)"
+    with pytest.raises(FlexbenchError, match=told):
+        check_leaks({"train": [one], "test": [other]})
+
+
+def test_one_still_scene_under_other_noise_is_no_copy(tmp_path):
+    noise = np.random.default_rng(0).standard_normal((2, 5, 32, 32))
+    fields = waves(0, size=32) + 0.01 * noise
+    paths = [store(tmp_path / f"{seed}.h5", w, seed=seed) for seed, w in enumerate(fields)]
+    check_leaks({"train": paths[:1], "test": paths[1:]})
+
+
+def test_nearly_the_same_history_is_no_copy(tmp_path):
+    """One initial field, a little later, at two Reynolds numbers."""
+    paths = [tmp_path / "a.h5", tmp_path / "b.h5"]
+    for path, reynolds in zip(paths, (500, 510), strict=True):
+        write_dummy(path, grid=64, times=[0.5, 1.0], reynolds=reynolds, seed=0)
+    check_leaks({"train": paths[:1], "test": paths[1:]})
+
+
+def test_different_seeds_are_no_copies(tmp_path):
+    paths = []
+    for seed in range(4):
+        paths.append(tmp_path / f"{seed}.h5")
+        write_dummy(paths[-1], grid=32, times=np.arange(100) * 0.3, reynolds=500, seed=seed)
+    check_leaks({"train": paths[:2], "validation": paths[2:3], "test": paths[3:]})
 
 
 def waves(*phases, size=16):
