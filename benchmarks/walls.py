@@ -186,15 +186,11 @@ def draw_channels(images: Path) -> None:
         simulation.advance_to(1.5)
         image = axis.imshow(
             simulation.vorticity().numpy(), origin="lower", extent=(0, 2 * np.pi) * 2,
-            cmap=style.VORTICITY_MAP, vmin=-20, vmax=20,
+            cmap=style.SIGNED_MAP, vmin=-20, vmax=20,
         )  # fmt: skip
         mask = simulation.equation.mask
         if mask is not None:
-            shade = np.where(mask, 0.5, np.nan)
-            axis.imshow(
-                shade, origin="lower", extent=(0, 2 * np.pi) * 2, cmap="gray", vmin=0, vmax=1,
-                alpha=0.45,
-            )  # fmt: skip
+            style.grey_out(axis, mask)
         axis.grid(False)
         axis.set(title=boundary, xlabel="x")
     axes[0].set_ylabel("y")

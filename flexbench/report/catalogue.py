@@ -10,6 +10,7 @@ class FigureEntry:
     """One figure: its module, a title, and a caption that says what better looks like.
 
     title, caption: with the names in braces that `Labels.worded` fills in, case by case.
+    walls: what the caption goes on with where the flow has walls.
     module: the file below `report/figures/` that draws it; its code decides when to redraw.
     source: what it is drawn from beside the tables: "snapshot" (samples and data), "spectra",
     "logs", "rollout" (the samples of one method, and the data), or "" (nothing).
@@ -21,11 +22,17 @@ class FigureEntry:
     module: str
     title: str
     caption: str
+    walls: str = ""
     source: str = ""
     of: tuple[str, ...] = ("task",)
     needs_evaluations: bool = False
     animated: bool = False
 
+
+_WALLS = (
+    " Grey: outside the flow, that is the solid beyond no-slip walls or the mirror image beyond "
+    "free-slip ones; no score counts it, and it sets no end of a scale."
+)
 
 FIGURES: dict[str, FigureEntry] = {
     "maps": FigureEntry(
@@ -41,6 +48,7 @@ FIGURES: dict[str, FigureEntry] = {
             "Better: a member as sharp as the truth, a pale error, and a spread that is dark "
             "where the error is dark."
         ),
+        walls=_WALLS,
     ),
     "spectra": FigureEntry(
         module="spectra",
@@ -146,6 +154,7 @@ FIGURES: dict[str, FigureEntry] = {
             "goes on from its own state, the ensemble mean, and the spread. Better: a member as "
             "sharp as the truth at every lead; a mean that fades where the spread grows."
         ),
+        walls=_WALLS,
     ),
     "matrix": FigureEntry(
         module="matrix",

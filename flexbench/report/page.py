@@ -149,12 +149,14 @@ def page_figure(
     inputs: ReportInputs, task: str, name: str, index: ReceiptIndex, labels: Labels
 ) -> PageFigure:
     """A figure of a task, in the words of its labels."""
-    animated = FIGURES[name].animated
+    entry = FIGURES[name]
+    animated = entry.animated
+    has_walls = inputs.config.cases[task].settings.boundary != "periodic"
     path = (inputs.layout.animation if animated else inputs.layout.figure)(task, name)
     embed = embed_gif if animated else embed_png
     return PageFigure(
-        title=labels.worded(FIGURES[name].title),
-        caption=labels.worded(FIGURES[name].caption),
+        title=labels.worded(entry.title),
+        caption=labels.worded(entry.caption + (entry.walls if has_walls else "")),
         animated=animated,
         file=path.relative_to(inputs.layout.folder).as_posix(),
         image=embed(path) if path.is_file() else None,

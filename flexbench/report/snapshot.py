@@ -26,7 +26,8 @@ class ShownSnapshot:
     """One test snapshot as the maps show it; fields (H, W), physical units.
 
     given: what a method starts from, (h, w): the low-resolution field, or the oldest of the past
-    snapshots. base: the field that the residual is added to. members: (M, H, W) by method.
+    snapshots. base: the field that the residual is added to. members: (M, H, W) by method. mask:
+    (H, W), 1 outside the flow; None: no walls.
     """
 
     trajectory: str
@@ -37,6 +38,7 @@ class ShownSnapshot:
     members: dict[str, Field]
     given: Field | None = None
     base: Field | None = None
+    mask: NDArray[np.uint8] | None = None
 
 
 class _Place(NamedTuple):
@@ -91,7 +93,7 @@ def read_snapshot(
         windows = full_windows(
             trajectory, first, window=task.window, stride=task.stride, halo=task.halo
         )
-        truth = trajectory.snapshot(place.number)
+        truth, mask = trajectory.snapshot(place.number), trajectory.mask
     example = task.example(windows)
     for method, fields in members.items():
         if fields.shape[1:] != truth.shape:
@@ -107,6 +109,7 @@ def read_snapshot(
         members=members,
         given=example.inputs[0, 0].numpy(),
         base=example.base[0, 0].numpy(),
+        mask=mask,
     )
 
 

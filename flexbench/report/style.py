@@ -7,10 +7,12 @@ from contextvars import ContextVar
 from typing import TYPE_CHECKING, Any
 
 import matplotlib
+import numpy as np
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
     from matplotlib.figure import Figure
+    from numpy.typing import NDArray
 
 # Okabe and Ito's palette (safe for colour-blind readers) for the learned methods, greys for
 # the formulas that every learned method has to beat.
@@ -171,6 +173,23 @@ def new_figure(*, width: float = WIDTH, height: float) -> "Figure":
     from matplotlib.figure import Figure
 
     return Figure(figsize=(width, height), layout="constrained")
+
+
+def grey_out(axis: "Axes", mask: "NDArray[np.integer]") -> None:
+    """Lay grey over a panel's map where the mask (H, W) is not 0: outside the flow.
+
+    The mask may be finer or coarser than the map: it covers the same extent.
+    """
+    from matplotlib.colors import ListedColormap
+
+    axis.imshow(
+        np.ma.masked_equal(mask, 0),
+        origin="lower",
+        extent=axis.images[0].get_extent(),
+        interpolation="nearest",
+        cmap=ListedColormap([MUTED]),
+        alpha=0.75,
+    )
 
 
 def nothing_to_show(reason: str) -> "Figure":

@@ -4,7 +4,6 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
-from numpy.typing import NDArray
 from PIL import Image
 
 from flexbench.atomic import replacing
@@ -13,7 +12,7 @@ from flexbench.data.store import Trajectory
 from flexbench.errors import FlexbenchError
 from flexbench.inference.samples import Samples
 from flexbench.report import style
-from flexbench.report.figures.maps import amount_scale, field_scale
+from flexbench.report.figures.maps import Field, Mask, amount_scale, field_scale, in_flow, thinned
 from flexbench.report.labels import escaped
 from flexbench.spec import Observable
 
@@ -30,8 +29,6 @@ _DPI = 64
 _PANELS = ("truth", "one member", "ensemble mean", "spread (std)")
 _WIDTH, _HEIGHT = 9.0, 2.95  # inches
 _MAX_PIXELS = 160  # per side of a map: one of the page's is no larger
-
-Field = NDArray[np.floating]
 
 
 class _Frame(NamedTuple):
@@ -60,12 +57,12 @@ def write_animation(
     opened = open_trajectory(trajectory, observable)
     with style.look(), opened as truth, replacing(path) as temporary:
         last = _frame(samples, truth, rows[-1], lead_time=lead_time)
-        figure, images, title = _stage(last, labels)
+        figure, images, title = _stage(last, truth.mask, labels)
         pictures = []
         for row in rows:
             frame = _frame(samples, truth, row, lead_time=lead_time)
             for image, field in zip(images, frame.fields, strict=True):
-                image.set_data(_thinned(field))
+                image.set_data(thinned(field, most=_MAX_PIXELS))
             title.set_text(f"{trajectory.stem}: {frame.time:.6g} {escaped(labels.times)} ahead")
             pictures.append(_picture(figure))
         # One palette, the last lead's, where every colour of the scales is in use.
@@ -109,17 +106,25 @@ def _frame(samples: Samples, truth: Trajectory, row: int, *, lead_time: float) -
     return _Frame(fields, lead_time * shot.lead)
 
 
-def _stage(last: _Frame, labels: "Labels") -> "tuple[Figure, list[AxesImage], Any]":
-    """The figure with its panels; scales hold for all leads and are those of the last one."""
+def _stage(
+    last: _Frame, mask: Mask | None, labels: "Labels"
+) -> "tuple[Figure, list[AxesImage], Any]":
+    """The figure with its panels; scales hold for all leads and are those of the last one.
+
+    mask: 1 outside the flow, which is grey and sets no end of a scale.
+    """
     figure = style.new_figure(width=_WIDTH, height=_HEIGHT)
     figure.set_dpi(_DPI)
     title = figure.suptitle(" ", fontsize=9.5)
-    values, amount = field_scale(last.fields[0], labels), amount_scale([last.fields[3]])
+    values = field_scale(in_flow(last.fields[0], mask), labels)
+    amount = amount_scale([in_flow(last.fields[3], mask)])
     images = []
     axes = list(figure.subplots(1, len(_PANELS)))
     for axis, name, field in zip(axes, _PANELS, last.fields, strict=True):
         look = amount if name == _PANELS[-1] else values
         images.append(_show(axis, field, title=name, look=look))
+        if mask is not None:
+            style.grey_out(axis, thinned(mask, most=_MAX_PIXELS))
     bar: dict[str, Any] = {"location": "bottom", "shrink": 0.6, "aspect": 30, "pad": 0.03}
     for image, beside, name in (
         (images[0], axes[:3], labels.field),
@@ -135,9 +140,4 @@ def _show(axis: "Axes", field: Field, *, title: str, look: dict[str, Any]) -> "A
     axis.set_xticks([])
     axis.set_yticks([])
     axis.set_title(title)
-    return axis.imshow(_thinned(field), origin="lower", **look)
-
-
-def _thinned(field: Field) -> Field:
-    step = max(1, -(-max(field.shape) // _MAX_PIXELS))
-    return field[::step, ::step]
+    return axis.imshow(thinned(field, most=_MAX_PIXELS), origin="lower", **look)

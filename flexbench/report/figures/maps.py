@@ -1,5 +1,6 @@
 """Maps of one test snapshot."""
 
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -16,6 +17,7 @@ if TYPE_CHECKING:
     from flexbench.report.snapshot import ShownSnapshot
 
 Field = NDArray[np.floating]
+Mask = NDArray[np.integer]
 
 # Inches. Square panels have to be placed by hand: a layout engine leaves gaps around them.
 _PANEL, _GAP, _TITLE = 1.87, 0.12, 0.24
@@ -27,25 +29,31 @@ _TWO_SIDED = 0.1  # a field whose smaller side reaches so far has its zero in th
 def draw_maps(
     snapshot: "ShownSnapshot", *, given_label: str, base_label: str, labels: "Labels"
 ) -> "Figure":
-    """Truth, what is given and the base above; a row of member, mean, error, spread per method."""
+    """Truth, what is given and the base above; a row of member, mean, error, spread per method.
+
+    Outside the flow all of them are grey, and set no end of a scale.
+    """
     methods = list(snapshot.members)
     errors = {m: np.abs(f.mean(axis=0) - snapshot.truth) for m, f in snapshot.members.items()}
-    values, amount = field_scale(snapshot.truth, labels), amount_scale([*errors.values()])
+    mask = snapshot.mask
+    values = field_scale(in_flow(snapshot.truth, mask), labels)
+    amount = amount_scale([in_flow(error, mask) for error in errors.values()])
+    show = partial(_show, mask=mask)
     figure, grid = _place_panels(rows=len(methods) + 1)
 
     base_error = None if snapshot.base is None else np.abs(snapshot.base - snapshot.truth)
-    _show(grid[0][0], snapshot.truth, **values)
-    _show(grid[0][1], snapshot.given, **values)
-    _show(grid[0][2], snapshot.base, **values)
-    _show(grid[0][3], base_error, **amount)
+    show(grid[0][0], snapshot.truth, **values)
+    show(grid[0][1], snapshot.given, **values)
+    show(grid[0][2], snapshot.base, **values)
+    show(grid[0][3], base_error, **amount)
     _add_titles(grid[0], ["truth", given_label, base_label, f"|{base_label} − truth|"])
     for row, method in zip(grid[1:], methods, strict=True):
         members = snapshot.members[method]
         spread = members.std(axis=0, ddof=1) if len(members) > 1 else None
-        _show(row[0], members[0], **values)
-        _show(row[1], members.mean(axis=0), **values)
-        _show(row[2], errors[method], **amount)
-        _show(row[3], spread, missing="one member:\nno spread", **amount)
+        show(row[0], members[0], **values)
+        show(row[1], members.mean(axis=0), **values)
+        show(row[2], errors[method], **amount)
+        show(row[3], spread, missing="one member:\nno spread", **amount)
         _name_row(row[0], method, members=len(members))
     if methods:
         _add_titles(grid[1], ["one member", "ensemble mean", "|mean − truth|", "spread (std)"])
@@ -78,16 +86,33 @@ def _place_panels(*, rows: int) -> "tuple[Figure, list[list[Axes]]]":
 
 
 def _show(
-    axis: "Axes", field: Field | None, *, missing: str = "not available", **options: Any
+    axis: "Axes",
+    field: Field | None,
+    *,
+    mask: Mask | None,
+    missing: str = "not available",
+    **options: Any,
 ) -> None:
-    """One map; a note where there is no field."""
+    """One map, grey outside the flow; a note where there is no field."""
     axis.grid(False)
     if field is None:
         look: dict[str, Any] = {"color": style.MUTED, "fontsize": 8.5, "transform": axis.transAxes}
         axis.text(0.5, 0.5, missing, ha="center", va="center", **look)
         return
-    step = max(1, -(-max(field.shape) // _MAX_PIXELS))
-    axis.imshow(field[::step, ::step], origin="lower", **options)
+    axis.imshow(thinned(field, most=_MAX_PIXELS), origin="lower", **options)
+    if mask is not None:
+        style.grey_out(axis, thinned(mask, most=_MAX_PIXELS))
+
+
+def thinned(field: NDArray[Any], *, most: int) -> NDArray[Any]:
+    """Every n-th point of a field (H, W), so that a side has no more than `most`."""
+    step = max(1, -(-max(field.shape) // most))
+    return field[::step, ::step]
+
+
+def in_flow(field: Field, mask: Mask | None) -> Field:
+    """A field's values where the mask (H, W) is 0, in the flow; the field where there is none."""
+    return field if mask is None else field[mask == 0]
 
 
 def field_scale(truth: Field, labels: "Labels") -> dict[str, Any]:
