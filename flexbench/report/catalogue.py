@@ -139,8 +139,9 @@ FIGURES: dict[str, FigureEntry] = {
         caption=(
             "Scores against lead time, each lead predicted from the ones before it; bands are "
             "intervals by bootstrap over trajectories. Dashed: an error as large as the field, the "
-            "correlation that ends the correlation time, calibration. Better: an error that grows "
-            "late, a correlation that stays, spread/skill and pull ratio on the dashed line."
+            "correlation that ends the correlation time, calibration. Errors above 2 are "
+            "cut off. Better: an error that grows late, a correlation that stays, spread/skill and "
+            "pull ratio on the dashed line."
         ),
     ),
     "rollout": FigureEntry(
@@ -163,11 +164,11 @@ FIGURES: dict[str, FigureEntry] = {
         caption=(
             "Every method on flows that no network was trained on: other Reynolds numbers, "
             "velocities in place of vorticity, walls. Error and correlation of the ensemble mean, "
-            "and how wide its pulls are; dots with intervals by bootstrap over trajectories. White "
-            "rows: the test split at Reynolds numbers of training; shaded: out of distribution. "
-            "Better: a small error, a correlation and a pull ratio near 1, and no loss from white "
-            "rows to shaded ones beyond that of the formula (×, +), which tells how much harder "
-            "a flow is."
+            "and how wide its pulls are; dots with intervals by bootstrap over trajectories. Pull "
+            "ratios above 20 are cut off. White rows: the test split at Reynolds numbers of "
+            "training; shaded: out of distribution. Better: a small error, a correlation and a "
+            "pull ratio near 1, and no loss from white rows to shaded ones beyond that of the "
+            "formula (×, +), which tells how much harder a flow is."
         ),
     ),
 }

@@ -18,7 +18,7 @@ _BOUNDARIES = {"periodic": "periodic", "free_slip": "free-slip", "no_slip": "no-
 _FLOW = ["boundary", "observable", "reynolds"]
 # A pull ratio of 40 tells no more than one of 20, and would flatten the rest.
 _WIDEST_PULL = 20.0
-_PULLS = (0.5, 1, 2, 3, 5, 10, 20)
+_PULLS = (0.1, 0.2, 0.5, 1, 2, 3, 5, 10, 20)
 
 
 def draw_matrix(table: pd.DataFrame) -> "Figure":

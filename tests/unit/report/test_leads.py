@@ -10,7 +10,7 @@ from flexbench.data.store import write_trajectory
 from flexbench.errors import FlexbenchError
 from flexbench.inference.samples import Labels, Samples, Snapshot, write_samples
 from flexbench.metrics.aggregate import BY_LEAD
-from flexbench.report import style
+from flexbench.report import FIGURES, style
 from flexbench.report.figures.animation import write_animation
 from flexbench.report.figures.leads import draw_leads
 from flexbench.report.figures.spectra import draw_spectra
@@ -46,6 +46,15 @@ def test_lines_and_bands_are_those_of_the_table():
             np.testing.assert_allclose(line.get_ydata(), (1 + place) * LEADS / 20)
         band = rfne.collections[0].get_paths()[0].vertices
         assert band[:, 1].max() == pytest.approx(1.2 * 6 / 20)
+
+
+def test_the_caption_says_where_errors_end():
+    with style.look(METHODS):
+        top = (
+            draw_leads(table(value=9.0), lead_time=0.2, labels=simulated("w")).axes[0].get_ylim()[1]
+        )
+    assert top < 9
+    assert f"Errors above {top:g} are cut off" in FIGURES["leads"].caption
 
 
 def test_without_a_finite_score_the_figure_says_so():
