@@ -552,6 +552,8 @@ class Config(Settings):
 
     def _fits_time(self, case: "Case") -> None:
         """A simulated trajectory has room for what is scored of it."""
+        if not self.methods_of(case.name):
+            return
         solver, task = self.solver, self.tasks[case.task]
         there = solver.t_end - solver.t_start
         stride = 1

@@ -100,8 +100,10 @@ def parse_assignments(assignments: Iterable[str]) -> dict[str, Any]:
 
 
 def to_yaml(config: Config) -> str:
-    """The configuration, whole, as YAML."""
-    return yaml.safe_dump(config.model_dump(mode="json"), sort_keys=False, width=100)
+    """The configuration, whole, as YAML: over its tier's file it still says the same."""
+    values = config.model_dump(mode="json")
+    values["evaluations"] = values["evaluations"] or None  # {} would keep the tier's
+    return yaml.safe_dump(values, sort_keys=False, width=100)
 
 
 def json_schema() -> str:

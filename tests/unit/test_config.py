@@ -4,7 +4,7 @@ import pytest
 
 from flexbench.config import TIERS, Config
 from flexbench.errors import FlexbenchError
-from flexbench.tiers import json_schema, load_config, parse_assignments, to_yaml
+from flexbench.tiers import json_schema, load_config, parse_assignments, read_yaml, to_yaml
 
 
 @pytest.mark.parametrize("tier", TIERS)
@@ -121,3 +121,20 @@ def test_a_method_may_override_the_training():
     config = load_config({"method_settings": {"unet": {"train": {"learning_rate": 0.5}}}})
     assert config.train_settings("unet").learning_rate == 0.5
     assert config.train_settings("flex").learning_rate == config.train.learning_rate
+
+
+def test_what_was_taken_away_stays_so_in_a_file_of_ones_own(tmp_path):
+    """A configuration that was written out says the same over its tier's file as alone."""
+    config = load_config({"tier": "smoke", "evaluations": None})
+    assert load_config({"tier": "smoke"}).evaluations
+    path = tmp_path / "config.yaml"
+    path.write_text(to_yaml(config))
+    assert load_config(read_yaml(path)) == load_config(file=path) == config
+
+
+def test_a_task_that_nothing_runs_needs_no_time():
+    short = {"tier": "smoke", "evaluations": None, "solver": {"t_end": 0.8}}
+    many = short | {"sample": {"snapshots": 4}}
+    with pytest.raises(FlexbenchError, match="'forecast' needs"):
+        load_config(many)
+    assert load_config(many | {"tasks": {"forecast": {"methods": []}}})
