@@ -49,7 +49,7 @@ _FIGURES = {
     "coverage": ((16_000, 5_200), (12_900, 490)),
 }
 # Finer fields fill the panels of maps with finer detail: bytes grow by this power of the grid over
-# 64 points, up to the panels' own points.
+# 64 points, up to the panels' own points; below 64 in proportion.
 _DETAIL = (1.42, 1.74)
 _PANEL = 256
 _FRAME = 50_000  # of an animation, per lead
@@ -243,9 +243,9 @@ def _lead_rows(facts: RunFacts) -> int:
 def _figure_bytes(facts: RunFacts, case: str, name: str) -> tuple[int, ...]:
     """Of the PNG and the PDF."""
     methods = len({job.method for job in facts.graph.jobs_of(case)})
-    finer = min(max(facts.grid, 64), _PANEL) / 64 if name == "maps" else 1.0
+    finer = min(facts.grid, _PANEL) / 64 if name == "maps" else 1.0
     return tuple(
-        round((fixed + each * methods) * finer**power)
+        round((fixed + each * methods) * finer ** (power if finer > 1 else 1.0))
         for (fixed, each), power in zip(_FIGURES[name], _DETAIL, strict=True)
     )
 
