@@ -32,7 +32,7 @@ from flexbench.settings import (
     plain_path,
 )
 from flexbench.sources import DataSettings
-from flexbench.spec import Boundary, Observable
+from flexbench.spec import NO_SLIP_GRID, Boundary, Observable
 
 TIERS = ("smoke", "gate", "desk", "lab", "paper")
 
@@ -381,7 +381,7 @@ class Config(Settings):
                 self._fits_factor(name, task)
             if self.data is None:
                 self._fits_solver(name, task)
-                self._fits_time(Case(config=self, task=name))
+                self._fits_trajectories(Case(config=self, task=name))
             else:
                 self._fits_data(name, task, self.data)
         for name, method in self.method_settings.items():
@@ -526,7 +526,7 @@ class Config(Settings):
             place = f"evaluations.{name}.sample"
             self._fits_overlap(task, settings, sample.overlap, place=place)
             if self.data is None:
-                self._fits_time(Case(config=self, task=task, evaluation=name))
+                self._fits_trajectories(Case(config=self, task=task, evaluation=name))
         if self.data is not None:
             # A configuration that was written out holds every key, at its default or not.
             simulated = ("boundary", "observable", "reynolds", "seeds")
@@ -550,35 +550,48 @@ class Config(Settings):
                         f"and {split}"
                     )
 
-    def _fits_time(self, case: "Case") -> None:
-        """A simulated trajectory has room for what is scored of it."""
+    def _fits_trajectories(self, case: "Case") -> None:
+        """Trajectories that are asked for can be simulated, and hold what is scored of them."""
         if not self.methods_of(case.name):
             return
-        solver, task = self.solver, self.tasks[case.task]
-        there = solver.t_end - solver.t_start
-        stride = 1
-        place = f"evaluations.{case.evaluation}" if case.evaluation else None
-        if isinstance(task, ForecastSettings):
-            needed = (task.past - 1 + case.settings.leads) * task.lead
-            if needed > there * (1 + 1e-9):
-                key = (
-                    f"{place}.leads ({case.settings.leads})"
-                    if place
-                    else (f"tasks.{case.task}.lead ({task.lead:g})")
-                )
-                raise ValueError(
-                    f"{key}: its snapshots span {needed:g} time units, and the trajectories "
-                    f"{there:g} (solver.t_start to t_end)"
-                )
-            stride = round(task.lead / solver.interval)
-        stored = round(there / solver.interval) + 1
-        needed = case.snapshots_needed(stride)
-        if needed > stored:
-            place = f"{place}.sample" if place and "snapshots" in case.settings.sample else "sample"
+        task = self.tasks[case.task]
+        if case.settings.boundary == "no_slip" and self.solver.grid < NO_SLIP_GRID:
             raise ValueError(
-                f"{place}.snapshots ({case.sample.snapshots}): '{case.name}' needs {needed} "
-                f"snapshots of a trajectory, and the solver stores {stored}"
+                f"evaluations.{case.evaluation}.boundary: a no-slip channel needs solver.grid of "
+                f"at least {NO_SLIP_GRID}, found {self.solver.grid}"
             )
+        if isinstance(task, ForecastSettings):
+            self._fits_span(case, task)
+        self._fits_stored(case, task)
+
+    def _fits_span(self, case: "Case", task: ForecastSettings) -> None:
+        """The trajectories last from the first past snapshot to the last lead."""
+        there = self.solver.t_end - self.solver.t_start
+        needed = (task.past - 1 + case.settings.leads) * task.lead
+        if needed <= there * (1 + 1e-9):
+            return
+        key = f"tasks.{case.task}.lead ({task.lead:g})"
+        if case.evaluation is not None:
+            key = f"evaluations.{case.evaluation}.leads ({case.settings.leads})"
+        raise ValueError(
+            f"{key}: its snapshots span {needed:g} time units, and the trajectories "
+            f"{there:g} (solver.t_start to t_end)"
+        )
+
+    def _fits_stored(self, case: "Case", task: TaskSettings) -> None:
+        """A file holds as many snapshots as are scored, and those that they are made from."""
+        solver = self.solver
+        stride = round(task.lead / solver.interval) if isinstance(task, ForecastSettings) else 1
+        stored = round((solver.t_end - solver.t_start) / solver.interval) + 1
+        needed = case.snapshots_needed(stride)
+        if needed <= stored:
+            return
+        own = case.evaluation is not None and "snapshots" in case.settings.sample
+        place = f"evaluations.{case.evaluation}.sample" if own else "sample"
+        raise ValueError(
+            f"{place}.snapshots ({case.sample.snapshots}): '{case.name}' needs {needed} "
+            f"snapshots of a trajectory, and the solver stores {stored}"
+        )
 
     def _tasks_of(self, evaluation: EvaluationSettings) -> list[str]:
         """The tasks that an evaluation can be done on: a rollout needs a forecast."""

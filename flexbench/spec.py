@@ -16,6 +16,9 @@ if TYPE_CHECKING:
 Boundary = Literal["periodic", "free_slip", "no_slip"]
 Observable = Literal["w", "u", "v"]
 
+# The coarsest grid of a no-slip channel: each half of its wall is one point thick.
+NO_SLIP_GRID = 64
+
 # Re is given to networks as a fraction of this (the paper's normalisation).
 REYNOLDS_SCALE = 40_000.0
 

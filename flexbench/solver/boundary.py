@@ -16,6 +16,7 @@ from flexbench.solver.grid import SpectralGrid
 from flexbench.solver.initial import kraichnan_spectrum
 from flexbench.solver.navier_stokes import NavierStokes
 from flexbench.solver.penalised import PenalisedNavierStokes
+from flexbench.spec import NO_SLIP_GRID
 
 BOUNDARIES = ("periodic", "free_slip", "no_slip")
 
@@ -25,7 +26,7 @@ ENERGY = 0.5
 
 # The no-slip channel lies between the two faces of one wall about y = 0. Its thickness belongs to
 # the flow, not to the grid: 1/32 of the box, 8 spacings at 256 points.
-WALL_SHARE = 1 / 32
+WALL_SHARE = 2 / NO_SLIP_GRID
 
 # Penalisation time in units of (grid spacing / rms velocity of the initial field, which is 1):
 # short enough that flow hardly enters the wall, long enough that it seldom limits the time step.
@@ -72,11 +73,11 @@ def _no_slip(
     It rises over half a wavelength of the spectrum's peak. The energy is that of the periodic
     field, as a mean over the channel.
     """
-    half = WALL_SHARE / 2 * grid.points
-    if half < 1:
+    if grid.points < NO_SLIP_GRID:
         raise FlexbenchError(
-            f"solver.grid is {grid.points}; a no-slip channel needs at least {int(2 / WALL_SHARE)}"
+            f"solver.grid is {grid.points}; a no-slip channel needs at least {NO_SLIP_GRID}"
         )
+    half = WALL_SHARE / 2 * grid.points
     equation = PenalisedNavierStokes(
         grid,
         viscosity=viscosity,

@@ -98,6 +98,11 @@ def test_a_wrong_evaluation_is_told_in_one_line(evaluation, words):
     assert "\n" not in str(error.value)
 
 
+def test_a_grid_too_coarse_for_a_no_slip_channel_is_told_before_anything_is_simulated():
+    with pytest.raises(FlexbenchError, match=r"no_slip\.boundary: .* at least 64, found 32"):
+        graph(solver={"grid": 32})
+
+
 @pytest.mark.parametrize("name", ["train", "validation", "test"])
 def test_no_evaluation_is_named_like_a_split(name):
     """Its files would stand in place of the split's where leaks are looked for."""
