@@ -23,9 +23,9 @@ from torch import Tensor, nn
 
 from flexbench.config import DiffusionSettings, ForecastSettings, SampleSettings
 from flexbench.data.dummy import write_dummy
+from flexbench.data.samples import Snapshot
 from flexbench.data.stats import Normaliser
 from flexbench.inference.ensemble import NetworkPredictor, draw_samples
-from flexbench.inference.samples import Snapshot
 from flexbench.methods import make_method
 from flexbench.models.flex import build
 from flexbench.tasks import Example, Task, make_task

@@ -26,12 +26,12 @@ from torch import nn
 
 from flexbench.config import DiffusionSettings, SampleSettings, SuperResolutionSettings
 from flexbench.data.patches import Windows, full_windows
+from flexbench.data.samples import Snapshot
 from flexbench.data.stats import Normaliser
 from flexbench.data.store import Trajectory
 from flexbench.errors import FlexbenchError
 from flexbench.graph import Graph
 from flexbench.inference.ensemble import NetworkPredictor
-from flexbench.inference.samples import Snapshot
 from flexbench.inference.tiles import tile_starts
 from flexbench.methods import Method, make_method
 from flexbench.metrics.seams import near_seams

@@ -20,9 +20,9 @@ from rich.progress import track
 from torch import Tensor
 
 from flexbench.config import SampleSettings
+from flexbench.data.samples import Labels, Snapshot, write_samples
 from flexbench.errors import FlexbenchError
 from flexbench.inference.rollout import Feedback, Rollout, feed_back, plan_rollouts
-from flexbench.inference.samples import Labels, Snapshot, write_samples
 from flexbench.inference.segments import Segments, tensors_digest
 from flexbench.inference.tiles import Tiling, sample_domain
 from flexbench.inference.timing import Stopwatch

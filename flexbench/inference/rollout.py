@@ -16,9 +16,9 @@ from torch import Tensor
 
 from flexbench.data.observe import open_trajectory
 from flexbench.data.patches import Windows, full_windows
+from flexbench.data.samples import Snapshot
 from flexbench.data.store import Trajectory
 from flexbench.errors import FlexbenchError
-from flexbench.inference.samples import Snapshot
 from flexbench.spec import Observable
 from flexbench.tasks.base import Example, Task
 

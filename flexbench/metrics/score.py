@@ -5,16 +5,17 @@ rollout stand in the row of its last lead.
 """
 
 from collections.abc import Mapping
+from dataclasses import asdict
 from pathlib import Path
 from typing import Any, NamedTuple
 
-import h5py
 import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
 from flexbench import BENCHMARK_VERSION
 from flexbench.data.observe import open_trajectory
+from flexbench.data.samples import Samples
 from flexbench.errors import FlexbenchError
 from flexbench.metrics.rollout import Correlations, rollout_lengths, shown_leads
 from flexbench.metrics.snapshot import Curves, Scores, score_flow, score_snapshot
@@ -31,8 +32,6 @@ SPECTRA_COLUMNS = (
 )
 # Labels of a samples file that every row of its scores repeats.
 _LABELS = ("method", "mode", "training_seed", "parameters", "flops", "evaluations")
-# Datasets of a samples file that say which snapshot a row predicts.
-_SNAPSHOT = ("trajectory", "reynolds", "seed", "index", "time", "lead")
 
 # A predicted snapshot's time may differ from that of its index by rounding only.
 _SAME_TIME = 1e-6
@@ -78,29 +77,29 @@ def score_samples(
     observable: what is predicted of them. vorticity: whether the files hold one, or another field;
     of what is no vorticity of a periodic flow, scores of enstrophy and energy are left out, and
     spectra are of variance.
-    Raises FlexbenchError where a file is missing or does not fit the other.
+    Raises FlexbenchError where a file is missing, not in its format, or does not fit the other.
     """
     path = Path(samples_path)
     scores: list[dict[str, Any]] = []
     spectra: list[pd.DataFrame] = []
-    with _open(path) as file:
-        labels = _labels(path, file, task_name)
-        prediction = _prediction(path, file)
-        patch = int(file.attrs["patch"])
+    with Samples(path) as samples:
+        _check(samples, task_name)
+        labels = {name: getattr(samples.labels, name) for name in _LABELS}
+        patch = samples.labels.patch
         version = str(BENCHMARK_VERSION)
         common = {"benchmark_version": version, "tier": tier, "task": task_name, **labels}
-        common["members"] = prediction.shape[1]
-        snapshots = _snapshots(path, file, count=prediction.shape[0])
+        common["members"] = samples.shape[1]
+        snapshots = [asdict(snapshot) for snapshot in samples.snapshots]
         lengths = rollout_lengths([snapshot["lead"] for snapshot in snapshots], path=path)
         rollout = Correlations()
         for row, (snapshot, leads) in enumerate(zip(snapshots, lengths, strict=True)):
             truth = _truth(path, snapshot, trajectory_paths, observable)
-            if truth.field.shape != prediction.shape[-2:]:
+            if truth.field.shape != samples.shape[-2:]:
                 raise FlexbenchError(
-                    f"{path}: predictions are {prediction.shape[-2:]} fields, but trajectory "
+                    f"{path}: predictions are {samples.shape[-2:]} fields, but trajectory "
                     f"{snapshot['trajectory']} holds {truth.field.shape} ones"
                 )
-            ensemble = prediction[row, :, 0]
+            ensemble = samples.ensemble(row)[:, 0]
             values, curves = _score(
                 ensemble, truth, bands=bands, patch=patch, vorticity=vorticity and observable == "w"
             )
@@ -145,47 +144,17 @@ def _score(
     )
 
 
-def _open(path: Path) -> h5py.File:
-    if not path.is_file():
-        raise FlexbenchError(f"{path}: no such samples file")
-    try:
-        return h5py.File(path, "r", locking=False)
-    except OSError as error:
-        raise FlexbenchError(f"{path}: not a readable HDF5 file; draw it again") from error
-
-
-def _labels(path: Path, file: h5py.File, task_name: str) -> dict[str, Any]:
-    for name in ("task", *_LABELS, "patch"):
-        if name not in file.attrs:
-            raise FlexbenchError(f"{path}: attribute '{name}' is missing")
-    if file.attrs["task"] != task_name:
+def _check(samples: Samples, task_name: str) -> None:
+    """FlexbenchError where the samples are none of the task's, or none that can be scored."""
+    if samples.labels.task != task_name:
         raise FlexbenchError(
-            f"{path}: holds samples of task '{file.attrs['task']}', not of '{task_name}'"
+            f"{samples.path}: holds samples of task '{samples.labels.task}', not of '{task_name}'"
         )
-    labels = {name: file.attrs[name] for name in _LABELS}
-    return {k: v.item() if isinstance(v, np.generic) else v for k, v in labels.items()}
-
-
-def _prediction(path: Path, file: h5py.File) -> h5py.Dataset:
-    prediction = file.get("prediction")
-    if not isinstance(prediction, h5py.Dataset):
-        raise FlexbenchError(f"{path}: dataset 'prediction' is missing")
-    shape = prediction.shape
-    if len(shape) != 5 or min(shape) < 1 or shape[2] != 1:
+    if min(samples.shape) < 1 or samples.shape[2] != 1:
         raise FlexbenchError(
-            f"{path}: dataset 'prediction' has shape {shape}; allowed: (S, M, 1, H, W)"
+            f"{samples.path}: dataset 'prediction' has shape {samples.shape}; "
+            "allowed: (S, M, 1, H, W)"
         )
-    return prediction
-
-
-def _snapshots(path: Path, file: h5py.File, *, count: int) -> list[dict[str, Any]]:
-    columns = {}
-    for name in _SNAPSHOT:
-        if not isinstance(file.get(name), h5py.Dataset) or len(file[name]) != count:
-            raise FlexbenchError(f"{path}: dataset '{name}' is missing or does not hold {count}")
-        values = file[name].asstr()[()] if name == "trajectory" else file[name][()]
-        columns[name] = values.tolist()
-    return [dict(zip(columns, row, strict=True)) for row in zip(*columns.values(), strict=True)]
 
 
 def _truth(

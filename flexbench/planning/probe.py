@@ -124,8 +124,8 @@ def sample(
     graph: Graph, task: str, method: str, size: str, patch: str, rows: str
 ) -> dict[str, Any]:
     """FLOP per second of ensembles; rows: members of all patches together."""
+    from flexbench.data.samples import Snapshot
     from flexbench.inference.ensemble import NetworkPredictor
-    from flexbench.inference.samples import Snapshot
     from flexbench.steps import sample as step  # noqa: F401
 
     Receipt(planned.sample(graph, task, method, 0))

@@ -15,10 +15,10 @@ from flexbench import planned
 from flexbench.atomic import write_text
 from flexbench.config import Config, ForecastSettings, SplitSettings, SplitsSettings
 from flexbench.data.dummy import write_dummy
+from flexbench.data.samples import Labels, Snapshot, write_samples
 from flexbench.data.store import Trajectory
 from flexbench.errors import FlexbenchError
 from flexbench.graph import SPLITS, Graph
-from flexbench.inference.samples import Labels, Snapshot, write_samples
 from flexbench.planning.facts import RunFacts
 from flexbench.provenance import Receipt
 from flexbench.solver.simulate import snapshot_times

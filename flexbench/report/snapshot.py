@@ -11,9 +11,9 @@ from numpy.typing import NDArray
 from flexbench.config import ForecastSettings, SuperResolutionSettings
 from flexbench.data.observe import open_trajectory
 from flexbench.data.patches import full_windows
+from flexbench.data.samples import Samples
 from flexbench.data.stats import Normaliser
 from flexbench.errors import FlexbenchError
-from flexbench.inference.samples import Samples
 from flexbench.paths import Layout
 from flexbench.spec import Observable
 from flexbench.tasks import make_task

@@ -4,9 +4,9 @@ from pathlib import Path
 
 from flexbench import planned
 from flexbench.config import ForecastSettings
+from flexbench.data.samples import Samples
 from flexbench.errors import FlexbenchError
 from flexbench.graph import Graph
-from flexbench.inference.samples import Samples
 from flexbench.provenance import Receipt
 from flexbench.report.catalogue import FIGURES, figures_of
 from flexbench.report.figures import draw_figure, save

@@ -7,7 +7,7 @@ import h5py
 import numpy as np
 import pytest
 
-from flexbench.inference.samples import Samples, write_samples
+from flexbench.data.samples import Samples, write_samples
 from flexbench.provenance import processor
 from flexbench.regression.reference import default_reference, read_reference
 

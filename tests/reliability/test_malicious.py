@@ -11,6 +11,7 @@ import os
 import pickle
 import re
 import shlex
+import shutil
 import subprocess
 import sys
 import zipfile
@@ -25,10 +26,11 @@ from safetensors.numpy import load_file
 
 from flexbench import cli
 from flexbench.data.dummy import write_dummy
+from flexbench.data.samples import Labels, Samples, Snapshot, write_samples
 from flexbench.data.store import Trajectory
 from flexbench.errors import FlexbenchError
-from flexbench.inference.samples import Labels, Samples, Snapshot, write_samples
 from flexbench.inference.segments import Segments
+from flexbench.metrics.score import score_samples
 from flexbench.paths import checkout
 from flexbench.training.state import StateFolder, read_state
 
@@ -238,20 +240,38 @@ def test_a_trajectory_reads_its_own_bytes_alone(trajectory, call, pointer):
     assert len(lines) == 1
 
 
-def test_samples_read_their_own_bytes_alone(folder):
+def linked(file):
+    file["prediction"] = h5py.ExternalLink("other.h5", "/prediction")
+
+
+def stored_elsewhere(file):
+    everything = [("/etc/passwd", 0, h5py.h5f.UNLIMITED)]
+    file.create_dataset("prediction", (1, 1, 1, 8, 8), "<f4", external=everything)
+
+
+@pytest.mark.parametrize(
+    ("make", "message"),
+    [(linked, "'prediction' is a link"), (stored_elsewhere, "lies in other files")],
+)
+def test_samples_read_their_own_bytes_alone(folder, make, message):
+    """Whoever reads them: figures by `Samples`, scoring by `score_samples`."""
     labels = Labels(
         **{"task": "t", "method": "m", "mode": "denoiser", "training_seed": 0, "sampler": "ddim"},
         **{"steps": 1, "parameters": 1, "flops": 1.0, "evaluations": 1},
     )
     snapshot = Snapshot(trajectory="re1_seed1", reynolds=1.0, seed=1, index=0, time=0.0)
     field = np.zeros((1, 1, 8, 8), dtype=np.float32)
-    path = folder / "seed0.h5"
+    path, truth = folder / "seed0.h5", folder / "re1_seed1.h5"
     write_samples(path, [field], snapshots=[snapshot], shape=field.shape, labels=labels)
+    write_dummy(truth, grid=8, times=[0.0, 0.1], reynolds=1.0, seed=1)
+    shutil.copy(path, folder / "other.h5")
     with h5py.File(path, "r+") as file:
         del file["prediction"]
-        file["prediction"] = h5py.ExternalLink("other.h5", "/prediction")
-    with pytest.raises(FlexbenchError, match="'prediction' is a link"):
+        make(file)
+    with pytest.raises(FlexbenchError, match=message):
         Samples(path)
+    with pytest.raises(FlexbenchError, match=message):
+        score_samples(path, {truth.stem: truth}, task_name="t", tier="smoke", bands=1)
 
 
 # --- YAML and settings ----------------------------------------------------------------------

@@ -21,6 +21,7 @@ from flexbench.config import (
 )
 from flexbench.data.dummy import write_dummy
 from flexbench.data.patches import full_windows
+from flexbench.data.samples import Samples, Snapshot
 from flexbench.data.stats import Normaliser
 from flexbench.data.store import Trajectory
 from flexbench.diffusion import CosineSchedule, sample
@@ -32,7 +33,6 @@ from flexbench.inference.ensemble import (
     draw_samples,
 )
 from flexbench.inference.rollout import scored_indices
-from flexbench.inference.samples import Samples, Snapshot
 from flexbench.inference.segments import tensors_digest
 from flexbench.inference.timing import Stopwatch
 from flexbench.methods import make_method

@@ -22,13 +22,13 @@ from flexbench.config import (
 )
 from flexbench.data.dummy import write_dummy
 from flexbench.data.observe import open_trajectory
+from flexbench.data.samples import Samples
 from flexbench.data.stats import Normaliser
 from flexbench.data.store import Trajectory, write_trajectory
 from flexbench.diffusion import CosineSchedule, sample
 from flexbench.errors import FlexbenchError
 from flexbench.inference.ensemble import FormulaPredictor, NetworkPredictor, draw_samples
 from flexbench.inference.rollout import scored_indices
-from flexbench.inference.samples import Samples
 from flexbench.methods import make_method
 from flexbench.seeding import generator
 from flexbench.tasks import make_task

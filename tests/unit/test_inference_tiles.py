@@ -15,12 +15,12 @@ from flexbench.config import (
     SampleSettings,
     SuperResolutionSettings,
 )
+from flexbench.data.samples import Snapshot
 from flexbench.data.stats import Normaliser
 from flexbench.diffusion import SAMPLERS, CosineSchedule, sample
 from flexbench.errors import FlexbenchError
 from flexbench.inference import ensemble
 from flexbench.inference.ensemble import NetworkPredictor
-from flexbench.inference.samples import Snapshot
 from flexbench.inference.tiles import TiledNetwork, Tiling, tile_starts, tile_weights
 from flexbench.methods import make_method
 from flexbench.seeding import generator

@@ -3,9 +3,9 @@
 import numpy as np
 import pytest
 
+from flexbench.data.samples import Labels, Snapshot, write_samples
 from flexbench.data.store import write_trajectory
 from flexbench.errors import FlexbenchError
-from flexbench.inference.samples import Labels, Snapshot, write_samples
 from flexbench.metrics.aggregate import BY_LEAD, aggregate, aggregate_leads
 from flexbench.metrics.calibration import sigma_ref
 from flexbench.metrics.cells import read_scores

@@ -9,9 +9,9 @@ import pytest
 
 from flexbench import BENCHMARK_VERSION
 from flexbench.data.observe import open_trajectory
+from flexbench.data.samples import Labels, Snapshot, write_samples
 from flexbench.data.store import write_trajectory
 from flexbench.errors import FlexbenchError
-from flexbench.inference.samples import Labels, Snapshot, write_samples
 from flexbench.metrics import spectral
 from flexbench.metrics.cells import read_scores
 from flexbench.metrics.score import COLUMNS, SPECTRA_COLUMNS, score_samples
@@ -211,6 +211,14 @@ def test_a_missing_attribute_is_named(files):
     with h5py.File(files.samples, "r+") as file:
         del file.attrs["flops"]
     with pytest.raises(FlexbenchError, match="attribute 'flops' is missing"):
+        files.score()
+
+
+@pytest.mark.parametrize(("name", "value"), [("format_version", 99), ("format", "theirs")])
+def test_another_format_is_refused(files, name, value):
+    with h5py.File(files.samples, "r+") as file:
+        file.attrs[name] = value
+    with pytest.raises(FlexbenchError, match=f"samples.h5: format is .*{value}.*; allowed: "):
         files.score()
 
 

@@ -6,9 +6,9 @@ import numpy as np
 import pandas as pd
 import pytest
 
+from flexbench.data.samples import Labels, Snapshot, write_samples
 from flexbench.data.store import write_trajectory
 from flexbench.errors import FlexbenchError
-from flexbench.inference.samples import Labels, Snapshot, write_samples
 from flexbench.metrics.calibration import sigma_ref
 from flexbench.metrics.definitions import DEFINITIONS, NEAR_WALL, REGION_SCORES
 from flexbench.metrics.score import SPECTRA_COLUMNS, score_samples

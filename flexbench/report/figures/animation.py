@@ -8,9 +8,9 @@ from PIL import Image
 
 from flexbench.atomic import replacing
 from flexbench.data.observe import open_trajectory
+from flexbench.data.samples import Samples
 from flexbench.data.store import Trajectory
 from flexbench.errors import FlexbenchError
-from flexbench.inference.samples import Samples
 from flexbench.report import style
 from flexbench.report.figures.maps import Field, Mask, amount_scale, field_scale, in_flow, thinned
 from flexbench.report.labels import escaped

@@ -17,8 +17,8 @@ import pandas as pd
 import pytest
 
 from flexbench.config import Config
+from flexbench.data.samples import Labels, Snapshot, write_samples
 from flexbench.data.store import write_trajectory
-from flexbench.inference.samples import Labels, Snapshot, write_samples
 from flexbench.paths import Layout, receipt_of
 from flexbench.report.inputs import ReportInputs
 

@@ -6,9 +6,9 @@ import pytest
 from PIL import Image
 
 from flexbench.data.observe import open_trajectory
+from flexbench.data.samples import Labels, Samples, Snapshot, write_samples
 from flexbench.data.store import write_trajectory
 from flexbench.errors import FlexbenchError
-from flexbench.inference.samples import Labels, Samples, Snapshot, write_samples
 from flexbench.metrics.aggregate import BY_LEAD
 from flexbench.report import FIGURES, style
 from flexbench.report.figures.animation import write_animation

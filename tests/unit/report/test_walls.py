@@ -7,8 +7,8 @@ import pytest
 from matplotlib.image import AxesImage
 
 from flexbench.config import Config
+from flexbench.data.samples import Labels, Samples, Snapshot, write_samples
 from flexbench.data.store import write_trajectory
-from flexbench.inference.samples import Labels, Samples, Snapshot, write_samples
 from flexbench.report import FIGURES, style
 from flexbench.report.figures import draw_figure
 from flexbench.report.figures.animation import write_animation

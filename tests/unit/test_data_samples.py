@@ -4,8 +4,8 @@ import h5py
 import numpy as np
 import pytest
 
+from flexbench.data.samples import Labels, Samples, Snapshot, write_samples
 from flexbench.errors import FlexbenchError
-from flexbench.inference.samples import Labels, Samples, Snapshot, write_samples
 
 LABELS = Labels(
     task="superres_x4",
