@@ -448,7 +448,7 @@ class Config(Settings):
         if spectral and not data.is_periodic:
             raise ValueError(
                 f"tasks.{name}: a spectral degradation or upsampling needs periodic data; "
-                "data.periodic is false"
+                "data.periodic is false, or data.crop given"
             )
 
     def split(self, name: str) -> SplitSettings:

@@ -218,7 +218,7 @@ class Graph:
         """Methods and evaluations that are left out, each with the reason."""
         methods = [
             f"method '{method}' is left out: its option {option} needs periodic fields, and "
-            "data.periodic is false"
+            "data.periodic is false, or data.crop given"
             for method in self.config.methods
             if (option := self._needs_periodic(method))
         ]

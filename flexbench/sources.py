@@ -102,8 +102,8 @@ class DataSettings(Settings):
     divide_by: PositiveFloat = 1.0
     periodic: bool | None = Field(
         None,
-        description="whether fields go on beyond their edges; null: flex and superbench do; a "
-        "field that is cropped does not",
+        description="whether fields go on beyond their edges; null: flex and superbench do; with "
+        "`crop` they do not",
     )
     vorticity: bool | None = Field(
         None,
@@ -164,6 +164,9 @@ class DataSettings(Settings):
 
     @property
     def is_periodic(self) -> bool:
+        """Whether what is used of the fields wraps around; `square_of` holds the files to it."""
+        if self.crop is not None:
+            return False
         return _PERIODIC[self.layout] if self.periodic is None else self.periodic
 
     @property

@@ -361,7 +361,8 @@ def _text(dataset: h5py.Dataset, name: str) -> str | None:
 def square_of(source: Source, data: DataSettings, *, side_step: int) -> Square:
     """The square that is used: as configured, or the largest centred one of side_step's multiples.
 
-    Raises FlexbenchError where the field is too small for it.
+    Raises FlexbenchError where the field is too small for it, and where fields that are configured
+    as periodic would lose their edges to it.
     """
     height, width = source.side("y"), source.side("x")
     if data.crop is not None:
@@ -378,6 +379,12 @@ def square_of(source: Source, data: DataSettings, *, side_step: int) -> Square:
         raise FlexbenchError(
             f"{source.path}: a field has {height} x {width} points; the tasks' patches need "
             f"multiples of {side_step}: choose smaller ones"
+        )
+    if data.is_periodic and (height, width) != (size, size):
+        raise FlexbenchError(
+            f"{source.path}: a field has {height} x {width} points, of which {size} x {size} are "
+            f"used (a square, its side a multiple of {side_step}, as the tasks' patches need), and "
+            "a part of a periodic field is not periodic; write data.periodic: false"
         )
     return Square((height - size) // 2, (width - size) // 2, size)
 
@@ -404,7 +411,6 @@ def import_part(
     with open_source(data, source, file) as opened:
         square = square_of(opened, data, side_step=side_step)
         first, last = window_of(opened, data.part(split), where=f"data.splits.{split}")
-        periodic = data.is_periodic and (opened.side("y"), opened.side("x")) == (square.size,) * 2
         write_trajectory(
             path,
             opened.snapshots(first, last, square=square),
@@ -413,7 +419,7 @@ def import_part(
             reynolds=data.sources[source].reynolds,
             seed=list(data.sources).index(source),
             attributes={
-                schema.PERIODIC: int(periodic),
+                schema.PERIODIC: int(data.is_periodic),
                 "source": source,
                 "source_file": file.name,
                 "layout": data.layout,
@@ -431,9 +437,9 @@ def import_part(
             f"{file.name}: snapshots {first} to {last - 1} of {len(opened.time)} for {split}; "
             f"{opened.side('y')} x {opened.side('x')} points, used: rows {square.y} to "
             f"{square.y + square.size - 1}, columns {square.x} to {square.x + square.size - 1}; "
-            f"{'periodic' if periodic else 'not periodic'}"
+            f"{'periodic' if data.is_periodic else 'not periodic'}"
         )
-    return Summary(text, snapshots=last - first, grid=square.size, periodic=periodic)
+    return Summary(text, snapshots=last - first, grid=square.size, periodic=data.is_periodic)
 
 
 def check_sources(config: Config, file_of: Callable[[str], Path]) -> tuple[int, int]:

@@ -162,6 +162,9 @@ def test_a_custom_array_in_any_order_of_axes(tmp_path):
         crop=crop,
         periodic=True,
     )
+    assert check_sources(settings, lambda name: path) == (10, 32)
+    assert settings.data is not None
+    assert not settings.data.is_periodic
     found = imported(settings, path)
     expected = ((values[:10, 1, 5:37, 9:41] - 2.0) / 4.0).astype(np.float32)
     assert np.array_equal(found.whole(), expected)
@@ -227,6 +230,19 @@ def test_without_a_crop_the_largest_centred_square_is_used(tmp_path):
     values = fields(T, 37, 50)
     path = write(tmp_path / "data.h5", a=values)
     assert np.array_equal(imported(config(path), path).whole(), values[:10, 2:34, 9:41])
+
+
+@pytest.mark.parametrize("settings", [{"layout": "flex"}, {"periodic": True}])
+@pytest.mark.parametrize(("height", "width"), [(37, 37), (32, 48)])
+def test_a_periodic_field_is_used_whole_or_not_called_periodic(tmp_path, settings, height, width):
+    values = fields(T, height, width)
+    path = write(tmp_path / "data.h5", a=values, w=values)
+    told = refusal(config(path, **settings), path)
+    assert f"{height} x {width} points, of which 32 x 32 are used" in told
+    assert told.endswith("write data.periodic: false")
+    said = config(path, **settings | {"periodic": False})
+    assert check_sources(said, lambda name: path) == (10, 32)
+    assert not imported(said, path).periodic
 
 
 def test_netcdf_conventions_are_followed(tmp_path):
@@ -471,6 +487,14 @@ def test_a_copied_source_under_another_name_is_a_leak(tmp_path, factor, offset, 
             {"tasks": {"sr": {"kind": "superres", "patch": 16, "upsampling": "spectral"}}},
             "needs periodic data",
         ),
+        (
+            {
+                "layout": "flex",
+                "crop": {"y": 0, "x": 0, "size": 32},
+                "tasks": {"sr": {"kind": "superres", "patch": 16, "degradation": "spectral"}},
+            },
+            "needs periodic data",
+        ),
     ],
 )
 def test_settings_that_do_not_fit_are_refused(changes, told):
@@ -505,6 +529,8 @@ def test_options_that_wrap_are_left_out_with_a_reason(tmp_path):
     assert "kernel: spectral needs periodic fields" in graph.skipped[1]
     settings["data"] = settings["data"] | {"periodic": True}
     assert not Graph(Config.model_validate(settings)).skipped
+    settings["data"] = settings["data"] | {"crop": {"y": 0, "x": 0, "size": 32}}
+    assert len(Graph(Config.model_validate(settings)).skipped) == 2
 
 
 def test_the_example_is_in_motion_and_not_periodic(tmp_path):
