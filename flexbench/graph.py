@@ -403,8 +403,22 @@ class Graph:
     # --- what a step depends on -----------------------------------------------------------
 
     def code(self, step: str, method: str | None = None) -> str:
-        """Digest of the code of a step (with the method's own file, where one is used)."""
-        return code_digest(f"steps.{step}", self.network_file(method) if method else None)
+        """Digest of the code of a step (with the network files that it loads, see there)."""
+        return code_digest(f"steps.{step}", *self.network_files(step, method))
+
+    def network_files(self, step: str, method: str | None) -> tuple[Path, ...]:
+        """The files that a step loads by name: the method's own, and FLEX's where a training solves
+        for the width at which a network is as large. A sample has its width from the checkpoint.
+        """
+        if method is None:
+            return ()
+        solves = not self.is_formula(method) and self.config.method(method).width is None
+        flex = (self._flex_file,) if step == "train" and solves else ()
+        return (self.network_file(method), *flex)
+
+    @cached_property
+    def _flex_file(self) -> Path:
+        return registry.facts(registry.FLEX).path
 
     def figure_code(self, module: str) -> str:
         """Digest of the code that draws one figure: its own module, and what reads its inputs."""

@@ -27,7 +27,7 @@ from flexbench.paths import receipt_of
 PACKAGE = Path(__file__).resolve().parent
 
 # Plumbing whose edits cannot change a number: values reach a step through its slice, and the
-# network file that a step loads by name is digested on its own.
+# network files that a step loads by name, FLEX's among them, are digested on their own.
 PLUMBING = frozenset(
     f"flexbench.{name}"
     for name in (
@@ -38,12 +38,12 @@ PLUMBING = frozenset(
 
 
 @cache
-def code_digest(step: str, network_file: Path | None = None) -> str:
-    """Digest of the code behind a step, and of the network file that it loads by name.
+def code_digest(step: str, *network_files: Path) -> str:
+    """Digest of the code behind a step, and of the network files that it loads by name.
 
     step: a module below flexbench, such as "steps.train".
     """
-    modules = code_files(step, network_file)
+    modules = code_files(step, *network_files)
     digest = hashlib.sha256()
     # By place in the package: file names repeat, and a set has no order of its own.
     for name, path in sorted((_place(path), path) for path in modules):
@@ -57,10 +57,10 @@ def source_digest(path: Path) -> str:
     return hashlib.sha256(_read(path).code).hexdigest()[:16]
 
 
-def code_files(step: str, network_file: Path | None = None) -> frozenset[Path]:
+def code_files(step: str, *network_files: Path) -> frozenset[Path]:
     """The source files that `code_digest` covers."""
     modules = _closure(_source_of(f"flexbench.{step}"))
-    return modules | _closure(network_file) if network_file is not None else modules
+    return modules.union(*map(_closure, network_files))
 
 
 def digest_of(values: Any) -> str:

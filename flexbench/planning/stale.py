@@ -146,7 +146,7 @@ def _changed_code(graph: Graph, job: PlannedJob) -> str:
     drawn = job.rule in ("figure", "animation")
     step = f"report.figures.{_module(job)}" if drawn else f"steps.{job.rule}"
     method = job.wildcards.get("method") if job.rule in ("train", "sample") else None
-    files = code_files(step, graph.network_file(method) if method else None)
+    files = code_files(step, *graph.network_files(job.rule, method))
     made = job.step.outputs[0].stat().st_mtime if job.step.outputs[0].is_file() else 0.0
     edited = sorted(_place(path) for path in files if path.stat().st_mtime > made)
     if not edited:

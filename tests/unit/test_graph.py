@@ -1,11 +1,13 @@
 """The jobs of a configuration, and what each of them depends on."""
 
 import os
+import shutil
 import subprocess
 import sys
 
 import pytest
 
+from flexbench import provenance, registry
 from flexbench.config import Run
 from flexbench.errors import FlexbenchError
 from flexbench.graph import EDGES, PACE, Graph, Job
@@ -336,6 +338,55 @@ def test_digests_are_the_same_in_every_process():
 def test_code_digests_are_of_the_method_too(smoke):
     assert smoke.code("train", "flex") != smoke.code("train", "unet")
     assert smoke.code("train", "unet") == smoke.code("train", "unet-regressor")
+
+
+SMALLEST = "channels=(8, 12, 16)"
+
+
+@pytest.fixture
+def edited_flex(monkeypatch, tmp_path):
+    """Call it to double FLEX's channels, in a copy that stands for FLEX's file from the start."""
+    copy = tmp_path / "flex.py"
+    shutil.copy(registry.names()[registry.FLEX], copy)
+    monkeypatch.setattr(registry, "_FLEX_FILE", copy)
+
+    def edit():
+        text = copy.read_text()
+        assert SMALLEST in text
+        copy.write_text(text.replace(SMALLEST, "channels=(16, 24, 32)"))
+        forget_sources()
+
+    forget_sources()
+    yield edit
+    forget_sources()
+
+
+def forget_sources():
+    for cached in (provenance._closure, provenance._read, provenance.code_digest):
+        cached.cache_clear()
+
+
+def test_an_edit_of_flex_counts_where_a_width_is_solved_to_match_it(edited_flex):
+    own = {"network": "unet", "width": 16}
+    narrow = {"network": "flex", "together": ["superres_x4", "forecast"], "narrow": True}
+    methods = {"matched": {"network": "unet", "match": "flops"}, "own": own, "narrow": narrow}
+    steps = [
+        *(("train", name) for name in ("flex", "unet", "fno", "dit", "interpolation", *methods)),
+        *(("sample", name) for name in ("unet", "own")),
+    ]
+
+    def codes():
+        names = list(dict.fromkeys(name for _, name in steps))
+        made = graph(methods=names, method_settings=methods)
+        return {step: made.code(*step) for step in steps}
+
+    before = codes()
+    edited_flex()
+    after = codes()
+    changed = {step for step in steps if before[step] != after[step]}
+    assert changed == {
+        ("train", name) for name in ("flex", "unet", "fno", "dit", "matched", "narrow")
+    }
 
 
 def test_edges_have_no_cycle_and_end_in_everything():
