@@ -5,9 +5,10 @@ keys are errors that name the nearest key.
 """
 
 import math
+from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import cached_property
-from typing import Annotated, Any, Literal, NamedTuple
+from typing import Annotated, Any, Literal, NamedTuple, TypeVar
 
 from pydantic import (
     AfterValidator,
@@ -35,6 +36,8 @@ from flexbench.sources import DataSettings
 from flexbench.spec import NO_SLIP_GRID, Boundary, Observable
 
 TIERS = ("smoke", "gate", "desk", "lab", "paper")
+
+Section = TypeVar("Section", bound=Settings)
 
 
 class SolverSettings(Settings):
@@ -246,7 +249,7 @@ class MethodSettings(Settings):
     options: dict[str, bool | int | float | str | list[int]] = Field(
         default_factory=dict, description="further keyword arguments of build()"
     )
-    train: dict[str, bool | int | float | str] = Field(
+    train: dict[str, bool | int | float | str | list[float] | None] = Field(
         default_factory=dict, description="keys of `train` that differ for this method"
     )
 
@@ -328,6 +331,23 @@ class ClusterSettings(Settings):
         return value
 
 
+def _overridden(section: Section, own: Mapping[str, Any], *, place: str) -> Section:
+    """A section with the keys that differ for one method or evaluation, which stand at `place`.
+
+    Raises ValueError, in one line, for the first key that is unknown or has a wrong value.
+    """
+    allowed = type(section).model_fields
+    unknown = sorted(set(own) - set(allowed))
+    if unknown:
+        raise ValueError(f"{place}: unknown key '{unknown[0]}'; allowed: {', '.join(allowed)}")
+    try:
+        return type(section).model_validate(section.model_dump() | dict(own))
+    except ValidationError as error:
+        wrong = error.errors()[0]
+        key, found = ".".join(map(str, wrong["loc"])), wrong["input"]
+        raise ValueError(f"{place}.{key}: {wrong['msg']}, found {found!r}") from None
+
+
 class Config(Settings):
     """A whole run of the benchmark."""
 
@@ -385,12 +405,7 @@ class Config(Settings):
             else:
                 self._fits_data(name, task, self.data)
         for name, method in self.method_settings.items():
-            unknown = sorted(set(method.train) - set(TrainSettings.model_fields))
-            if unknown:
-                raise ValueError(
-                    f"method_settings.{name}.train: unknown key '{unknown[0]}'; "
-                    f"allowed: {', '.join(TrainSettings.model_fields)}"
-                )
+            _overridden(self.train, method.train, place=f"method_settings.{name}.train")
             self._check_together(name, method.together or [])
         for name, evaluation in self.evaluations.items():
             self._check_evaluation(name, evaluation)
@@ -496,20 +511,7 @@ class Config(Settings):
                 f"evaluations.{name}.feedback: leads is 1, so nothing is fed back; allowed: leads "
                 "above 1, or no feedback"
             )
-        unknown = sorted(set(evaluation.sample) - set(SampleSettings.model_fields))
-        if unknown:
-            raise ValueError(
-                f"evaluations.{name}.sample: unknown key '{unknown[0]}'; "
-                f"allowed: {', '.join(SampleSettings.model_fields)}"
-            )
-        try:
-            sample = SampleSettings.model_validate(self.sample.model_dump() | evaluation.sample)
-        except ValidationError as error:
-            wrong = error.errors()[0]
-            key, found = ".".join(map(str, wrong["loc"])), wrong["input"]
-            raise ValueError(
-                f"evaluations.{name}.sample.{key}: {wrong['msg']}, found {found!r}"
-            ) from None
+        sample = _overridden(self.sample, evaluation.sample, place=f"evaluations.{name}.sample")
         missing = [task for task in evaluation.tasks or () if task not in self.tasks]
         if missing:
             raise ValueError(
@@ -620,8 +622,8 @@ class Config(Settings):
 
     def train_settings(self, method: str) -> TrainSettings:
         """`train`, with the keys that the method overrides."""
-        merged = self.train.model_dump() | self.method(method).train
-        return TrainSettings.model_validate(merged)
+        own = self.method(method).train
+        return _overridden(self.train, own, place=f"method_settings.{method}.train")
 
     def methods_of(self, case: str) -> list[str]:
         """The methods asked for that this task or case runs, in the order of `methods`.
@@ -687,8 +689,8 @@ class Case:
     @cached_property
     def sample(self) -> SampleSettings:
         """`sample`, with the keys that its evaluation overrides."""
-        own = self.config.sample.model_dump() | self.settings.sample
-        return SampleSettings.model_validate(own)
+        place = f"evaluations.{self.evaluation}.sample"
+        return _overridden(self.config.sample, self.settings.sample, place=place)
 
     def snapshots_needed(self, stride: int) -> int:
         """The fewest snapshots of a file that all that is scored of it fits in.

@@ -1,6 +1,7 @@
 """The configuration: tiers load, and everything wrong is told in one line."""
 
 import pytest
+import yaml
 
 from flexbench.config import TIERS, Config
 from flexbench.errors import FlexbenchError
@@ -37,6 +38,14 @@ def test_desk_is_the_default():
         (
             {"method_settings": {"unet": {"train": {"lr": 1}}}},
             ["method_settings.unet.train", "'lr'"],
+        ),
+        (
+            {"method_settings": {"unet": {"train": {"steps": -5}}}},
+            ["command line: method_settings.unet.train.steps: ", "greater than 0, found -5"],
+        ),
+        (
+            {"method_settings": {"unet": {"train": {"betas": [0.9, 1.5]}}}},
+            ["command line: method_settings.unet.train.betas.1: ", "less than 1, found 1.5"],
         ),
         ({"method_settings": {"unet": {"wdith": 8}}}, ["method_settings.unet.wdith", "'width'"]),
         ({"splits": {"train": {"seed": [1]}}}, ["splits.train.seed", "'seeds'", "reynolds, seeds"]),
@@ -115,6 +124,13 @@ def test_a_method_without_settings_is_a_file_of_that_name():
     config = load_config({"methods": ["flex", "mine"]})
     assert config.method("mine").network == "mine"
     assert isinstance(config, Config)
+
+
+def test_a_method_may_override_whatever_train_holds():
+    values = load_config().train.model_dump(mode="json") | {"betas": [0.5, 0.75], "clip_norm": None}
+    config = load_config({"method_settings": {"unet": {"train": values}}})
+    assert config.train_settings("unet").model_dump(mode="json") == values
+    assert load_config(yaml.safe_load(to_yaml(config))) == config
 
 
 def test_a_method_may_override_the_training():
