@@ -37,10 +37,9 @@ from flexbench.methods import Method, make_method
 from flexbench.metrics.seams import near_seams
 from flexbench.models.flex import build
 from flexbench.steps.task import load_task
-from flexbench.steps.trained import rebuild
+from flexbench.steps.trained import load_trained, rebuild
 from flexbench.tasks import make_task
 from flexbench.tiers import load_config
-from flexbench.training.checkpoint import load_checkpoint
 
 GRID = 2048
 # size, patch and the settings of `sample`; S is given few evaluations, for they take minutes.
@@ -105,7 +104,7 @@ def large_table(cases: list[str]) -> Table:
 def trained(graph: Graph, task: str) -> Method:
     """The task's FLEX as its checkpoint describes it."""
     path = graph.layout.checkpoint(task, "flex", 0)
-    return rebuild(*load_checkpoint(path), source=path, task=task).method
+    return rebuild(*load_trained(path), source=path, task=task).method
 
 
 def seam_rows(graph: Graph, name: str, *, members: int, trajectories: int) -> list[tuple[str, ...]]:

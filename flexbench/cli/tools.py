@@ -72,7 +72,11 @@ def import_checkpoint(
     ] = None,
     ema: Annotated[bool, typer.Option(help="take the averaged weights of a .pt file")] = True,
 ) -> None:
-    """Import a FLEX checkpoint in its authors' layout; no code in it is ever executed."""
+    """Import a FLEX checkpoint in its authors' layout; no code in it is ever executed.
+
+    The file is for inspecting and comparing weights (`models.official_checkpoint.load_converted`).
+    Nothing can be sampled from it: it says nothing of a task, of scales or of diffusion.
+    """
     from flexbench.models.official_checkpoint import convert
 
     print(convert(source, output, heads=heads, use_ema=ema))

@@ -21,9 +21,8 @@ from flexbench.inference.tiles import tile_starts
 from flexbench.inference.timing import Stopwatch
 from flexbench.provenance import Receipt
 from flexbench.steps.task import load_task
-from flexbench.steps.trained import rebuild
+from flexbench.steps.trained import load_trained, rebuild
 from flexbench.tasks import Task
-from flexbench.training.checkpoint import load_checkpoint
 
 
 def sample_step(graph: Graph, *, task: str, method: str, seed: int) -> None:
@@ -96,7 +95,7 @@ def _network(
     """The trained network as its checkpoint describes it, and its size."""
     case = graph.case(task)
     (path,) = graph.weights(task, method, seed)
-    state, metadata = load_checkpoint(path)
+    state, metadata = load_trained(path)
     training = graph.training(task, method)
     if metadata["network"] != graph.facts(method).name or metadata["task"] != training:
         raise FlexbenchError(

@@ -9,11 +9,18 @@ import torch
 from torch import Tensor
 
 from flexbench.config import DiffusionSettings
+from flexbench.errors import FlexbenchError
 from flexbench.methods import Method, make_method
 from flexbench.models.joint import OneTask
 from flexbench.sizing import Flops, build_network, count_flops
 from flexbench.spec import JointProblem, problem_of
-from flexbench.training.checkpoint import load_weights
+from flexbench.training.checkpoint import load_checkpoint, load_weights
+
+# What sampling takes from a checkpoint's metadata; `steps.train` writes it.
+NEEDED = (
+    *("task", "problem", "normaliser", "network", "size", "width", "matched", "options"),
+    *("diffusion", "mode"),
+)
 
 
 @dataclass(frozen=True)
@@ -25,6 +32,22 @@ class Trained:
     cost: Flops
 
 
+def load_trained(path: Path) -> tuple[dict[str, Tensor], dict[str, Any]]:
+    """Weights and metadata of a checkpoint that can be sampled from.
+
+    Raises FlexbenchError as `load_checkpoint`, and for one that was imported: it says nothing of
+    a task, of scales or of diffusion.
+    """
+    state, metadata = load_checkpoint(path)
+    missing = [name for name in NEEDED if name not in metadata]
+    if missing:
+        raise FlexbenchError(
+            f"{path}: not a trained checkpoint: its metadata lacks {', '.join(missing)}; "
+            "`flexbench train` writes them, `flexbench import-checkpoint` does not"
+        )
+    return state, metadata
+
+
 def rebuild(
     state: Mapping[str, Tensor],
     metadata: Mapping[str, Any],
@@ -34,7 +57,7 @@ def rebuild(
     device: torch.device | str = "cpu",
     folders: Sequence[str | Path] = (),
 ) -> Trained:
-    """From what `load_checkpoint` gave.
+    """From what `load_trained` gave.
 
     source: the checkpoint, for messages. task: of several that it learnt, the one to do. folders:
     with network files, beside the checkout's. Raises FlexbenchError for weights that do not fit.
