@@ -1,7 +1,7 @@
 """A method: a network with a mode. It turns examples into a loss and into ensembles.
 
 Networks know nothing of diffusion and samplers know nothing of networks; this is where they meet.
-All residuals here are normalised (see `tasks.base.Normaliser`).
+All residuals here are normalised (see `data.stats.Normaliser`).
 """
 
 from collections.abc import Callable, Iterator, Mapping
@@ -27,7 +27,6 @@ if TYPE_CHECKING:
 NoiseFunction = Callable[[int], Tensor]
 # What stands in the network's place: ``output(x (B,C,H,W), t (B,)) -> (B,C,H,W)``.
 Output = Callable[[Tensor, Tensor], Tensor]
-MODES = ("denoiser", "regressor")
 
 
 @dataclass(frozen=True, eq=False)

@@ -1,1 +1,1 @@
-"""Ensembles of the test split: drawn snapshot by snapshot, kept in one file of one schema."""
+"""Ensembles of a case's trajectories, drawn snapshot by snapshot into one file of one schema."""

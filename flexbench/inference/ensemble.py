@@ -1,4 +1,4 @@
-"""Ensembles of the scored snapshots of the test split, into one file of samples.
+"""Ensembles of the scored snapshots of a case's trajectories, into one file of samples.
 
 Every number is decided by identity: the noise of a member depends on (seed, trajectory, snapshot,
 member, lead) alone, so methods share it, and neither batches nor interruptions change it. Finished

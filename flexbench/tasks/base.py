@@ -130,11 +130,6 @@ class Task(ABC):
         return self.spec.task
 
     @property
-    def needs_domain(self) -> bool:
-        """Whether `prepare` is right on whole periodic domains only."""
-        return self.halo is None
-
-    @property
     def margin(self) -> int:
         """Points that `prepare` cuts off on each side."""
         return (self.halo or 0) if self.periodic else 0
