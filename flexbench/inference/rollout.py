@@ -22,8 +22,6 @@ from flexbench.errors import FlexbenchError
 from flexbench.spec import Observable
 from flexbench.tasks.base import Example, Task
 
-GOLDEN = (5**0.5 - 1) / 2
-
 Feedback = Literal["member", "mean"]
 FEEDBACKS: tuple[Feedback, ...] = ("member", "mean")
 
@@ -84,7 +82,7 @@ def plan_rollouts(
     if leads > 1 and task.kind != "forecast":
         raise FlexbenchError(f"leads: found {leads}, allowed for {task.kind}: 1 (it has no past)")
     rollouts: list[Rollout] = []
-    for rank, path in enumerate(trajectories):
+    for path in trajectories:
         trajectory = open_trajectory(path, observable)
         grid = rollouts[0].trajectory.grid if rollouts else trajectory.grid
         if trajectory.grid != grid:
@@ -93,7 +91,6 @@ def plan_rollouts(
             )
         firsts = scored_indices(
             trajectory,
-            rank=rank,
             count=snapshots,
             window=task.window,
             stride=task.stride,
@@ -111,14 +108,15 @@ def plan_rollouts(
 
 
 def scored_indices(
-    trajectory: Trajectory, *, rank: int, count: int, window: int, stride: int, leads: int = 1
+    trajectory: Trajectory, *, count: int, window: int, stride: int, leads: int = 1
 ) -> list[int]:
     """Targets of the first lead: `count` snapshots, spread evenly over those a window can end at.
 
-    One stands in each of `count` equal parts of the file, at a place within its part that moves
-    from one trajectory to the next (rank: its number in the split; golden-ratio steps from the
-    middle on), so that a split covers all times however few snapshots are scored. All `leads` of
-    a rollout lie in the file. Raises FlexbenchError if the file has room for fewer.
+    They are the middles of `count` equal parts of the file. Errors change several times over as a
+    flow decays, so they stand at the same times in every trajectory: Reynolds numbers, boundaries
+    and observables are compared at one age of the flow, and trajectories differ by their flows
+    alone. All `leads` of a rollout lie in the file. Raises FlexbenchError if the file has room for
+    fewer.
     """
     first, beyond = (window - 1) * stride, (leads - 1) * stride
     times = trajectory.shape[0]
@@ -132,8 +130,7 @@ def scored_indices(
                 f"snapshots, and the file has {times}"
             )
         raise FlexbenchError(f"{trajectory.path}: sample.snapshots is {count}, but {reason}")
-    place = (0.5 + rank * GOLDEN) % 1.0
-    return [first + int((part + place) * possible / count) for part in range(count)]
+    return [first + (2 * part + 1) * possible // (2 * count) for part in range(count)]
 
 
 def _target(trajectory: Trajectory, *, index: int, lead: int) -> Snapshot:

@@ -58,8 +58,8 @@ def aggregate(
     """The table of scores, by task, method and Reynolds number ("all" first): SCORE_COLUMNS.
 
     frames: score files (see `cells.read_scores`). bootstrap: resamples. low and high are NaN for
-    fewer than two degrees of freedom (trajectories less Reynolds numbers). Raises FlexbenchError
-    where there are no rows.
+    fewer than two degrees of freedom (trajectories less Reynolds numbers), and where a Reynolds
+    number has a single trajectory. Raises FlexbenchError where there are no rows.
     """
     rows = gather(frames)
     how = Resampling(resamples=bootstrap, confidence=confidence, seed=seed)

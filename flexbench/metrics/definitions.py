@@ -47,7 +47,8 @@ class Definition:
     that of the field that is scored, OF_TIME where it is that of the times. averaging: in words;
     `combine` does it (None: the mean). moments: scores of snapshots that `combine` needs.
     bounds: values it can take. helper: stands in score files only, for others to be formed from.
-    rollout: a score of a whole rollout, not of a snapshot.
+    rollout: a score of a whole rollout, not of a snapshot. censored: no upper bound is known where
+    a rollout stays correlated to its end.
     """
 
     better: Better
@@ -59,6 +60,7 @@ class Definition:
     bounds: tuple[float, float] = (-math.inf, math.inf)
     helper: bool = False
     rollout: bool = False
+    censored: bool = False
 
 
 def _root_of(name: str) -> Combine:
@@ -119,8 +121,9 @@ DEFINITIONS: dict[str, Definition] = {
         unit=OF_TIME,
         bounds=_POSITIVE,
         rollout=True,
+        censored=True,
         text="first lead time at which pearson is below 0.8; the rollout's length where it never "
-        "is, so a lower bound then",
+        "is, so a lower bound then; a multiple of the lead time",
         averaging=OVER_ROLLOUTS,
     ),
     "correlation_time_member": Definition(
@@ -128,6 +131,7 @@ DEFINITIONS: dict[str, Definition] = {
         unit=OF_TIME,
         bounds=_POSITIVE,
         rollout=True,
+        censored=True,
         text="the same of each member's own correlation with the truth",
         averaging="mean over members, then of the rollouts' values",
     ),

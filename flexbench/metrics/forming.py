@@ -13,6 +13,9 @@ from flexbench.metrics.definitions import DEFINITIONS, Definition, Moment
 
 Array = NDArray[np.float64]
 
+# The share of rollouts whose correlation times are lower bounds.
+CENSORED: Key = ("correlation_censored", "")
+
 # A score that is not defined here, such as a user's own, is averaged and has no bounds.
 _UNKNOWN = Definition(better="none", text="")
 
@@ -81,7 +84,11 @@ def estimate_scores(
     reynolds: str,
     members: int,
 ) -> Estimates:
-    """Scores with intervals inside their bounds."""
+    """Scores with intervals inside their bounds.
+
+    high is NaN where rollouts that never lost their correlation are among those averaged: the
+    time at which they would have is bounded by nothing.
+    """
     definitions = [definition_of(score) for score, _ in keys]
     lowest = np.array([definition.bounds[0] for definition in definitions])
     highest = np.array([definition.bounds[1] for definition in definitions])
@@ -96,10 +103,13 @@ def estimate_scores(
         confidence=how.confidence,
         positive=(lowest == 0) & np.isinf(highest),
     )
+    high = np.clip(found.high, lowest, highest)
+    censored = found.value[keys.index(CENSORED)] > 0 if CENSORED in keys else False
+    open_ended = np.array([definition.censored for definition in definitions])
     return Estimates(
         value=found.value,
         low=np.clip(found.low, lowest, highest),
-        high=np.clip(found.high, lowest, highest),
+        high=np.where(open_ended & censored, np.nan, high),
     )
 
 

@@ -22,8 +22,8 @@ def matrix(
     scores: the table of `aggregate`. cases: the test split's first, of each task, then those
     whose flows differ in kind. trained: Reynolds numbers of the training split.
     in_distribution: periodic vorticity at a Reynolds number of training. to_reference: the value
-    over the mean of the same method's in-distribution values of that task and score; NaN where it
-    has none. Without cases the table is empty.
+    over the mean of the same method's in-distribution values on the test split, of that task and
+    score; NaN where it has none. Without cases the table is empty.
     """
     rows = scores[
         scores["score"].isin(MATRIX_SCORES)
@@ -43,7 +43,8 @@ def matrix(
         return pd.DataFrame(columns=list(MATRIX_COLUMNS))
     table = pd.concat(parts, ignore_index=True)
     key = ["task", "method", "score"]
-    known = table[table["in_distribution"]].groupby(key)["value"].mean().rename("reference")
+    split = table["in_distribution"] & (table["case"] == table["task"])
+    known = table[split].groupby(key)["value"].mean().rename("reference")
     table = table.join(known, on=key)
     table["to_reference"] = table["value"] / table["reference"]
     return table[list(MATRIX_COLUMNS)]

@@ -32,6 +32,7 @@ SCORES = pd.DataFrame(
         row("forecast", "200", 0.8, score="skill"),
         row("forecast", "200", 0.5, method="unet"),
         row("forecast.unseen_re", "50", 0.4),
+        row("forecast.unseen_re", "200", 0.9),  # as in training, but not of the test split
         row("forecast.velocity_v", "100", 0.45),
         row("forecast.free_slip", "100", 0.5),
         row("forecast.free_slip", "100", 0.6, method="persistence"),
@@ -56,12 +57,13 @@ def test_every_flow_has_its_row(table):
         ("forecast", "periodic", "w", "200", "flex"),
         ("forecast", "periodic", "w", "200", "unet"),
         ("forecast.unseen_re", "periodic", "w", "50", "flex"),
+        ("forecast.unseen_re", "periodic", "w", "200", "flex"),
         ("forecast.velocity_v", "periodic", "v", "100", "flex"),
         ("forecast.free_slip", "free_slip", "w", "100", "flex"),
         ("forecast.free_slip", "free_slip", "w", "100", "persistence"),
     ]
-    assert list(found["task"]) == ["superres_x4", *7 * ["forecast"]]
-    assert list(found["in_distribution"]) == [*4 * [True], *4 * [False]]
+    assert list(found["task"]) == ["superres_x4", *8 * ["forecast"]]
+    assert list(found["in_distribution"]) == [*4 * [True], False, True, *3 * [False]]
 
 
 def test_values_and_intervals_are_those_of_the_scores(table):
@@ -77,7 +79,9 @@ def test_values_and_intervals_are_those_of_the_scores(table):
 def test_the_reference_is_the_methods_own_mean_in_distribution(table):
     own = table[table["task"] == "forecast"]
     flex = own[(own["method"] == "flex") & (own["score"] == "rfne_mean")]
-    np.testing.assert_allclose(flex["to_reference"], np.array([0.1, 0.3, 0.4, 0.45, 0.5]) / 0.2)
+    np.testing.assert_allclose(
+        flex["to_reference"], np.array([0.1, 0.3, 0.4, 0.9, 0.45, 0.5]) / 0.2
+    )
     for method, score in (("unet", "rfne_mean"), ("flex", "pearson")):
         alone = own[(own["method"] == method) & (own["score"] == score)]
         assert alone["to_reference"].tolist() == [1.0]

@@ -187,6 +187,18 @@ def test_correlation_times_are_brute_force(world):
     assert pooled["value"] == pytest.approx(np.mean(wanted["correlation_time"]))
 
 
+def test_a_correlation_time_that_may_be_longer_has_no_upper_bound(world):
+    frame = world.frame
+    lasted = frame["score"] == "correlation_censored"
+    for share, bounded in ((0.0, True), (1.0, False)):
+        table = aggregate(
+            [frame.assign(value=frame["value"].mask(lasted, share))], bootstrap=50, confidence=0.95
+        )
+        times = table[table["score"].str.startswith("correlation_time") & table["low"].notna()]
+        assert len(times)
+        assert (times["high"].notna() == bounded).all()
+
+
 def test_a_forecast_that_blew_up_is_lost():
     assert correlation_time(np.array([0.9, np.nan, 0.9]), 0.5) == 1.0
     assert correlation_time(np.array([0.9, 0.8, 0.7, 0.9]), 0.5) == 1.5  # exactly 0.8 is not below
