@@ -64,7 +64,7 @@ def sample_step(graph: Graph, *, task: str, method: str, seed: int) -> None:
         device=str(device),
         evaluations=predictor.evaluations,
         members=predictor.members,
-        tiles=_tiles(predictor, problem, grid=Trajectory(graph.trajectories("test")[0]).grid),
+        tiles=_tiles(predictor, problem, grid=Trajectory(graph.tested(task)[0]).grid),
         timing=stopwatch.facts(),
     )
 
