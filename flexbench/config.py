@@ -37,6 +37,10 @@ from flexbench.spec import NO_SLIP_GRID, Boundary, Observable
 
 TIERS = ("smoke", "gate", "desk", "lab", "paper")
 
+# Keys that say how often something is written, not what comes out: a change of them makes nothing
+# stale, and a training goes on from its restart point.
+PACE = {"solver": {"checkpoint_seconds"}, "train": {"checkpoint_seconds", "log_every"}}
+
 Section = TypeVar("Section", bound=Settings)
 
 

@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Any, get_args
 
 from flexbench import registry
-from flexbench.config import Case, Config, Needs, Run, SplitSettings, TaskSettings
+from flexbench.config import PACE, Case, Config, Needs, Run, SplitSettings, TaskSettings
 from flexbench.errors import FlexbenchError
 from flexbench.paths import Layout, checkout
 from flexbench.provenance import PACKAGE, code_digest, digest_of, file_digest, source_digest
@@ -23,9 +23,6 @@ SPLITS = ("train", "validation", "test")
 
 # Between the tasks in the name of a training that learns several.
 TOGETHER = "+"
-
-# Keys that say how fast or how often something happens, not what comes out.
-PACE = {"solver": {"checkpoint_seconds"}, "train": {"checkpoint_seconds", "log_every"}}
 
 # The rules' graph, for the report's drawing: what each rule takes, and from which other rule. A
 # test holds it against `snakemake --rulegraph`.

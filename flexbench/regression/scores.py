@@ -14,9 +14,9 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from flexbench.config import Config
+from flexbench.config import PACE, Config
 from flexbench.errors import FlexbenchError
-from flexbench.graph import PACE, Graph
+from flexbench.graph import Graph
 from flexbench.metrics.aggregate import CENTRAL, best_trivial, mean_score
 from flexbench.metrics.cells import gather, read_scores
 from flexbench.metrics.definitions import DEFINITIONS

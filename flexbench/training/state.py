@@ -20,23 +20,11 @@ import torch
 from torch import Tensor, nn
 
 from flexbench.atomic import replacing
-from flexbench.config import TrainSettings
+from flexbench.config import PACE, TrainSettings
 from flexbench.errors import FlexbenchError
 from flexbench.provenance import digest_of
 
 KEPT = 2
-
-# Settings that say when something is written or on what it runs, not what is learnt.
-BESIDE_THE_POINT = frozenset(
-    {
-        "checkpoint_seconds",
-        "compile",
-        "log_every",
-        "processes",
-        "validate_every",
-        "validation_batches",
-    }
-)
 
 
 @dataclass(kw_only=True)
@@ -135,7 +123,7 @@ def training_digest(
 ) -> str:
     """Digest of what is trained: another one means that a state must not be used."""
     shapes = {name: list(tensor.shape) for name, tensor in network.state_dict().items()}
-    learnt = settings.model_dump(mode="json", exclude=set(BESIDE_THE_POINT))
+    learnt = settings.model_dump(mode="json", exclude=PACE["train"])
     return digest_of([learnt, seed, dict(metadata), shapes])
 
 

@@ -8,9 +8,9 @@ import sys
 import pytest
 
 from flexbench import provenance, registry
-from flexbench.config import Run
+from flexbench.config import PACE, Run
 from flexbench.errors import FlexbenchError
-from flexbench.graph import EDGES, PACE, Graph, Job
+from flexbench.graph import EDGES, Graph, Job
 from flexbench.planned import planned_steps
 from flexbench.provenance import digest_of
 from flexbench.tiers import load_config
