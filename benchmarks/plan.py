@@ -12,6 +12,7 @@ import json
 from dataclasses import asdict
 
 from flexbench.config import TIERS
+from flexbench.config.reading import load_config
 from flexbench.errors import FlexbenchError
 from flexbench.graph import Graph
 from flexbench.planning import networks
@@ -22,7 +23,6 @@ from flexbench.planning.jobs import RULES, planned_jobs
 from flexbench.planning.measured import Measured, measure_run
 from flexbench.planning.rates import load_calibration
 from flexbench.planning.times import all_seconds
-from flexbench.tiers import load_config
 
 
 def main() -> None:

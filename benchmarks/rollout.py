@@ -23,8 +23,8 @@ from torch import Tensor, nn
 
 from flexbench.config import DiffusionSettings, ForecastSettings, SampleSettings
 from flexbench.data.dummy import write_dummy
+from flexbench.data.normaliser import Normaliser
 from flexbench.data.samples import Snapshot
-from flexbench.data.stats import Normaliser
 from flexbench.inference.ensemble import NetworkPredictor, draw_samples
 from flexbench.methods import make_method
 from flexbench.models.flex import build

@@ -25,9 +25,10 @@ from rich.table import Table
 from torch import nn
 
 from flexbench.config import DiffusionSettings, SampleSettings, SuperResolutionSettings
+from flexbench.config.reading import load_config
+from flexbench.data.normaliser import Normaliser
 from flexbench.data.patches import Windows, full_windows
 from flexbench.data.samples import Snapshot
-from flexbench.data.stats import Normaliser
 from flexbench.data.store import Trajectory
 from flexbench.errors import FlexbenchError
 from flexbench.graph import Graph
@@ -39,7 +40,6 @@ from flexbench.models.flex import build
 from flexbench.steps.task import load_task
 from flexbench.steps.trained import load_trained, rebuild
 from flexbench.tasks import make_task
-from flexbench.tiers import load_config
 
 GRID = 2048
 # size, patch and the settings of `sample`; S is given few evaluations, for they take minutes.

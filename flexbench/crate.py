@@ -12,11 +12,11 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from flexbench import __version__
+from flexbench.config.reading import read_yaml
 from flexbench.errors import FlexbenchError
 from flexbench.graph import Graph
 from flexbench.paths import checkout
 from flexbench.provenance import Step
-from flexbench.tiers import read_yaml
 
 if TYPE_CHECKING:
     from rocrate.model import Entity

@@ -17,13 +17,13 @@ from pathlib import Path
 from typing import Any, Protocol
 
 from flexbench.atomic import replacing
+from flexbench.config.reading import to_yaml
 from flexbench.crate import Contents, File, metadata_json
 from flexbench.errors import FlexbenchError
 from flexbench.graph import Graph
 from flexbench.paths import checkout
 from flexbench.planned import planned_steps
 from flexbench.provenance import PACKAGE, Step, read_receipt
-from flexbench.tiers import to_yaml
 from flexbench.verify import verify
 
 METADATA = "ro-crate-metadata.json"

@@ -12,12 +12,12 @@ from typing import Any, get_args
 
 from flexbench import registry
 from flexbench.config import PACE, Case, Config, Needs, Run, SplitSettings, TaskSettings
+from flexbench.config.own_data import WORDS
+from flexbench.config.reading import load_config, to_yaml
 from flexbench.errors import FlexbenchError
 from flexbench.paths import Layout, checkout
 from flexbench.provenance import PACKAGE, code_digest, digest_of, file_digest, source_digest
-from flexbench.sources import WORDS
 from flexbench.spec import Boundary, Observable
-from flexbench.tiers import load_config, to_yaml
 
 SPLITS = ("train", "validation", "test")
 

@@ -1,7 +1,7 @@
 """A method: a network with a mode. It turns examples into a loss and into ensembles.
 
 Networks know nothing of diffusion and samplers know nothing of networks; this is where they meet.
-All residuals here are normalised (see `data.stats.Normaliser`).
+All residuals here are normalised (see `data.normaliser.Normaliser`).
 """
 
 from collections.abc import Callable, Iterator, Mapping
@@ -117,7 +117,7 @@ class DenoiserMethod(Method):
 
     def loss(self, example: "Example | JointExample", generator: Streams) -> Tensor:
         def velocity(x_t: Tensor, t: Tensor) -> Tensor:
-            return self.network(x_t, t, example.flow, example.condition)
+            return self.network(x_t, t, example.re, example.condition)
 
         return diffusion_loss(
             velocity,
@@ -144,7 +144,7 @@ class DenoiserMethod(Method):
         drawn = torch.empty_like(noise)
         with evaluating(self.network):
             for patches, spans in chunks(noise.shape[0], noise.shape[1], batch):
-                flow = example.flow[patches]
+                flow = example.re[patches]
                 condition = example.condition[patches]
                 encoded = self.bare.encode(condition, flow)
                 for members in spans:
@@ -223,7 +223,7 @@ class RegressorMethod(Method):
 
     def loss(self, example: "Example | JointExample", generator: Streams) -> Tensor:
         base, t = self._inputs(example.condition)
-        residual = self.network(base, t, example.flow, example.condition)
+        residual = self.network(base, t, example.re, example.condition)
         return NORMS[self.settings.loss](residual, example.residual).mean()
 
     def sample(
@@ -241,7 +241,7 @@ class RegressorMethod(Method):
         drawn = torch.empty_like(noise[:, :1])
         with evaluating(self.network):
             for patches, _ in chunks(len(noise), 1, batch):
-                condition, flow = example.condition[patches], example.flow[patches]
+                condition, flow = example.condition[patches], example.re[patches]
                 base, t = self._inputs(condition)
                 encoded = self.bare.encode(condition, flow)
                 drawn[patches, 0] = self.bare.denoise(base, t, flow, encoded)

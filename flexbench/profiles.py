@@ -4,9 +4,10 @@ from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
 
+from flexbench.config.reading import parse_assignments, read_yaml
 from flexbench.errors import FlexbenchError
+from flexbench.nested import merge
 from flexbench.paths import checkout
-from flexbench.tiers import merge, parse_assignments, read_yaml
 
 
 def profile_folder(profile: str | None) -> Path | None:

@@ -27,14 +27,22 @@ from flexbench.paths import receipt_of
 PACKAGE = Path(__file__).resolve().parent
 
 # Plumbing whose edits cannot change a number: values reach a step through its slice, and the
-# network files that a step loads by name, FLEX's among them, are digested on their own.
-PLUMBING = frozenset(
-    f"flexbench.{name}"
-    for name in (
-        *("atomic", "cli", "config", "errors", "graph", "paths", "provenance"),
-        *("planned", "registry", "settings", "sources", "tiers", "models.flex"),
+# files that a step loads by name (networks, FLEX's among them, and kinds of task) are digested on
+# their own. What a kind of task says of itself (its window, say) does decide numbers.
+_PLUMBING = frozenset(
+    (
+        *("atomic", "cli", "config", "errors", "graph", "nested", "paths", "planned"),
+        *("provenance", "registry", "models.flex"),
     )
 )
+_COUNTS = "config.tasks"
+
+
+def _is_plumbing(module: str) -> bool:
+    """Of a module of this package by its whole name; a folder stands for all that is in it."""
+    inside = module.removeprefix("flexbench.")
+    above = {inside, *(inside[:place] for place, sign in enumerate(inside) if sign == ".")}
+    return bool(above & _PLUMBING) and _COUNTS not in above
 
 
 @cache
@@ -210,7 +218,7 @@ def _closure(start: Path) -> frozenset[Path]:
         if path in found or not path.is_file():
             continue
         found.add(path)
-        waiting += [_source_of(name) for name in _read(path).imports - PLUMBING]
+        waiting += [_source_of(name) for name in _read(path).imports if not _is_plumbing(name)]
     return frozenset(found)
 
 

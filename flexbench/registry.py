@@ -17,10 +17,10 @@ from dataclasses import dataclass
 from pathlib import Path
 from types import ModuleType
 
+from flexbench.config.tasks import KINDS
 from flexbench.errors import FlexbenchError
 from flexbench.paths import checkout
 
-KINDS = ("superres", "forecast")
 FLEX = "flex"
 _CONSTANTS = ("TASKS", "TOGETHER", "WIDTH_STEP", "PERIODIC")
 # Its convolutions' padding; said here, so that its own file, and the sizes found for it, stay.
@@ -209,7 +209,7 @@ def _tasks(path: Path, constants: dict[str, object]) -> tuple[str, ...]:
     if isinstance(value, tuple | list) and value and all(kind in KINDS for kind in value):
         return tuple(str(kind) for kind in value)
     found = f"found {value!r}" if "TASKS" in constants else "it is missing"
-    raise FlexbenchError(f"{path}: TASKS must be a tuple out of {KINDS}; {found}")
+    raise FlexbenchError(f"{path}: TASKS must be a tuple out of {tuple(KINDS)}; {found}")
 
 
 def _together(path: Path, constants: dict[str, object], *, formula: bool) -> bool:

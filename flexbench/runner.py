@@ -25,9 +25,9 @@ from flexbench import registry, slurm, spares
 from flexbench.atomic import telling_full
 from flexbench.config import Config
 from flexbench.errors import FlexbenchError
+from flexbench.nested import merge
 from flexbench.paths import Layout, checkout
 from flexbench.profiles import profile_folder
-from flexbench.tiers import merge
 
 HEARTBEAT_SECONDS = 10.0
 STALE_SECONDS = 120.0

@@ -157,8 +157,8 @@ def make_steps():
 @pytest.fixture(scope="session")
 def made(tmp_path_factory, make_steps):
     """The root of a tiny run; copy it."""
+    from flexbench.config.reading import load_config, parse_assignments
     from flexbench.graph import Graph
-    from flexbench.tiers import load_config, parse_assignments
 
     root = tmp_path_factory.mktemp("made")
     options = Clone.tiny(root)

@@ -48,12 +48,12 @@ def graph_of(
     tier: str | None, config: Path | None, assignments: list[str] | None, log: Path | None = None
 ) -> "Graph":
     """The graph of the configuration that the options of a verb ask for."""
+    from flexbench.config.reading import load_config
     from flexbench.graph import Graph
-    from flexbench.tiers import load_config
 
     if log is not None:
         _also_print_to(log)
-    return Graph(load_config(overrides_of(tier, assignments), file=config))
+    return Graph(load_config(overrides_of(tier, assignments), resolved=config))
 
 
 class Asked(NamedTuple):
@@ -70,8 +70,8 @@ def asked_of(
     tier: str | None, config: Path | None, assignments: list[str] | None, profile: str | None
 ) -> Asked:
     """What a run is asked for: the profile's part, over it a user's file, then the options."""
+    from flexbench.config.reading import merge, read_own
     from flexbench.profiles import profile_configuration
-    from flexbench.tiers import merge, read_own
 
     given, own = profile_configuration(profile), read_own(config) if config else {}
     options = overrides_of(tier, assignments)
@@ -83,7 +83,7 @@ def asked_of(
 
 
 def overrides_of(tier: str | None, assignments: list[str] | None) -> dict[str, Any]:
-    from flexbench.tiers import parse_assignments
+    from flexbench.config.reading import parse_assignments
 
     overrides = parse_assignments(assignments or [])
     return {"tier": tier} | overrides if tier else overrides

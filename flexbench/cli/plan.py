@@ -28,10 +28,10 @@ def plan(
     set_: Set = None,
 ) -> None:
     """Show what would run and why; hours, disk, files, memory; the longest chain."""
+    from flexbench.config.reading import load_config
     from flexbench.graph import Graph
     from flexbench.planning.plan import calibrate_tier, make_plan
     from flexbench.planning.show import plan_text
-    from flexbench.tiers import load_config
 
     asked = asked_of(tier, own, set_, profile)
     graph = Graph(load_config(asked.values, origin=own))

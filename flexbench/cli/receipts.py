@@ -31,7 +31,7 @@ def verify(
 ) -> None:
     """Check every output against its receipt, the configuration and today's code."""
     graph = graph_of(tier, config, set_)
-    from flexbench.tiers import read_yaml
+    from flexbench.config.reading import read_yaml
     from flexbench.verify import verify as check
 
     found = check(graph, quick=quick, partial=partial)

@@ -27,14 +27,14 @@ def run(
     set_: Set = None,
 ) -> None:
     """Run the graph with Snakemake; the same command resumes after any kill."""
+    from flexbench.config.reading import load_config
     from flexbench.graph import Graph
     from flexbench.runner import run_graph
-    from flexbench.tiers import load_config
 
     asked = asked_of(tier, own, set_, profile)
     graph = Graph(load_config(asked.values, origin=own))
     if graph.config.data is not None:
-        from flexbench.data.adapters import check_sources
+        from flexbench.data.own_data import check_sources
 
         check_sources(graph.config, graph.source_file)  # before any work
     for line in graph.skipped:

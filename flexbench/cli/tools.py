@@ -36,7 +36,7 @@ def config(
 ) -> None:
     """Print a tier's configuration, whole and checked, as YAML."""
     from flexbench.atomic import write_text
-    from flexbench.tiers import json_schema, to_yaml
+    from flexbench.config.reading import json_schema, to_yaml
 
     text = json_schema() if schema else to_yaml(graph_of(tier, None, set_).config)
     if output is None:

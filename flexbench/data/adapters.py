@@ -12,10 +12,9 @@ Files are HDF5 or NetCDF-4 (which is HDF5). Conventions of NetCDF for packed val
 like NaN.
 """
 
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
-from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
@@ -23,18 +22,12 @@ import h5py
 import numpy as np
 from numpy.typing import NDArray
 
-from flexbench.config import Config, ForecastSettings
+from flexbench.config.own_data import DataSettings
+from flexbench.config.reading import in_one_line
 from flexbench.data import schema
-from flexbench.data.store import (
-    even_interval,
-    open_readonly,
-    own_dataset,
-    window_stride,
-    write_trajectory,
-)
+from flexbench.data.packing import Packing
+from flexbench.data.store import open_readonly, own_dataset, write_trajectory
 from flexbench.errors import FlexbenchError
-from flexbench.sources import DataSettings
-from flexbench.tiers import in_one_line
 
 # So much of an array is read at once: compressed chunks may span many snapshots.
 BLOCK_BYTES = 1 << 26
@@ -47,7 +40,6 @@ _OTHERS = {
 }
 
 _BY_RANK = {3: ("time", "y", "x"), 4: ("time", "channel", "y", "x")}
-_ROUNDING = 1e-6
 # Of a label that a file brings: a title of a figure holds no more.
 MOST_LETTERS = 60
 
@@ -68,65 +60,6 @@ LAYOUTS = {
     "era5": _Layout("fields", (3, 4), channel=0),
     "custom": _Layout(None, (3, 4)),
 }
-
-
-@dataclass(frozen=True)
-class Packing:
-    """What the attributes of a NetCDF variable say of the numbers that are stored."""
-
-    scale: float
-    offset: float
-    missing: tuple[Any, ...]
-    dtype: np.dtype[Any]
-
-    @classmethod
-    def of(cls, dataset: h5py.Dataset, where: str) -> "Packing":
-        """Raises FlexbenchError, naming the attribute, where one of them is none."""
-
-        def numbers(name: str, *, default: tuple[float, ...]) -> tuple[Any, ...]:
-            if name not in dataset.attrs:
-                return default
-            value = dataset.attrs[name]
-            found = np.ravel(value) if not isinstance(value, h5py.Empty) else np.empty(0)
-            if found.dtype.kind not in "fiu" or not found.size:
-                raise FlexbenchError(
-                    f"{where}: attribute '{name}' is {in_one_line(repr(value))}; allowed: numbers"
-                )
-            return tuple(found)
-
-        scale = float(numbers("scale_factor", default=(1.0,))[0])
-        offset = float(numbers("add_offset", default=(0.0,))[0])
-        if not (np.isfinite([scale, offset]).all() and scale):
-            raise FlexbenchError(
-                f"{where}: attributes 'scale_factor' and 'add_offset' are {scale:g} and "
-                f"{offset:g}; allowed: finite numbers, the first not 0"
-            )
-        dtype = dataset.dtype
-        # Files that once were NetCDF-3 store unsigned bytes as signed ones.
-        if dtype.kind == "i" and schema.plain(dataset.attrs.get("_Unsigned")) == "true":
-            dtype = np.dtype(dtype.str.replace("i", "u"))
-        missing = numbers("_FillValue", default=()) + numbers("missing_value", default=())
-        return cls(scale, offset, tuple(_as_stored(value, dtype) for value in missing), dtype)
-
-    def unpack(self, block: NDArray[Any]) -> NDArray[np.float64]:
-        """The numbers that are meant; what is marked as missing is NaN."""
-        stored = block.view(self.dtype)
-        values = stored.astype(np.float64)
-        for value in self.missing:
-            values[stored == value] = np.nan
-        values *= self.scale
-        values += self.offset
-        return values
-
-
-def _as_stored(value: Any, dtype: np.dtype[Any]) -> Any:
-    """A mark of missing values as the data would hold it: 1e20 is another number in float32."""
-    if dtype.kind == "f":
-        with np.errstate(over="ignore"):
-            return dtype.type(value)
-    if dtype.kind == "u" and value < 0 and float(value).is_integer():
-        return dtype.type(int(value) % 2 ** (8 * dtype.itemsize))  # signed, as is what it marks
-    return value
 
 
 @dataclass(frozen=True)
@@ -440,66 +373,3 @@ def import_part(
             f"{'periodic' if data.is_periodic else 'not periodic'}"
         )
     return Summary(text, snapshots=last - first, grid=square.size, periodic=data.is_periodic)
-
-
-def check_sources(config: Config, file_of: Callable[[str], Path]) -> tuple[int, int]:
-    """Look at every source before any work; (most snapshots of a trajectory, points per side).
-
-    Reads no field. Raises FlexbenchError for what an import would stop at, for sources whose
-    squares or units differ, for splits of one source that lie closer than the gap, and for splits
-    that are too short, or unevenly spaced, for what a task asks of them.
-    """
-    data = config.data
-    if data is None:
-        raise FlexbenchError("data: null; there are no sources to look at")
-    grids: dict[str, int] = {}
-    units: dict[str, str] = {}
-    longest = 0
-    for name in data.sources:
-        with open_source(data, name, file_of(name)) as source:
-            grids[name] = square_of(source, data, side_step=config.side_step).size
-            units[name] = source.units or "none"
-            spans = {}
-            for split in ("train", "validation", "test"):
-                if name in data.sources_of(split):
-                    window = window_of(source, data.part(split), where=f"data.splits.{split}")
-                    spans[split] = window
-                    longest = max(longest, window[1] - window[0])
-                    _check_length(config, source, split, window)
-            _check_gaps(source, spans, gap=config.gap or 0.0)
-    if len(set(grids.values())) > 1:
-        sides = ", ".join(f"{name} {grid}" for name, grid in grids.items())
-        raise FlexbenchError(f"data.sources: squares differ in size ({sides}); set data.crop")
-    if len(set(units.values())) > 1:
-        told = ", ".join(f"{name} {unit}" for name, unit in units.items())
-        raise FlexbenchError(f"data.sources: attributes `units` differ ({told}); allowed: one")
-    return longest, next(iter(grids.values()))
-
-
-def _check_length(config: Config, source: Source, split: str, window: tuple[int, int]) -> None:
-    """A split holds a window of every task, and the test split all that is scored of it."""
-    time = source.time[slice(*window)]
-    for case in config.cases.values():
-        task, stride, past = config.tasks[case.task], 1, 0
-        where = f"{source.path}: {split}, for tasks.{case.task}"
-        if isinstance(task, ForecastSettings):
-            past = task.past
-            stride = window_stride(task.lead, even_interval(time, where=where), where=where)
-        needed = case.snapshots_needed(stride) if split == "test" else past * stride + 1
-        if len(time) < needed:
-            raise FlexbenchError(
-                f"{source.path}: {split} holds {len(time)} snapshots; allowed: at least {needed}, "
-                f"for '{case.name if split == 'test' else case.task}' (data.splits.{split})"
-            )
-
-
-def _check_gaps(source: Source, spans: dict[str, tuple[int, int]], *, gap: float) -> None:
-    ordered = sorted(spans, key=lambda split: spans[split])
-    for one, other in pairwise(ordered):
-        end, start = source.time[spans[one][1] - 1], source.time[spans[other][0]]
-        if start - end < gap * (1 - _ROUNDING):
-            raise FlexbenchError(
-                f"{source.path}: leak: {one} ends at time {end:g}, {other} begins at {start:g}: "
-                f"{start - end:g} apart, less than the gap of {gap:g} (data.gap, or the tasks' "
-                "longest window); move data.splits apart"
-            )

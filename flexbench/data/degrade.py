@@ -26,7 +26,7 @@ from functools import lru_cache, partial
 import torch
 from torch import Tensor
 
-from flexbench.config import SuperResolutionSettings
+from flexbench.config.tasks.superres import SuperResolutionSettings
 from flexbench.errors import FlexbenchError
 
 # Keys' cubic convolution kernel: -1/2 is his third-order choice (IEEE TASSP 29, 1981); torch's

@@ -362,17 +362,6 @@ def even_interval(time: NDArray[np.float64], *, where: str) -> float:
     return interval
 
 
-def window_stride(lead: float, interval: float, *, where: str = "") -> int:
-    """Stored snapshots per lead; FlexbenchError, naming `where`, unless the lead is a multiple."""
-    ratio = lead / interval
-    if round(ratio) < 1 or abs(ratio - round(ratio)) > 1e-3:
-        raise FlexbenchError(
-            f"{where}{': ' if where else ''}lead {lead:g} is not a whole multiple of the interval "
-            f"{interval:g} between snapshots"
-        )
-    return round(ratio)
-
-
 def periodic_runs(start: int, size: int, period: int) -> Runs:
     """The runs that cover `size` points from `start` on, periodic."""
     runs = []

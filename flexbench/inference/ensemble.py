@@ -155,7 +155,7 @@ class NetworkPredictor:
             residual = sample_domain(
                 self.method,
                 example.condition[rows].to(self.device),
-                example.flow[rows].to(self.device),
+                example.re[rows].to(self.device),
                 tiling=tiling,
                 settings=self.settings,
                 noise_fn=lambda *name, group=group: noise(group, *name).to(self.device),

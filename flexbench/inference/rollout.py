@@ -79,7 +79,7 @@ def plan_rollouts(
     """
     if feedback not in FEEDBACKS:
         raise FlexbenchError(f"feedback: found '{feedback}', allowed: {', '.join(FEEDBACKS)}")
-    if leads > 1 and task.kind != "forecast":
+    if leads > 1 and not task.settings.rolls_out:
         raise FlexbenchError(f"leads: found {leads}, allowed for {task.kind}: 1 (it has no past)")
     rollouts: list[Rollout] = []
     for path in trajectories:

@@ -19,6 +19,7 @@ from statistics import fmean
 from typing import Any
 
 from flexbench.atomic import write_text
+from flexbench.config.reading import to_yaml
 from flexbench.errors import FlexbenchError
 from flexbench.graph import TOGETHER, Graph
 from flexbench.paths import checkout
@@ -26,7 +27,6 @@ from flexbench.planning.facts import RunFacts
 from flexbench.planning.rates import ANY, WALLS, Calibration, Rates
 from flexbench.report.catalogue import figures_of
 from flexbench.runner import dry_run_command, run_environment
-from flexbench.tiers import to_yaml
 
 # FLOP per second that a network is taken to run at, to decide how large it may be measured.
 _GUESS = {"cpu": 1.5e10, "cuda": 2e12}

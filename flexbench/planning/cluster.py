@@ -5,13 +5,13 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
+from flexbench.config.reading import read_yaml
 from flexbench.errors import FlexbenchError
 from flexbench.planning.facts import RunFacts
 from flexbench.planning.forecast import Slots
 from flexbench.planning.jobs import PlannedJob
 from flexbench.planning.memory import memory_bytes
 from flexbench.profiles import profile_folder
-from flexbench.tiers import read_yaml
 
 # Rules whose jobs save their state before the time limit, and go on when they are tried again.
 RESUMING = frozenset({"simulate", "train", "sample"})

@@ -38,7 +38,7 @@ class RunFacts:
         """Of own data, the most snapshots that a trajectory will have, and its grid."""
         if self.graph.config.data is None:
             return None
-        from flexbench.data.adapters import check_sources
+        from flexbench.data.own_data import check_sources
 
         return check_sources(self.graph.config, self.graph.source_file)
 

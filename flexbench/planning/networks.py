@@ -63,7 +63,7 @@ def problem_of(graph: Graph, training: str) -> Problem:
 
 def _spec(graph: Graph, task: str) -> ProblemSpec:
     """What a network has to know of a task; the scales of its fields do not matter here."""
-    from flexbench.data.stats import Normaliser
+    from flexbench.data.normaliser import Normaliser
     from flexbench.tasks import make_task
 
     settings = graph.task_settings(task)

@@ -19,8 +19,9 @@ import torch
 
 from flexbench import planned
 from flexbench.config import TrainSettings
+from flexbench.config.reading import load_config
+from flexbench.data.normaliser import Normaliser
 from flexbench.data.patches import Windows
-from flexbench.data.stats import Normaliser
 from flexbench.device import prepare_device
 from flexbench.graph import Graph
 from flexbench.methods import Method, make_method
@@ -28,7 +29,6 @@ from flexbench.provenance import Receipt
 from flexbench.sizing import NetworkSummary, build_network
 from flexbench.spec import TRAINING_PASSES
 from flexbench.tasks import Task, make_task
-from flexbench.tiers import load_config
 
 BUDGET = 2.0  # seconds of repeating
 _WALLED_GRID = 256
@@ -39,7 +39,7 @@ _DISK_BYTES = 2**26
 
 def main() -> None:
     kind, config, *words = sys.argv[1:]
-    graph = Graph(load_config(file=Path(config)))
+    graph = Graph(load_config(resolved=Path(config)))
     print(json.dumps(PROBES[kind](graph, *words)))
 
 

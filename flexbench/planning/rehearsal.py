@@ -14,6 +14,7 @@ import numpy as np
 from flexbench import planned
 from flexbench.atomic import write_text
 from flexbench.config import Config, ForecastSettings, SplitSettings, SplitsSettings
+from flexbench.config.reading import load_config
 from flexbench.data.dummy import write_dummy
 from flexbench.data.samples import Labels, Snapshot, write_samples
 from flexbench.data.store import Trajectory
@@ -24,7 +25,6 @@ from flexbench.provenance import Receipt
 from flexbench.solver.simulate import snapshot_times
 from flexbench.steps.score import score_step
 from flexbench.steps.statistics import statistics_step
-from flexbench.tiers import load_config
 
 _GRID, _PATCH, _INTERVALS = 64, 32, 12
 _TEST_FILES = 12  # the most that are worth the time
@@ -191,4 +191,4 @@ def _training_log(path: Path) -> None:
 
 
 if __name__ == "__main__":
-    rehearse(Graph(load_config(file=Path(sys.argv[1]))))
+    rehearse(Graph(load_config(resolved=Path(sys.argv[1]))))

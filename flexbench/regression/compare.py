@@ -7,10 +7,10 @@ from typing import Any
 
 import pandas as pd
 
+from flexbench.config.reading import load_config
 from flexbench.errors import FlexbenchError
 from flexbench.paths import Layout
 from flexbench.regression.scores import code_of, comparable, differences
-from flexbench.tiers import load_config
 
 HEADLINE = ("rfne_mean", "crps", "spread_skill", "pull_ratio", "spectrum_error")
 KEYS = ["task", "method", "score", "detail"]
@@ -47,7 +47,7 @@ def read_side(path: Path) -> Side:
     configuration: dict[str, Any] | None = None
     code: dict[str, str] = {}
     if folder and settings.is_file():
-        config = load_config(file=settings)
+        config = load_config(resolved=settings)
         configuration = comparable(config) | {"training_seeds": config.training_seeds}
         layout = Layout(path.parent, path.name)
         for task, method in table[["task", "method"]].drop_duplicates().itertuples(index=False):

@@ -15,6 +15,7 @@ import numpy as np
 import pandas as pd
 
 from flexbench.config import PACE, Config
+from flexbench.config.reading import load_config
 from flexbench.errors import FlexbenchError
 from flexbench.graph import Graph
 from flexbench.metrics.aggregate import CENTRAL, best_trivial, mean_score
@@ -23,7 +24,6 @@ from flexbench.metrics.definitions import DEFINITIONS
 from flexbench.metrics.flags import INFORMATION
 from flexbench.paths import Layout
 from flexbench.provenance import read_receipt
-from flexbench.tiers import load_config
 
 MOST_SCORES = 6
 COUNTS = ("evaluations", "flops")
@@ -86,7 +86,7 @@ def read_run(layout: Layout) -> Run:
         raise FlexbenchError(
             f"{layout.folder}: holds no run; `flexbench run tabulate --tier {layout.tier}` makes it"
         )
-    config = load_config(file=layout.config)
+    config = load_config(resolved=layout.config)
     graph = Graph(config)
     if CENTRAL not in config.methods:
         raise FlexbenchError(

@@ -9,8 +9,8 @@ from typing import Any
 import numpy as np
 
 from flexbench.config import Config
+from flexbench.config.own_data import DataSettings, ExtentSettings
 from flexbench.metrics.definitions import OF_FIELD, OF_TIME
-from flexbench.sources import DataSettings, ExtentSettings
 from flexbench.spec import Observable
 
 _NAMES = {"w": "vorticity", "u": "velocity u", "v": "velocity v"}

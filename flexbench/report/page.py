@@ -7,6 +7,7 @@ from jinja2 import Environment, FileSystemLoader, StrictUndefined
 
 from flexbench import BENCHMARK_VERSION, __version__
 from flexbench.atomic import write_text
+from flexbench.config.reading import to_yaml
 from flexbench.graph import EDGES
 from flexbench.metrics.flags import INFORMATION
 from flexbench.report import style
@@ -24,7 +25,6 @@ from flexbench.report.tables import (
     score_tables,
     summary_table,
 )
-from flexbench.tiers import to_yaml
 
 _BESIDE = ("cost", "comparisons")
 TEMPLATES = Path(__file__).resolve().parent / "templates"

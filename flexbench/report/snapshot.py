@@ -9,10 +9,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from flexbench.config import ForecastSettings, SuperResolutionSettings
+from flexbench.data.normaliser import Normaliser
 from flexbench.data.observe import open_trajectory
 from flexbench.data.patches import full_windows
 from flexbench.data.samples import Samples
-from flexbench.data.stats import Normaliser
 from flexbench.errors import FlexbenchError
 from flexbench.paths import Layout
 from flexbench.spec import Observable

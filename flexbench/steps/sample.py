@@ -6,7 +6,7 @@ from typing import Any
 import torch
 
 from flexbench import planned, registry
-from flexbench.data.stats import Normaliser
+from flexbench.data.normaliser import Normaliser
 from flexbench.data.store import Trajectory
 from flexbench.device import prepare_device
 from flexbench.errors import FlexbenchError

@@ -4,11 +4,11 @@ import json
 
 from flexbench import planned
 from flexbench.atomic import write_text
-from flexbench.data.stats import compute_statistics
 from flexbench.device import prepare_device
 from flexbench.graph import Graph
 from flexbench.provenance import Receipt
 from flexbench.spec import Observable
+from flexbench.tasks.statistics import compute_statistics
 
 
 def statistics_step(graph: Graph, *, task: str, observable: Observable = "w") -> None:

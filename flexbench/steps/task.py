@@ -2,7 +2,7 @@
 
 import json
 
-from flexbench.data.stats import Normaliser
+from flexbench.data.normaliser import Normaliser
 from flexbench.errors import FlexbenchError
 from flexbench.graph import TOGETHER, Graph
 from flexbench.tasks import JointTask, Task, make_task

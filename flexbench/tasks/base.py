@@ -1,16 +1,18 @@
-"""What all tasks share: the example, its tiles, and the way back to a physical field."""
+"""What all tasks share: the example, its tiles, the residual, and the way back to a field."""
 
 from abc import ABC, abstractmethod
 from collections.abc import Callable
 from dataclasses import dataclass, fields
+from typing import NamedTuple
 
 import torch
 from torch import Tensor
 
+from flexbench.config.tasks.base import TaskBase
+from flexbench.data.normaliser import Normaliser
 from flexbench.data.patches import Windows
-from flexbench.data.stats import Normaliser
 from flexbench.errors import FlexbenchError
-from flexbench.spec import REYNOLDS_SCALE, ProblemSpec
+from flexbench.spec import REYNOLDS_SCALE
 
 
 @dataclass(frozen=True)
@@ -18,8 +20,8 @@ class Example:
     """A batch of one task, all tensors float32 with the batch first.
 
     condition: (B, Cc, H, W) what the network is told, normalised.
-    flow: (B, 1) Re / 40000.
-    residual: (B, C, H, W) truth - base, normalised: what the network has to produce.
+    re: (B, 1) Re / 40000.
+    residual: (B, C, H, W) normalised: what the network has to produce, truth - base or the truth.
     base: (B, C, H, W) the field the residual is added to, physical.
     truth: (B, C, H, W) physical.
     inputs: (B, Ci, h, w) what the task starts from, physical: the low-resolution field (h and w
@@ -27,7 +29,7 @@ class Example:
     """
 
     condition: Tensor
-    flow: Tensor
+    re: Tensor
     residual: Tensor
     base: Tensor
     truth: Tensor
@@ -105,43 +107,79 @@ def untile(tiles: Tensor, *, rows: int, columns: int) -> Tensor:
     return joined.reshape(batch, *middle, rows * height, columns * width)
 
 
+class Physical(NamedTuple):
+    """What a task makes of a window, all of it in physical units.
+
+    condition, base, truth, inputs: as in `Example`, but for the scale of the condition.
+    """
+
+    condition: Tensor
+    base: Tensor
+    truth: Tensor
+    inputs: Tensor
+
+
 class Task(ABC):
     """A task: from windows of snapshots to examples, and from residuals back to fields.
 
-    spec: what a network has to know. kind: "superres" or "forecast". window: snapshots in a
-    window. stride: stored snapshots between two of them. halo: points around a patch that
-    `prepare` needs and cuts off; None when it needs the whole periodic domain. periodic: whether
-    fields are; of others `prepare` takes what lies inside the domain, and cuts nothing off.
-    align: patches of fields that are not periodic start at multiples of it.
+    settings: of its kind. spec: what a network has to know. window: snapshots in a window. stride:
+    stored snapshots between two of them. ahead: snapshots of a window that follow the target.
+    periodic: whether fields are; of others `prepare` takes what lies inside the domain, and cuts
+    nothing off. align: patches of fields that are not periodic start at multiples of it.
     """
 
-    spec: ProblemSpec
-    window: int
-    stride: int
-    halo: int | None
-    align: int = 1
+    def __init__(
+        self,
+        settings: TaskBase,
+        *,
+        normaliser: Normaliser,
+        interval: float = 1.0,
+        periodic: bool = True,
+    ):
+        """interval: time between two stored snapshots; FlexbenchError where it does not fit."""
+        self.settings, self.normaliser, self.periodic = settings, normaliser, periodic
+        self.spec = settings.problem(periodic=periodic)
+        self.window, self.align = settings.window, settings.align
+        self.stride = settings.stride(interval)
+        self.ahead = settings.window - 1 - settings.target
 
-    def __init__(self, *, normaliser: Normaliser, periodic: bool = True):
-        self.normaliser = normaliser
-        self.periodic = periodic
+    @property
+    def halo(self) -> int | None:
+        """Points around a patch that `physical` needs; None when it needs the whole domain."""
+        return 0
 
     @property
     def kind(self) -> str:
-        return self.spec.task
+        return self.settings.kind
 
     @property
     def margin(self) -> int:
-        """Points that `prepare` cuts off on each side."""
+        """Points that `physical` cuts off on each side."""
         return (self.halo or 0) if self.periodic else 0
 
     @abstractmethod
+    def physical(self, fields: Tensor) -> Physical:
+        """Condition, base and truth of windows (B, window, H + 2 margin, W + 2 margin), physical,
+        oldest snapshot first: the one place that says what the residual of a kind is of.
+        """
+
     def prepare(self, fields: Tensor, reynolds: Tensor) -> Example:
         """The example of windows.
 
-        fields: (B, window, H + 2 margin, W + 2 margin), physical, oldest first, the last one the
-        target. reynolds: (B,). Raises
-        FlexbenchError when the shape does not fit the task.
+        fields: (B, window, H + 2 margin, W + 2 margin), physical, oldest first. reynolds: (B,).
+        Raises FlexbenchError when the shape does not fit the task.
         """
+        self._check(fields)
+        condition, base, truth, inputs = self.physical(fields)
+        residual = truth - base if self.settings.residual else truth
+        return Example(
+            condition=condition / self.normaliser.field_std,
+            re=reynolds[:, None].to(truth.dtype) / REYNOLDS_SCALE,
+            residual=residual / self.normaliser.residual_std,
+            base=base,
+            truth=truth,
+            inputs=inputs,
+        )
 
     def example(self, windows: Windows) -> Example:
         """The example of what a PatchSampler drew, or of `full_windows`.
@@ -167,7 +205,8 @@ class Task(ABC):
         """
         if residual.ndim == base.ndim + 1:
             base = base.unsqueeze(1)
-        return base + residual * self.normaliser.residual_std
+        generated = residual * self.normaliser.residual_std
+        return base + generated if self.settings.residual else generated
 
     def _check(self, fields: Tensor) -> None:
         halo = self.margin
@@ -176,16 +215,3 @@ class Task(ABC):
                 f"fields of shape {tuple(fields.shape)}; allowed: (B, {self.window}, "
                 f"H + {2 * halo}, W + {2 * halo})"
             )
-
-    def _example(
-        self, *, condition: Tensor, base: Tensor, truth: Tensor, inputs: Tensor, reynolds: Tensor
-    ) -> Example:
-        """Normalise what a task found: condition and all others in physical units."""
-        return Example(
-            condition=condition / self.normaliser.field_std,
-            flow=reynolds[:, None].to(truth.dtype) / REYNOLDS_SCALE,
-            residual=(truth - base) / self.normaliser.residual_std,
-            base=base,
-            truth=truth,
-            inputs=inputs,
-        )

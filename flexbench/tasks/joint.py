@@ -15,12 +15,12 @@ from flexbench.tasks.base import Example, Task
 class JointExample:
     """A batch of several tasks, K of them with B rows each, one task after the other.
 
-    condition: for each task (B, Cc, H, W), in the order of the rows. flow: (K * B, 1).
+    condition: for each task (B, Cc, H, W), in the order of the rows. re: (K * B, 1).
     residual: (K * B, C, H, W). All of it normalised, by the scales of each task's own.
     """
 
     condition: dict[str, Tensor]
-    flow: Tensor
+    re: Tensor
     residual: Tensor
 
     @classmethod
@@ -28,7 +28,7 @@ class JointExample:
         """The examples of the tasks, concatenated."""
         return cls(
             condition={task: example.condition for task, example in examples.items()},
-            flow=torch.cat([example.flow for example in examples.values()]),
+            re=torch.cat([example.re for example in examples.values()]),
             residual=torch.cat([example.residual for example in examples.values()]),
         )
 

@@ -9,11 +9,11 @@ from pathlib import Path
 
 from flexbench import spares
 from flexbench.atomic import write_text
+from flexbench.config.reading import read_yaml, tier_file
 from flexbench.errors import FlexbenchError
 from flexbench.graph import Graph
 from flexbench.paths import checkout
 from flexbench.runner import dry_run_command, sole_owner
-from flexbench.tiers import read_yaml, tier_file
 from flexbench.verify import differences, verify
 from flexbench.versions import dvc, git, links
 

@@ -5,7 +5,7 @@ import torch
 
 from flexbench import registry
 from flexbench.config import ForecastSettings, SuperResolutionSettings
-from flexbench.data.stats import Normaliser
+from flexbench.data.normaliser import Normaliser
 from flexbench.errors import FlexbenchError
 from flexbench.seeding import generator
 from flexbench.tasks import make_task

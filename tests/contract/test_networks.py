@@ -17,7 +17,7 @@ def example(inputs) -> Example:
     residual = torch.tanh(inputs["condition"].mean(1, keepdim=True))
     return Example(
         condition=inputs["condition"],
-        flow=inputs["flow"],
+        re=inputs["flow"],
         residual=residual,
         base=inputs["condition"][:, -1:],
         truth=inputs["condition"][:, -1:] + residual,

@@ -13,7 +13,7 @@ from torch.overrides import TorchFunctionMode
 
 from flexbench import registry
 from flexbench.config import SuperResolutionSettings
-from flexbench.data.stats import Normaliser
+from flexbench.data.normaliser import Normaliser
 from flexbench.errors import FlexbenchError
 from flexbench.tasks import make_task
 

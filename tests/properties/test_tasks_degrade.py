@@ -6,7 +6,7 @@ from hypothesis import strategies as st
 
 from flexbench.config import SuperResolutionSettings
 from flexbench.data.degrade import Degradation
-from flexbench.data.stats import Normaliser
+from flexbench.data.normaliser import Normaliser
 from flexbench.tasks import make_task
 
 PAIRS = st.builds(

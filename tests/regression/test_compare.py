@@ -6,11 +6,11 @@ import re
 import pandas as pd
 import pytest
 
+from flexbench.config.reading import load_config, to_yaml
 from flexbench.errors import FlexbenchError
 from flexbench.paths import Layout, receipt_of
 from flexbench.regression.compare import compare_sides, read_side
 from flexbench.regression.output import markdown_table, plain_table
-from flexbench.tiers import load_config, to_yaml
 
 
 def make_results(root, methods, *, overrides=None, code="a"):

@@ -23,8 +23,8 @@ from flexbench.config import (
 )
 from flexbench.data.dummy import write_dummy
 from flexbench.data.joint import JointSampler, JointWindows
+from flexbench.data.normaliser import Normaliser
 from flexbench.data.patches import PatchSampler, Windows
-from flexbench.data.stats import Normaliser
 from flexbench.errors import FlexbenchError
 from flexbench.methods import make_method
 from flexbench.models import flex

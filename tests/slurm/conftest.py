@@ -13,7 +13,7 @@ from pathlib import Path
 
 import pytest
 
-from flexbench.tiers import parse_assignments
+from flexbench.config.reading import parse_assignments
 
 SCRIPTS = Path(__file__).parent / "cluster"
 SBIN = f"{os.environ.get('PATH', os.defpath)}{os.pathsep}/usr/sbin{os.pathsep}/sbin"

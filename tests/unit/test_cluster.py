@@ -2,9 +2,9 @@
 
 import pytest
 
+from flexbench.config.reading import load_config
 from flexbench.errors import FlexbenchError
 from flexbench.graph import Graph
-from flexbench.tiers import load_config
 
 RULES = (
     "simulate",

@@ -4,8 +4,8 @@ import pytest
 import yaml
 
 from flexbench.config import TIERS, Config
+from flexbench.config.reading import json_schema, load_config, parse_assignments, read_yaml, to_yaml
 from flexbench.errors import FlexbenchError
-from flexbench.tiers import json_schema, load_config, parse_assignments, read_yaml, to_yaml
 
 
 @pytest.mark.parametrize("tier", TIERS)
@@ -14,7 +14,7 @@ def test_every_tier_loads_and_survives_a_round_trip(tier, tmp_path):
     assert config.tier == tier
     path = tmp_path / "config.yaml"
     path.write_text(to_yaml(config))
-    assert load_config(file=path) == config
+    assert load_config(resolved=path) == config
 
 
 def test_desk_is_the_default():
@@ -99,7 +99,7 @@ def test_a_broken_yaml_is_told_in_one_line(tmp_path):
     path = tmp_path / "bad.yaml"
     path.write_text("a: [1,")
     with pytest.raises(FlexbenchError, match=r"bad\.yaml: not valid YAML"):
-        load_config(file=path)
+        load_config(resolved=path)
 
 
 def test_a_yaml_with_a_payload_runs_nothing(tmp_path):
@@ -107,7 +107,7 @@ def test_a_yaml_with_a_payload_runs_nothing(tmp_path):
     marker = tmp_path / "ran"
     path.write_text(f"tier: !!python/object/apply:os.mkdir ['{marker}']\n")
     with pytest.raises(FlexbenchError, match="not valid YAML"):
-        load_config(file=path)
+        load_config(resolved=path)
     assert not marker.exists()
 
 
@@ -145,7 +145,7 @@ def test_what_was_taken_away_stays_so_in_a_file_of_ones_own(tmp_path):
     assert load_config({"tier": "smoke"}).evaluations
     path = tmp_path / "config.yaml"
     path.write_text(to_yaml(config))
-    assert load_config(read_yaml(path)) == load_config(file=path) == config
+    assert load_config(read_yaml(path)) == load_config(resolved=path) == config
 
 
 def test_a_task_that_nothing_runs_needs_no_time():

@@ -8,15 +8,16 @@ import pytest
 from pydantic import ValidationError
 
 from flexbench.config import Config
+from flexbench.config.reading import load_config
 from flexbench.data import schema
-from flexbench.data.adapters import check_sources, import_part
+from flexbench.data.adapters import import_part
 from flexbench.data.check import check_trajectory
 from flexbench.data.example import write_example
+from flexbench.data.own_data import check_sources
 from flexbench.data.splits import check_leaks
 from flexbench.data.store import Trajectory
 from flexbench.errors import FlexbenchError
 from flexbench.graph import Graph
-from flexbench.tiers import load_config
 
 RNG = np.random.default_rng(5)
 T, H, W = 20, 32, 32

@@ -8,13 +8,14 @@ import torch.nn.functional as F
 from flexbench.config import ForecastSettings, SuperResolutionSettings
 from flexbench.data.check import check_trajectory
 from flexbench.data.degrade import Degradation
+from flexbench.data.normaliser import Normaliser
 from flexbench.data.patches import PatchSampler, full_windows
-from flexbench.data.stats import Normaliser, compute_statistics
 from flexbench.data.store import Trajectory, write_trajectory
 from flexbench.errors import FlexbenchError
 from flexbench.metrics import spectral
 from flexbench.metrics.snapshot import score_snapshot
 from flexbench.tasks import make_task
+from flexbench.tasks.statistics import compute_statistics
 
 GRID = 48
 LOCAL = [

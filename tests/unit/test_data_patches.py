@@ -5,9 +5,10 @@ import numpy as np
 import pytest
 import torch
 
+from flexbench.config.tasks.base import window_stride
 from flexbench.data.dummy import dummy_snapshots, write_dummy
 from flexbench.data.patches import PatchSampler, full_windows
-from flexbench.data.store import Trajectory, window_stride
+from flexbench.data.store import Trajectory
 from flexbench.errors import FlexbenchError
 
 GRID = 16

@@ -16,14 +16,14 @@ import yaml
 from typer.testing import CliRunner
 
 from flexbench import cli
+from flexbench.config.own_data import DataSettings
+from flexbench.config.reading import load_config, parse_assignments
 from flexbench.crate import Contents, metadata_json
 from flexbench.errors import FlexbenchError
 from flexbench.graph import Graph
 from flexbench.paths import receipt_of
 from flexbench.planned import planned_steps
 from flexbench.provenance import read_receipt
-from flexbench.sources import DataSettings
-from flexbench.tiers import load_config, parse_assignments
 
 rocrate = pytest.importorskip("rocrate.rocrate", reason="the package rocrate is not installed")
 export = pytest.importorskip("flexbench.export").export

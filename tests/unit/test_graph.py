@@ -9,11 +9,11 @@ import pytest
 
 from flexbench import provenance, registry
 from flexbench.config import PACE, Run
+from flexbench.config.reading import load_config
 from flexbench.errors import FlexbenchError
 from flexbench.graph import EDGES, Graph, Job
 from flexbench.planned import planned_steps
 from flexbench.provenance import digest_of
-from flexbench.tiers import load_config
 
 
 def graph(**overrides):
@@ -311,7 +311,7 @@ def test_slices_do_not_depend_on_how_numbers_arrive(smoke):
 
 def test_the_text_is_the_configuration(smoke, tmp_path):
     (tmp_path / "config.yaml").write_text(smoke.text)
-    assert load_config(file=tmp_path / "config.yaml") == smoke.config
+    assert load_config(resolved=tmp_path / "config.yaml") == smoke.config
 
 
 def test_digests_are_the_same_in_every_process():

@@ -20,9 +20,9 @@ from flexbench.config import (
     SuperResolutionSettings,
 )
 from flexbench.data.dummy import write_dummy
+from flexbench.data.normaliser import Normaliser
 from flexbench.data.patches import full_windows
 from flexbench.data.samples import Samples, Snapshot
-from flexbench.data.stats import Normaliser
 from flexbench.data.store import Trajectory
 from flexbench.diffusion import CosineSchedule, sample
 from flexbench.errors import FlexbenchError

@@ -21,9 +21,9 @@ from flexbench.config import (
     SuperResolutionSettings,
 )
 from flexbench.data.dummy import write_dummy
+from flexbench.data.normaliser import Normaliser
 from flexbench.data.observe import open_trajectory
 from flexbench.data.samples import Samples
-from flexbench.data.stats import Normaliser
 from flexbench.data.store import Trajectory, write_trajectory
 from flexbench.diffusion import CosineSchedule, sample
 from flexbench.errors import FlexbenchError

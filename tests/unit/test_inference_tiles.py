@@ -15,8 +15,8 @@ from flexbench.config import (
     SampleSettings,
     SuperResolutionSettings,
 )
+from flexbench.data.normaliser import Normaliser
 from flexbench.data.samples import Snapshot
-from flexbench.data.stats import Normaliser
 from flexbench.diffusion import SAMPLERS, CosineSchedule, sample
 from flexbench.errors import FlexbenchError
 from flexbench.inference import ensemble
@@ -84,7 +84,7 @@ def at_once(chosen, example, member, *, row=0):
         stream = generator(0, kind, SNAPSHOT.trajectory, SNAPSHOT.index, member, *step)
         return torch.randn(shape, generator=stream)
 
-    condition, flow = example.condition[row : row + 1], example.flow[row : row + 1]
+    condition, flow = example.condition[row : row + 1], example.re[row : row + 1]
     with torch.no_grad():
         residual = sample(
             lambda x, t: network(x, t, flow, condition),
@@ -211,7 +211,7 @@ def test_regressors_are_blended_too():
     task, example = domain(41, 32)
     chosen = predictor(task, mode="regressor")
     residual = chosen.method.network(
-        example.base, torch.zeros(1), example.flow, example.condition
+        example.base, torch.zeros(1), example.re, example.condition
     ).detach()
     drawn = chosen.predict(example, task, SNAPSHOT)
     torch.testing.assert_close(drawn, example.base + residual, rtol=0, atol=1e-5)

@@ -109,7 +109,7 @@ def one_by_one(method, example, noise, *, sampler, steps, noise_fn):
             with torch.no_grad():
                 drawn[b, m] = sample(
                     lambda x, t, b=b: network(
-                        x, t, example.flow[b : b + 1], example.condition[b : b + 1]
+                        x, t, example.re[b : b + 1], example.condition[b : b + 1]
                     ),
                     noise[b, m][None],
                     schedule=CosineSchedule(method.settings.shift),
@@ -169,7 +169,7 @@ def test_denoiser_loss_is_the_diffusion_loss_of_forward():
     example = make_example(SUPERRES)
     loss = method.loss(example, generator(2, "loss"))
     wanted = diffusion_loss(
-        lambda x, t: method.network(x, t, example.flow, example.condition),
+        lambda x, t: method.network(x, t, example.re, example.condition),
         example.residual,
         schedule=CosineSchedule(3.0),
         target="eps",
@@ -239,7 +239,7 @@ def test_regressor_sees_the_last_snapshot_at_time_zero(problem, batch):
     network = method.network.eval()
     with torch.no_grad():
         base, t = example.condition[:, -1:], torch.zeros(3)
-        wanted = network(base, t, example.flow, example.condition)
+        wanted = network(base, t, example.re, example.condition)
     drawn = method.sample(example, member_noise(problem), sampler="ddim", steps=2, batch=batch)
     assert drawn.shape == (3, 1, 1, 16, 16)
     torch.testing.assert_close(drawn[:, 0], wanted)
@@ -253,7 +253,7 @@ def test_regressor_loss(norm, power):
     example = make_example(FORECAST)
     network = method.network.eval()
     loss = method.loss(example, generator(0, "loss"))
-    found = network(example.condition[:, -1:], torch.zeros(3), example.flow, example.condition)
+    found = network(example.condition[:, -1:], torch.zeros(3), example.re, example.condition)
     wanted = (found - example.residual).abs().pow(power).mean()
     torch.testing.assert_close(loss, wanted)
 

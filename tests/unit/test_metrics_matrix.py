@@ -4,8 +4,8 @@ import numpy as np
 import pandas as pd
 import pytest
 
+from flexbench.config.reading import load_config
 from flexbench.metrics.matrix import MATRIX_COLUMNS, matrix
-from flexbench.tiers import load_config
 
 CONFIG = load_config({"tier": "smoke"})
 NAMES = ("unseen_re", "velocity_v", "free_slip")

@@ -7,6 +7,7 @@ import pytest
 
 from flexbench import registry
 from flexbench.config import TIERS, Config
+from flexbench.config.reading import load_config
 from flexbench.data.example import write_example
 from flexbench.errors import FlexbenchError
 from flexbench.graph import Graph
@@ -28,7 +29,6 @@ from flexbench.planning.show import duration, size
 from flexbench.planning.steps import solver_steps
 from flexbench.planning.times import all_seconds
 from flexbench.solver.simulate import Simulation
-from flexbench.tiers import load_config
 
 
 def graph_of(tier, **overrides):

@@ -4,8 +4,9 @@ import pytest
 from torch.utils.flop_counter import FlopCounterMode
 
 from flexbench import registry
+from flexbench.config.reading import load_config
 from flexbench.data.dummy import write_dummy
-from flexbench.data.stats import Normaliser
+from flexbench.data.normaliser import Normaliser
 from flexbench.graph import Graph
 from flexbench.inference import ensemble
 from flexbench.methods import make_method
@@ -13,7 +14,6 @@ from flexbench.planning.facts import RunFacts
 from flexbench.planning.times import sampling_flops
 from flexbench.solver.simulate import snapshot_times
 from flexbench.tasks import make_task
-from flexbench.tiers import load_config
 
 GRID, PATCH = 32, 16
 CASE = "forecast.flows"

@@ -8,10 +8,10 @@ import time
 
 import pytest
 
+from flexbench.config.reading import load_config
 from flexbench.errors import FlexbenchError
 from flexbench.paths import checkout
 from flexbench.runner import MARK, STALE_SECONDS, _owned, marked, snakemake_command
-from flexbench.tiers import load_config
 
 # Hours of simulation, with a restart point every moment.
 LONG = ("solver.grid=64", "solver.t_end=5000.5", "solver.checkpoint_seconds=0.1")
@@ -195,4 +195,4 @@ def test_a_run_finds_its_own_installation(clone, run):
     clone.environment["PATH"] = "/usr/local/bin:/usr/bin:/bin"
     done = clone.flexbench(*run.arguments(clone))
     assert done.returncode == 0, done.stderr
-    assert load_config(file=run.folder / "config.yaml").solver.grid == 32
+    assert load_config(resolved=run.folder / "config.yaml").solver.grid == 32

@@ -2,12 +2,12 @@
 
 from flexbench import planned
 from flexbench.config import EvaluationSettings
+from flexbench.config.reading import load_config, parse_assignments
 from flexbench.graph import Graph
 from flexbench.provenance import read_receipt
 from flexbench.steps.sample import sample_step
 from flexbench.steps.simulate import simulate_step
 from flexbench.steps.statistics import statistics_step
-from flexbench.tiers import load_config, parse_assignments
 
 
 def test_an_evaluation_of_own_flows_needs_no_file_of_the_test_split(tiny, tmp_path):

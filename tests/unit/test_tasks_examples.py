@@ -7,8 +7,8 @@ import torch.nn.functional as F
 
 from flexbench.config import ForecastSettings, SuperResolutionSettings
 from flexbench.data.dummy import write_dummy
+from flexbench.data.normaliser import Normaliser
 from flexbench.data.patches import PatchSampler, full_windows
-from flexbench.data.stats import Normaliser
 from flexbench.data.store import Trajectory
 from flexbench.errors import FlexbenchError
 from flexbench.spec import ProblemSpec
@@ -65,7 +65,7 @@ def test_round_trip_and_shapes(task, path):
     assert torch.equal(example.truth, truth)
     assert example.condition.shape == (1, task.spec.condition_channels, GRID, GRID)
     assert example.residual.shape == example.base.shape == (1, task.spec.field_channels, GRID, GRID)
-    assert example.flow.tolist() == [[pytest.approx(800 / 40_000)]]
+    assert example.re.tolist() == [[pytest.approx(800 / 40_000)]]
     scale = example.truth.abs().max()
     back = task.reconstruct(example.residual, example.base)
     assert (back - truth).abs().max() < 1e-6 * scale
@@ -128,7 +128,7 @@ def test_tiles_and_back(task, path):
     assert tiles.condition.shape == (8, task.spec.condition_channels, 32, 32)
     assert torch.equal(tiles.truth[1], example.truth[0, :, :32, 32:])
     assert torch.equal(tiles.truth[4 + 2], example.truth[1, :, 32:, :32])
-    assert tiles.flow.flatten().tolist() == pytest.approx([0.02] * 4 + [0.01] * 4)
+    assert tiles.re.flatten().tolist() == pytest.approx([0.02] * 4 + [0.01] * 4)
     for name in ("condition", "residual", "base", "truth", "inputs"):
         assert torch.equal(untile(getattr(tiles, name), rows=2, columns=2), getattr(example, name))
 

@@ -14,8 +14,8 @@ from flexbench.config import (
 )
 from flexbench.data.dummy import write_dummy
 from flexbench.data.joint import JointSampler
+from flexbench.data.normaliser import Normaliser
 from flexbench.data.patches import PatchSampler
-from flexbench.data.stats import Normaliser
 from flexbench.errors import FlexbenchError
 from flexbench.methods import make_method
 from flexbench.models import flex
@@ -286,7 +286,7 @@ def test_imported_weights_draw_the_authors_ensembles_of_both_tasks():
         base = condition[:, -1:]
         example = Example(
             condition=condition,
-            flow=golden["re"],
+            re=golden["re"],
             residual=torch.zeros_like(base),
             base=base,
             truth=base,

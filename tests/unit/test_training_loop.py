@@ -11,8 +11,8 @@ import torch
 from torch import nn
 
 from flexbench.config import DiffusionSettings, SuperResolutionSettings, TrainSettings
+from flexbench.data.normaliser import Normaliser
 from flexbench.data.patches import Windows
-from flexbench.data.stats import Normaliser
 from flexbench.errors import FlexbenchError
 from flexbench.methods import make_method
 from flexbench.seeding import generator

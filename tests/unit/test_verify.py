@@ -9,11 +9,11 @@ from typer.testing import CliRunner
 
 from flexbench import cli
 from flexbench.atomic import write_text
+from flexbench.config.reading import load_config, parse_assignments
 from flexbench.graph import Graph
 from flexbench.paths import receipt_of
 from flexbench.planned import planned_steps
 from flexbench.provenance import file_digest
-from flexbench.tiers import load_config, parse_assignments
 from flexbench.verify import differences, verify
 
 WEIGHTS = "checkpoints/superres_x4/flex/seed0.safetensors"

@@ -12,6 +12,7 @@ import pandas as pd
 import pytest
 import yaml
 
+from flexbench.config.reading import load_config
 from flexbench.data.example import write_example
 from flexbench.data.store import Trajectory
 from flexbench.graph import Graph
@@ -19,7 +20,6 @@ from flexbench.registry import names
 from flexbench.report.catalogue import figures_of
 from flexbench.report.figures import draw_figure
 from flexbench.report.inputs import ReportInputs
-from flexbench.tiers import load_config
 
 PAGE = Path(__file__).parents[2] / "docs" / "how-to" / "your-own-data.md"
 

@@ -8,13 +8,13 @@ from collections import Counter
 import pytest
 
 from flexbench import registry
+from flexbench.config.reading import load_config
 from flexbench.graph import EDGES, Graph
 from flexbench.paths import checkout
 from flexbench.planned import planned_steps
 from flexbench.report.catalogue import FIGURES as CATALOGUE
 from flexbench.report.catalogue import figures_of
 from flexbench.runner import snakemake_command
-from flexbench.tiers import load_config
 
 ALWAYS = {"tabulate": 1, "report": 1, "all": 1}
 # Of a task without evaluations.
@@ -230,7 +230,7 @@ def finished(make_clone, tmp_path_factory):
 @pytest.mark.slow
 def test_receipts_say_what_the_rules_say(finished):
     """Snakemake's own records of the run against the steps that receipts are written of."""
-    config = load_config(file=finished.root / "smoke" / "config.yaml")
+    config = load_config(resolved=finished.root / "smoke" / "config.yaml")
     steps = planned_steps(Graph(config))
     records = finished.clone.folder / ".snakemake" / "metadata"
     for step in steps:
@@ -340,7 +340,7 @@ def test_a_changed_setting_is_run_with_and_written_down(finished):
     done = finished.run("train.learning_rate=0.01", targets=[weights])
     assert done.returncode == 0, done.stdout + done.stderr
     assert weights.read_bytes() != before
-    assert load_config(file=folder / "config.yaml").train.learning_rate == 0.01
+    assert load_config(resolved=folder / "config.yaml").train.learning_rate == 0.01
     receipt = json.loads(weights.with_name(f"{weights.name}.receipt.json").read_text())
     assert receipt["slice"]["train"]["learning_rate"] == 0.01
     rest = count(finished.plan("train.learning_rate=0.01"))

@@ -6,6 +6,7 @@ import resource
 import pytest
 
 from flexbench.config import TIERS
+from flexbench.config.reading import load_config, parse_assignments
 from flexbench.graph import Graph
 from flexbench.planning.calibrate import calibrate
 from flexbench.planning.facts import RunFacts
@@ -15,7 +16,6 @@ from flexbench.planning.measured import disk_of, measure_run
 from flexbench.planning.rates import load_calibration, save_calibration
 from flexbench.planning.stale import read_dry_run
 from flexbench.planning.times import all_seconds
-from flexbench.tiers import load_config, parse_assignments
 
 
 @pytest.mark.parametrize("tier", TIERS)

@@ -17,9 +17,9 @@ from pathlib import Path
 import pytest
 import yaml
 
+from flexbench.config.reading import load_config, parse_assignments, read_yaml, to_yaml
 from flexbench.graph import Graph
 from flexbench.paths import TABLES, checkout
-from flexbench.tiers import load_config, parse_assignments, read_yaml, to_yaml
 from flexbench.versions.snapshot import _large_folders, _small_files
 
 pytestmark = pytest.mark.slow

@@ -5,13 +5,13 @@ import dataclasses
 import numpy as np
 import pytest
 
+from flexbench.config.own_data import DataSettings
 from flexbench.data import schema
 from flexbench.metrics.definitions import DEFINITIONS
 from flexbench.report import FIGURES, style
 from flexbench.report.figures.maps import draw_maps, field_scale
 from flexbench.report.labels import Box, of_own_data, simulated
 from flexbench.report.snapshot import ShownSnapshot
-from flexbench.sources import DataSettings
 
 from .test_figures import is_drawn, words
 

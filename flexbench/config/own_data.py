@@ -12,7 +12,7 @@ from pydantic import (
     model_validator,
 )
 
-from flexbench.settings import Name, NonNegative, Reynolds, Settings, Unique, plain_path
+from flexbench.config.base import Name, NonNegative, Reynolds, Settings, Unique, plain_path
 from flexbench.spec import Observable
 
 Axis = Literal["time", "channel", "y", "x"]

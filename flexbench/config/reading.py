@@ -2,7 +2,6 @@
 
 import difflib
 import json
-import re
 from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any, get_args
@@ -10,8 +9,11 @@ from typing import Any, get_args
 import yaml
 from pydantic import BaseModel, ValidationError
 
-from flexbench.config import TIERS, Config
+from flexbench.config.base import Misfit
+from flexbench.config.tasks import KINDS
+from flexbench.config.whole import TIERS, Config
 from flexbench.errors import FlexbenchError
+from flexbench.nested import ABSENT, differences, merge
 from flexbench.paths import checkout
 
 # What the safe loader raises: for other tags, numbers without end, nesting without end.
@@ -28,29 +30,44 @@ def tier_file(tier: str) -> Path:
 def load_config(
     overrides: Mapping[str, Any] | None = None,
     *,
-    file: Path | None = None,
+    resolved: Path | None = None,
     origin: Path | None = None,
 ) -> Config:
     """A validated configuration.
 
     overrides: nested keys that win over the file (`{"tier": "smoke", "train": {"steps": 10}}`).
-    file: a resolved configuration to start from; without it, the tier's own YAML, or the defaults
-    where the overrides are a whole configuration under a tier's name of their own.
-    origin: a user's file that the overrides came from, beside the command line.
-    Raises FlexbenchError with one line for every key that is wrong.
+    resolved: a whole configuration to start from, as a run wrote it; without it, the tier's own
+    YAML, or the defaults where the overrides are a whole configuration under a tier's name of their
+    own. origin: a user's file that the overrides came from, beside the command line.
+    Raises FlexbenchError with one line for every key that is wrong, and for a resolved file that
+    leaves a key to a default.
     """
-    overrides = dict(overrides or {})
+    overrides = _restored(overrides or {})
     tier = str(overrides.get("tier", "desk"))
-    whole = file is None and tier not in TIERS and {"methods", "tasks"} <= set(overrides)
-    source = file or (Path("defaults") if whole else tier_file(tier))
-    values = merge({} if whole else read_yaml(source), overrides)
+    whole = resolved is None and tier not in TIERS and {"methods", "tasks"} <= set(overrides)
+    source = resolved or (Path("defaults") if whole else tier_file(tier))
+    given = {} if whole else read_yaml(source)
+    values = merge(given, overrides)
     if values.get("data") is not None and "splits" not in overrides:
         values.pop("splits", None)  # the tier's own, of simulated runs
     try:
-        return Config.model_validate(values)
+        config = Config.model_validate(values)
     except ValidationError as error:
         lines = [_explain(item, overrides, source, origin) for item in error.errors()]
         raise FlexbenchError("\n".join(dict.fromkeys(lines))) from None
+    if resolved is not None:
+        _check_whole(resolved, given, config)
+    return config
+
+
+def _check_whole(path: Path, given: Mapping[str, Any], config: Config) -> None:
+    """FlexbenchError where a file that should say everything says a part, and defaults the rest."""
+    for difference in differences(_plain(config), given):
+        if difference.after is ABSENT and difference.place.split(".")[0] != "splits":
+            raise FlexbenchError(
+                f"{path}: not a resolved configuration: it lacks {difference.place}; a file of "
+                "your own, with what differs from its tier, goes with --config"
+            )
 
 
 def read_yaml(path: Path) -> dict[str, Any]:
@@ -101,9 +118,13 @@ def parse_assignments(assignments: Iterable[str]) -> dict[str, Any]:
 
 def to_yaml(config: Config) -> str:
     """The configuration, whole, as YAML: over its tier's file it still says the same."""
+    return yaml.safe_dump(_plain(config), sort_keys=False, width=100)
+
+
+def _plain(config: Config) -> dict[str, Any]:
     values = config.model_dump(mode="json")
     values["evaluations"] = values["evaluations"] or None  # {} would keep the tier's
-    return yaml.safe_dump(values, sort_keys=False, width=100)
+    return values
 
 
 def json_schema() -> str:
@@ -112,21 +133,15 @@ def json_schema() -> str:
     return json.dumps(schema | Config.model_json_schema(), indent=2) + "\n"
 
 
-def merge(base: Mapping[str, Any], over: Mapping[str, Any]) -> dict[str, Any]:
-    """Nested keys of both; where both have one, that of `over`."""
-    merged = dict(base)
-    for key, value in over.items():
-        old = merged.get(key)
-        if isinstance(value, Mapping):
-            merged[key] = merge(old if isinstance(old, Mapping) else {}, value)
-        else:
-            merged[key] = _restore_null(value)
-    return merged
-
-
-def _restore_null(value: Any) -> Any:
+def _restored(values: Mapping[str, Any]) -> dict[str, Any]:
     """Snakemake hands `--config a=null` over as the word; no key here takes that word as text."""
-    return None if value == "null" else value
+    found: dict[str, Any] = {}
+    for key, value in values.items():
+        if isinstance(value, Mapping):
+            found[key] = _restored(value)
+        else:
+            found[key] = None if value == "null" else value
+    return found
 
 
 def _explain(item: Any, overrides: Mapping[str, Any], source: Path, own: Path | None) -> str:
@@ -152,7 +167,7 @@ def _explain(item: Any, overrides: Mapping[str, Any], source: Path, own: Path | 
         message = "a mapping of keys is needed"
     elif item["type"].startswith("union_tag"):
         location.append("kind")
-        message, found = "allowed: superres, forecast", item["ctx"].get("tag")
+        message, found = f"allowed: {', '.join(KINDS)}", item["ctx"].get("tag")
     shown = "" if isinstance(found, dict | list) else f", found {found!r}"
     return f"{origin}: {'.'.join(location)}{': ' if location else ''}{message}{shown}"
 
@@ -161,11 +176,11 @@ def _is_given(overrides: Mapping[str, Any], item: Any, location: list[str]) -> b
     """Whether the overrides hold what an error is about."""
     if item["type"] == "missing":
         return _is_in(overrides, location[:-1])
-    if location:
-        return _is_in(overrides, location)
-    # What does not fit together names its keys. Of an evaluation, whatever was given may matter.
-    named = [key.split(".") for key in re.findall(r"[a-z_]+(?:\.[\w-]+)+", item["msg"])]
-    return any(_is_in(overrides, key[:2] if key[0] == "evaluations" else key) for key in named)
+    # What does not fit together names its keys, from the section on that found it.
+    error = item.get("ctx", {}).get("error")
+    keys = error.keys if isinstance(error, Misfit) else ()
+    places = [[*location, *key.split(".")] for key in keys] or [location]
+    return any(_is_in(overrides, place) for place in places)
 
 
 def in_one_line(text: str) -> str:

@@ -1,6 +1,6 @@
 """Standard deviations that scale a task's condition and residual, from training files only."""
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -8,46 +8,19 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from flexbench.config import ForecastSettings, SuperResolutionSettings
+from flexbench.config.tasks import TaskSettings
 from flexbench.data import schema
-from flexbench.data.degrade import Degradation
+from flexbench.data.normaliser import Normaliser
 from flexbench.data.observe import open_trajectory
 from flexbench.data.patches import check_window, full_windows
-from flexbench.data.store import Trajectory, window_stride
+from flexbench.data.store import Trajectory
 from flexbench.errors import FlexbenchError
 from flexbench.spec import Observable
+from flexbench.tasks import make_task
 
 Array = NDArray[np.float32]
 
 SNAPSHOTS = 32
-
-
-@dataclass(frozen=True)
-class Normaliser:
-    """Scales between physical units and what networks see.
-
-    condition = physical / field_std; residual = physical / residual_std.
-    """
-
-    field_std: float
-    residual_std: float
-
-    def __post_init__(self) -> None:
-        for name in ("field_std", "residual_std"):
-            value = getattr(self, name)
-            if not (np.isfinite(value) and value > 0):
-                raise FlexbenchError(f"{name} is {value}; allowed: a finite number above 0")
-
-    @classmethod
-    def of(cls, statistics: Mapping[str, Any]) -> "Normaliser":
-        """From what `compute_statistics` returned."""
-        missing = [name for name in ("field_std", "residual_std") if name not in statistics]
-        if missing:
-            raise FlexbenchError(f"statistics: key '{missing[0]}' is missing")
-        return cls(
-            field_std=float(statistics["field_std"]),
-            residual_std=float(statistics["residual_std"]),
-        )
 
 
 @dataclass
@@ -94,13 +67,13 @@ class _Pair:
 
 
 def compute_statistics(
-    settings: SuperResolutionSettings | ForecastSettings,
+    settings: TaskSettings,
     paths: Sequence[Path | str],
     *,
     snapshots: int = SNAPSHOTS,
     observable: Observable = "w",
 ) -> dict[str, Any]:
-    """Std of a task's field and residual over whole domains of the training files.
+    """Std of a task's field and of what it generates, over whole domains of the training files.
 
     snapshots: at most so many target snapshots per file, evenly spaced over the file.
     observable: the field that is measured, the files' vorticity or a velocity.
@@ -108,9 +81,9 @@ def compute_statistics(
     Returns a JSON-like dict: `field_std` and `residual_std`, the two that scale (residual_std is
     field_std under `normalisation: official`); `measured_residual_std`, `residual_to_field` and
     the means for information; the same per Re under `by_reynolds`; what was read; whether it is
-    `periodic`, and (to forecast) its `interval`; and what the files of own data say of their field
-    (`schema.DESCRIPTION`), under `described`. Raises FlexbenchError where a file is unfit, not
-    finite, or has no window of the task.
+    `periodic`, and (where a window holds several snapshots) its `interval`; and what the files of
+    own data say of their field (`schema.DESCRIPTION`), under `described`. Raises FlexbenchError
+    where a file is unfit, not finite, or has no window of the task.
     """
     if not paths:
         raise FlexbenchError("no training files to compute statistics from")
@@ -124,8 +97,7 @@ def compute_statistics(
             said = trajectory.attributes
             described |= {name: said[name] for name in schema.DESCRIPTION if name in said}
             # Single snapshots need no even spacing.
-            forecasts = isinstance(settings, ForecastSettings)
-            interval = trajectory.interval if forecasts else None
+            interval = None if settings.lead_time is None else trajectory.interval
             own = by_reynolds.setdefault(trajectory.reynolds, _Pair())
             for truth, residual in _samples(settings, trajectory, snapshots):
                 overall.add(truth, residual)
@@ -149,24 +121,24 @@ def compute_statistics(
 
 
 def _samples(
-    settings: SuperResolutionSettings | ForecastSettings, trajectory: Trajectory, snapshots: int
+    settings: TaskSettings, trajectory: Trajectory, snapshots: int
 ) -> Iterator[tuple[Array, Array]]:
-    """Target and residual (H, W) of evenly spaced windows of one file."""
-    window, stride = 1, 1
-    if isinstance(settings, ForecastSettings):
-        window = settings.past + 1
-        stride = window_stride(settings.lead, trajectory.interval, where=str(trajectory.path))
-    check_window(trajectory, window=window, stride=stride)
-    targets = np.arange((window - 1) * stride, trajectory.shape[0])
-    chosen = np.linspace(0, len(targets) - 1, min(snapshots, len(targets))).round().astype(int)
-    for index in targets[chosen]:
-        fields = full_windows(
-            trajectory, int(index), window=window, stride=stride, halo=None
-        ).fields
-        truth = fields[:, -1:]
-        if isinstance(settings, ForecastSettings):
-            base = fields[:, -2:-1]
-        else:
-            degradation = Degradation.of(settings, periodic=trajectory.periodic)
-            base = degradation.up(degradation.down(truth))
-        yield truth[0, 0].numpy(), (truth - base)[0, 0].numpy()
+    """Target and residual (H, W) of evenly spaced windows of one file, by the task itself."""
+    interval = 1.0 if settings.lead_time is None else trajectory.interval
+    settings.stride(interval, where=str(trajectory.path))
+    # Of physical units, as the scales are what is to be found.
+    task = make_task(
+        settings,
+        normaliser=Normaliser(1.0, 1.0),
+        interval=interval,
+        periodic=trajectory.periodic,
+    )
+    check_window(trajectory, window=task.window, stride=task.stride)
+    ends = np.arange((task.window - 1) * task.stride, trajectory.shape[0])
+    chosen = np.linspace(0, len(ends) - 1, min(snapshots, len(ends))).round().astype(int)
+    for end in ends[chosen]:
+        windows = full_windows(
+            trajectory, int(end), window=task.window, stride=task.stride, halo=task.halo
+        )
+        example = task.example(windows)
+        yield example.truth[0, 0].numpy(), example.residual[0, 0].numpy()

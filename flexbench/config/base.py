@@ -1,6 +1,7 @@
-"""What every section of the configuration is made of: its base, and the kinds of values."""
+"""What every section of the configuration is made of: its base, kinds of values, misfits."""
 
-from typing import Annotated, Any
+from collections.abc import Mapping
+from typing import Annotated, Any, Self
 
 from pydantic import (
     AfterValidator,
@@ -9,6 +10,7 @@ from pydantic import (
     Field,
     PositiveFloat,
     StringConstraints,
+    ValidationError,
 )
 
 
@@ -47,7 +49,39 @@ Seed = Annotated[int, Field(ge=0)]
 Unique = AfterValidator(_unique)
 
 
+class Misfit(ValueError):
+    """Settings that are right one by one and do not fit together.
+
+    keys: the dotted paths of those that the message is about, so that whoever tells it can say in
+    which file they stand.
+    """
+
+    def __init__(self, message: str, *keys: str):
+        super().__init__(message)
+        self.keys = keys
+
+
 class Settings(BaseModel):
     """Base of every section: unknown keys are refused, values never change after validation."""
 
     model_config = ConfigDict(extra="forbid", frozen=True, allow_inf_nan=False)
+
+    def overridden(self, own: Mapping[str, Any], *, place: str) -> Self:
+        """This section with the keys that differ for one method or evaluation; they stand at
+        `place`.
+
+        Raises Misfit, in one line, for the first key that is unknown or has a wrong value.
+        """
+        allowed = type(self).model_fields
+        unknown = sorted(set(own) - set(allowed))
+        if unknown:
+            raise Misfit(
+                f"{place}: unknown key '{unknown[0]}'; allowed: {', '.join(allowed)}", place
+            )
+        try:
+            return type(self).model_validate(self.model_dump() | dict(own))
+        except ValidationError as error:
+            wrong = error.errors()[0]
+            key, found = ".".join(map(str, wrong["loc"])), wrong["input"]
+            text = f"{place}.{key}: {wrong['msg']}, found {found!r}"
+            raise Misfit(text, f"{place}.{key}") from None

@@ -8,9 +8,10 @@ import torch.nn.functional as F
 
 from flexbench.config import ForecastSettings, SuperResolutionSettings
 from flexbench.data.dummy import write_dummy
-from flexbench.data.stats import Normaliser, compute_statistics
+from flexbench.data.normaliser import Normaliser
 from flexbench.data.store import Trajectory
 from flexbench.errors import FlexbenchError
+from flexbench.tasks.statistics import compute_statistics
 
 TIMES = 0.5 + np.arange(9) * 0.1
 

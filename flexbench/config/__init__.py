@@ -1,0 +1,49 @@
+"""The configuration: sections, kinds of task, the whole, and how it is read. Nothing heavy."""
+
+from flexbench.config.base import Misfit, Settings
+from flexbench.config.cases import Case, Run
+from flexbench.config.cluster import ClusterSettings, Needs
+from flexbench.config.own_data import DataSettings
+from flexbench.config.sections import (
+    PACE,
+    DiffusionSettings,
+    EvaluationSettings,
+    MethodSettings,
+    SampleSettings,
+    ScoreSettings,
+    SolverSettings,
+    SplitSettings,
+    SplitsSettings,
+    TrainSettings,
+)
+from flexbench.config.tasks import KINDS, TaskBase, TaskSettings
+from flexbench.config.tasks.forecast import ForecastSettings
+from flexbench.config.tasks.superres import SuperResolutionSettings
+from flexbench.config.whole import TIERS, Config
+
+__all__ = [
+    "KINDS",
+    "PACE",
+    "TIERS",
+    "Case",
+    "ClusterSettings",
+    "Config",
+    "DataSettings",
+    "DiffusionSettings",
+    "EvaluationSettings",
+    "ForecastSettings",
+    "MethodSettings",
+    "Misfit",
+    "Needs",
+    "Run",
+    "SampleSettings",
+    "ScoreSettings",
+    "Settings",
+    "SolverSettings",
+    "SplitSettings",
+    "SplitsSettings",
+    "SuperResolutionSettings",
+    "TaskBase",
+    "TaskSettings",
+    "TrainSettings",
+]

@@ -1,0 +1,78 @@
+"""What has to be right about the files of a user's own data, before any work."""
+
+from collections.abc import Callable
+from itertools import pairwise
+from pathlib import Path
+
+from flexbench.config import Config
+from flexbench.data.adapters import Source, open_source, square_of, window_of
+from flexbench.data.store import even_interval
+from flexbench.errors import FlexbenchError
+
+# Times are rounded when they are written.
+_ROUNDING = 1e-6
+
+
+def check_sources(config: Config, file_of: Callable[[str], Path]) -> tuple[int, int]:
+    """Look at every source before any work; (most snapshots of a trajectory, points per side).
+
+    Reads no field. Raises FlexbenchError for what an import would stop at, for sources whose
+    squares or units differ, for splits of one source that lie closer than the gap, and for splits
+    that are too short, or unevenly spaced, for what a task asks of them.
+    """
+    data = config.data
+    if data is None:
+        raise FlexbenchError("data: null; there are no sources to look at")
+    grids: dict[str, int] = {}
+    units: dict[str, str] = {}
+    longest = 0
+    for name in data.sources:
+        with open_source(data, name, file_of(name)) as source:
+            grids[name] = square_of(source, data, side_step=config.side_step).size
+            units[name] = source.units or "none"
+            spans = {}
+            for split in ("train", "validation", "test"):
+                if name in data.sources_of(split):
+                    window = window_of(source, data.part(split), where=f"data.splits.{split}")
+                    spans[split] = window
+                    longest = max(longest, window[1] - window[0])
+                    _check_length(config, source, split, window)
+            _check_gaps(source, spans, gap=config.gap or 0.0)
+    if len(set(grids.values())) > 1:
+        sides = ", ".join(f"{name} {grid}" for name, grid in grids.items())
+        raise FlexbenchError(f"data.sources: squares differ in size ({sides}); set data.crop")
+    if len(set(units.values())) > 1:
+        told = ", ".join(f"{name} {unit}" for name, unit in units.items())
+        raise FlexbenchError(f"data.sources: attributes `units` differ ({told}); allowed: one")
+    return longest, next(iter(grids.values()))
+
+
+def _check_length(config: Config, source: Source, split: str, window: tuple[int, int]) -> None:
+    """A split holds a window of every task, and the test split all that is scored of it."""
+    time = source.time[slice(*window)]
+    for case in config.cases.values():
+        task = case.task_settings
+        where = f"{source.path}: {split}, for tasks.{case.task}"
+        # Single snapshots need no even spacing.
+        interval = 1.0 if task.lead_time is None else even_interval(time, where=where)
+        stride = task.stride(interval, where=where)
+        needed = (task.window - 1) * stride + 1
+        if split == "test":
+            needed = case.snapshots_needed(stride)
+        if len(time) < needed:
+            raise FlexbenchError(
+                f"{source.path}: {split} holds {len(time)} snapshots; allowed: at least {needed}, "
+                f"for '{case.name if split == 'test' else case.task}' (data.splits.{split})"
+            )
+
+
+def _check_gaps(source: Source, spans: dict[str, tuple[int, int]], *, gap: float) -> None:
+    ordered = sorted(spans, key=lambda split: spans[split])
+    for one, other in pairwise(ordered):
+        end, start = source.time[spans[one][1] - 1], source.time[spans[other][0]]
+        if start - end < gap * (1 - _ROUNDING):
+            raise FlexbenchError(
+                f"{source.path}: leak: {one} ends at time {end:g}, {other} begins at {start:g}: "
+                f"{start - end:g} apart, less than the gap of {gap:g} (data.gap, or the tasks' "
+                "longest window); move data.splits apart"
+            )
