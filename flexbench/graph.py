@@ -484,7 +484,7 @@ class Graph:
             "task": learnt,
             "method": self._method(method),
             "size": self.config.method(method).size or self.config.size,
-            "diffusion": self.config.diffusion.model_dump(),
+            "diffusion": self.config.diffusion_settings(method).model_dump(),
             "train": train,
             "training_seed": int(seed),
             "splits": {name: self._split_slice(name) for name in ("train", "validation")},
@@ -541,7 +541,7 @@ class Graph:
         return self.task_settings(task).model_dump(exclude={"methods"})
 
     def _method(self, method: str) -> dict[str, Any]:
-        return self.config.method(method).model_dump(exclude={"train", "together"})
+        return self.config.method(method).model_dump(exclude={"train", "diffusion", "together"})
 
     def _learns(self, task: str, method: str) -> bool:
         together = self.config.method(method).together

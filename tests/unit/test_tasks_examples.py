@@ -91,7 +91,7 @@ def test_drawn_patches_are_cut_from_the_whole_domain(task, path):
         rolled = window.roll((-place.y, -place.x), (-2, -1))
         padded = F.pad(rolled, (task.halo or 0,) * 4, mode="circular")
         expected = task.prepare(padded, torch.tensor([800.0])).corner(32)
-        for name in ("condition", "flow", "residual", "base", "truth", "inputs"):
+        for name in ("condition", "re", "residual", "base", "truth", "inputs"):
             torch.testing.assert_close(
                 getattr(drawn, name)[index : index + 1], getattr(expected, name), atol=1e-5, rtol=0
             )
