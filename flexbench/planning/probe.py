@@ -253,7 +253,7 @@ def _network(
         options=chosen.options,
         baseline_folders=graph.config.baseline_folders,
     )
-    settings = graph.config.diffusion
+    settings = graph.config.diffusion_settings(method)
     learnt = make_method(network, problem=problem.spec, settings=settings, mode=chosen.mode)
     return problem, learnt, built
 

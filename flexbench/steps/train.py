@@ -40,6 +40,7 @@ def train_step(graph: Graph, *, task: str, method: str, seed: int) -> None:
     problem = load_tasks(graph, training)
     chosen = config.method(method)
     settings = config.train_settings(method)
+    diffusion = config.diffusion_settings(method)
     with torch.random.fork_rng():
         torch.manual_seed(stream_seed(seed, "weights"))
         network, built = build_network(
@@ -56,7 +57,7 @@ def train_step(graph: Graph, *, task: str, method: str, seed: int) -> None:
     state_dir = graph.layout.state("train", training, method, f"seed{seed}")
     checkpoint, log = step.outputs
     summary = train(
-        make_method(network, problem=problem.spec, settings=config.diffusion, mode=chosen.mode),
+        make_method(network, problem=problem.spec, settings=diffusion, mode=chosen.mode),
         _patches(graph, problem, seed=seed, split="train"),
         problem,
         settings=settings,
@@ -131,6 +132,6 @@ def _metadata(
         "options": chosen.options,
         "matched": {"by": built.match, "ratio": built.ratio},
         "footprint": dataclasses.asdict(built.footprint),
-        "diffusion": graph.config.diffusion.model_dump(),
+        "diffusion": graph.config.diffusion_settings(method).model_dump(),
         "slice": graph.train_slice(training, method, seed),
     }
