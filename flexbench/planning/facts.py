@@ -97,11 +97,11 @@ class RunFacts:
     def evaluations(self, method: str, case: str | None = None) -> int:
         """Network evaluations per member."""
         sample = self.sample if case is None else self.graph.case(case).sample
-        from flexbench.diffusion.sampler import evaluations
+        from flexbench.diffusion import Draw
 
         if self.graph.config.method(method).mode != "denoiser":
             return 1
-        return evaluations(sample.sampler, sample.steps)
+        return Draw(sampler=sample.sampler, steps=sample.steps).calls
 
     def encodings(self, method: str, case: str) -> int:
         """How often a tile's condition is encoded, in all leads that follow one another.

@@ -145,7 +145,7 @@ def sample(
     snapshot = Snapshot(trajectory="none", reynolds=1000.0, seed=0, index=0, time=0.0)
     seconds, _ = _repeat(lambda: predictor.predict(example, problem, snapshot), device)
     cost = built.footprint.flops
-    flops = tiles**2 * (cost.encode + predictor.members * predictor.evaluations * cost.denoise)
+    flops = tiles**2 * (cost.encode + predictor.members * predictor.calls * cost.denoise)
     return {"sample": flops / seconds, "measured": time.perf_counter() - start}
 
 
