@@ -158,7 +158,7 @@ def _samples(graph: Graph, task: str, method: str, seed: int, *, error: float) -
         fields.append(truth + np.float32(error) * (noise[:-1] + noise[-1:]))
     formula = graph.is_formula(method)
     labels = Labels(
-        task=task,
+        case=task,
         method=method,
         mode="formula" if formula else graph.config.method(method).mode,
         training_seed=seed,
@@ -166,12 +166,12 @@ def _samples(graph: Graph, task: str, method: str, seed: int, *, error: float) -
         steps=graph.config.sample.steps if members > 1 else 0,
         parameters=0 if formula else 100_000,
         flops=0.0 if formula else 1e9,
-        evaluations=0 if formula else facts.evaluations(method),
+        calls=0 if formula else facts.evaluations(method),
     )
     receipt = Receipt(planned.sample(graph, task, method, seed))
     output, shape = graph.layout.samples(task, method, seed), (members, 1, _GRID, _GRID)
     write_samples(output, fields, snapshots=snapshots, shape=shape, labels=labels)
-    receipt.write(device="cpu", members=members, evaluations=labels.evaluations)
+    receipt.write(device="cpu", members=members, calls=labels.calls)
 
 
 def _training_log(path: Path) -> None:
