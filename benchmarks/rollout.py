@@ -25,7 +25,8 @@ from flexbench.config import DiffusionSettings, ForecastSettings, SampleSettings
 from flexbench.data.dummy import write_dummy
 from flexbench.data.normaliser import Normaliser
 from flexbench.data.samples import Snapshot
-from flexbench.inference.ensemble import NetworkPredictor, describe, draw_samples
+from flexbench.inference.ensemble import describe, draw_samples
+from flexbench.inference.predictors import NetworkPredictor
 from flexbench.inference.rollout import Targets
 from flexbench.methods import make_method
 from flexbench.models.flex import build

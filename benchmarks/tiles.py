@@ -32,14 +32,14 @@ from flexbench.data.samples import Snapshot
 from flexbench.data.store import Trajectory
 from flexbench.errors import FlexbenchError
 from flexbench.graph import Graph
-from flexbench.inference.ensemble import NetworkPredictor
+from flexbench.inference.predictors import NetworkPredictor
 from flexbench.inference.tiles import tile_starts
+from flexbench.inference.trained import load_trained, rebuild
 from flexbench.methods import Method, make_method
 from flexbench.metrics.seams import near_seams
 from flexbench.models.flex import build
-from flexbench.steps.task import load_task
-from flexbench.steps.trained import load_trained, rebuild
 from flexbench.tasks import make_task
+from flexbench.tasks.loading import load_task
 
 GRID = 2048
 # size, patch and the settings of `sample`; S is given few calls, for they take minutes.

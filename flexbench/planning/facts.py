@@ -114,7 +114,7 @@ class RunFacts:
         members, sample, leads = self.members(method, case), here.sample, here.settings.leads
         shared, repeats = 1, 1
         if sample.overlap:
-            from flexbench.inference.ensemble import DOMAIN_BYTES
+            from flexbench.inference.predictors import DOMAIN_BYTES
             from flexbench.methods import chunks
 
             together = max(1, DOMAIN_BYTES // self.field_bytes)

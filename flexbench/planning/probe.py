@@ -125,7 +125,7 @@ def sample(
 ) -> dict[str, Any]:
     """FLOP per second of ensembles; rows: members of all patches together."""
     from flexbench.data.samples import Snapshot
-    from flexbench.inference.ensemble import NetworkPredictor
+    from flexbench.inference.predictors import NetworkPredictor
     from flexbench.steps import sample as step  # noqa: F401
 
     Receipt(planned.sample(graph, task, method, 0))

@@ -11,20 +11,15 @@ from flexbench.data.store import Trajectory
 from flexbench.device import prepare_device
 from flexbench.errors import FlexbenchError
 from flexbench.graph import Graph
-from flexbench.inference.ensemble import (
-    FormulaPredictor,
-    NetworkPredictor,
-    Predictor,
-    describe,
-    draw_samples,
-)
+from flexbench.inference.ensemble import describe, draw_samples
+from flexbench.inference.predictors import FormulaPredictor, NetworkPredictor, Predictor
 from flexbench.inference.rollout import Targets
 from flexbench.inference.tiles import tile_starts
 from flexbench.inference.timing import Stopwatch
+from flexbench.inference.trained import load_trained, rebuild
 from flexbench.provenance import Receipt
-from flexbench.steps.task import load_task
-from flexbench.steps.trained import load_trained, rebuild
 from flexbench.tasks import Task
+from flexbench.tasks.loading import load_task
 
 
 def sample_step(graph: Graph, *, task: str, method: str, seed: int) -> None:

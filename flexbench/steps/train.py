@@ -17,8 +17,8 @@ from flexbench.provenance import Receipt
 from flexbench.seeding import stream_seed
 from flexbench.sizing import NetworkSummary, build_network
 from flexbench.spec import TRAINING_PASSES, problem_facts
-from flexbench.steps.task import load_tasks
 from flexbench.tasks import JointTask, Task
+from flexbench.tasks.loading import load_tasks
 from flexbench.training.batches import PatchSource
 from flexbench.training.distributed import is_main
 from flexbench.training.loop import train

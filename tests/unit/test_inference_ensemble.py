@@ -27,13 +27,8 @@ from flexbench.data.samples import Samples, Snapshot
 from flexbench.data.store import Trajectory
 from flexbench.diffusion import CosineSchedule, Draw, sample
 from flexbench.errors import FlexbenchError
-from flexbench.inference.ensemble import (
-    FormulaPredictor,
-    NetworkPredictor,
-    cut_members,
-    describe,
-    draw_samples,
-)
+from flexbench.inference.ensemble import describe, draw_samples
+from flexbench.inference.predictors import FormulaPredictor, NetworkPredictor, cut_members
 from flexbench.inference.rollout import Targets, plan_rollouts, scored_indices
 from flexbench.inference.segments import tensors_digest
 from flexbench.inference.timing import Stopwatch

@@ -27,12 +27,8 @@ from flexbench.data.samples import Samples
 from flexbench.data.store import Trajectory, write_trajectory
 from flexbench.diffusion import CosineSchedule, Draw, sample
 from flexbench.errors import FlexbenchError
-from flexbench.inference.ensemble import (
-    FormulaPredictor,
-    NetworkPredictor,
-    describe,
-    draw_samples,
-)
+from flexbench.inference.ensemble import describe, draw_samples
+from flexbench.inference.predictors import FormulaPredictor, NetworkPredictor
 from flexbench.inference.rollout import Targets, scored_indices
 from flexbench.methods import make_method
 from flexbench.seeding import generator

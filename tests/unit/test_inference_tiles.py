@@ -19,8 +19,8 @@ from flexbench.data.normaliser import Normaliser
 from flexbench.data.samples import Snapshot
 from flexbench.diffusion import SAMPLERS, CosineSchedule, Draw, sample
 from flexbench.errors import FlexbenchError
-from flexbench.inference import ensemble
-from flexbench.inference.ensemble import NetworkPredictor
+from flexbench.inference import predictors
+from flexbench.inference.predictors import NetworkPredictor
 from flexbench.inference.tiles import TiledNetwork, Tiling, tile_starts, tile_weights
 from flexbench.methods import make_method
 from flexbench.seeding import generator
@@ -286,7 +286,7 @@ def test_neither_batches_nor_groups_of_members_change_the_result(monkeypatch):
     for batch in (1, 64):
         other = predictor(task, batch=batch, **options).predict(example, task, SNAPSHOT)
         torch.testing.assert_close(other, drawn, rtol=0, atol=1e-5)
-    monkeypatch.setattr(ensemble, "DOMAIN_BYTES", 2 * example.base.nbytes)
+    monkeypatch.setattr(predictors, "DOMAIN_BYTES", 2 * example.base.nbytes)
     for conditions in (
         example,
         Example(*(v.repeat_interleave(5, 0) for v in vars(example).values())),

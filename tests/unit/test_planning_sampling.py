@@ -8,7 +8,8 @@ from flexbench.config.reading import load_config
 from flexbench.data.dummy import write_dummy
 from flexbench.data.normaliser import Normaliser
 from flexbench.graph import Graph
-from flexbench.inference import ensemble
+from flexbench.inference import predictors
+from flexbench.inference.ensemble import describe, draw_samples
 from flexbench.inference.rollout import Targets
 from flexbench.methods import make_method
 from flexbench.planning.facts import RunFacts
@@ -68,7 +69,7 @@ def build(problem, *, width):
 )
 def test_flops_of_sampling(tmp_path, monkeypatch, evaluation, mode, together):
     """together: members whose domains fit into memory at once, out of five."""
-    monkeypatch.setattr(ensemble, "DOMAIN_BYTES", together * 4 * GRID**2)
+    monkeypatch.setattr(predictors, "DOMAIN_BYTES", together * 4 * GRID**2)
     folder = tmp_path / "networks"
     folder.mkdir()
     (folder / "tiny.py").write_text(NETWORK)
@@ -94,7 +95,7 @@ def test_flops_of_sampling(tmp_path, monkeypatch, evaluation, mode, together):
         times = snapshot_times(config.solver)
         write_dummy(path, grid=GRID, times=times, reynolds=run.reynolds, seed=run.seed)
     network = registry.load("tiny", [folder]).build(problem.spec, width=3)
-    predictor = ensemble.NetworkPredictor(
+    predictor = predictors.NetworkPredictor(
         make_method(network, problem=problem.spec, settings=config.diffusion, mode=mode),
         settings=case.sample,
         seed=0,
@@ -107,11 +108,11 @@ def test_flops_of_sampling(tmp_path, monkeypatch, evaluation, mode, together):
         feedback=case.settings.feedback,
     )
     with FlopCounterMode(display=False) as counter:
-        ensemble.draw_samples(
+        draw_samples(
             predictor,
             task=problem,
             targets=targets,
-            labels=ensemble.describe(predictor, targets, case=CASE, method="tiny", training_seed=0),
+            labels=describe(predictor, targets, case=CASE, method="tiny", training_seed=0),
             path=tmp_path / "samples.h5",
             state_dir=tmp_path / "state",
             identity="",

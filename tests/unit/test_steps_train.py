@@ -5,14 +5,19 @@ import torch
 from flexbench.config import DiffusionSettings
 from flexbench.config.reading import load_config, parse_assignments
 from flexbench.graph import Graph
+from flexbench.inference.trained import load_trained, rebuild
 from flexbench.steps.simulate import simulate_step
 from flexbench.steps.statistics import statistics_step
 from flexbench.steps.train import train_step
-from flexbench.steps.trained import load_trained, rebuild
 
 
 def test_a_method_learns_and_is_rebuilt_with_a_diffusion_of_its_own(tiny, tmp_path):
-    own = ["methods=[flex,other]", "method_settings.other.network=flex", "train.steps=1"]
+    own = [
+        "methods=[flex,other]",
+        "method_settings.other.network=flex",
+        "train.steps=2",
+        "train.warmup_steps=1",
+    ]
     own += ["diffusion={loss: mse}", "method_settings.other.diffusion={target: x, shift: 2.0}"]
     overrides = parse_assignments([*tiny, *own, f"root={tmp_path}"])
     graph = Graph(load_config({"tier": "smoke"} | overrides))

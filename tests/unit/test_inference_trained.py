@@ -5,8 +5,8 @@ from pathlib import Path
 import pytest
 
 from flexbench.errors import FlexbenchError
+from flexbench.inference.trained import NEEDED, load_trained
 from flexbench.models.official_checkpoint import convert
-from flexbench.steps.trained import NEEDED, load_trained
 from flexbench.training.checkpoint import save_checkpoint
 
 TINY = Path(__file__).parents[1] / "data" / "flex_tiny.safetensors"

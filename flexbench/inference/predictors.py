@@ -1,0 +1,209 @@
+"""Who draws the ensemble of one snapshot: a network on the tiles of a domain, or a formula.
+
+Every number is decided by identity: the noise of a member depends on (seed, trajectory, snapshot,
+member, lead) alone, so methods share it, and batches do not change it.
+"""
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import asdict, dataclass, field, replace
+from typing import Any, Protocol
+
+import torch
+from torch import Tensor
+
+from flexbench.config import SampleSettings
+from flexbench.data.samples import Snapshot
+from flexbench.diffusion import Draw
+from flexbench.errors import FlexbenchError
+from flexbench.inference.segments import tensors_digest
+from flexbench.inference.tiles import Tiling, sample_domain
+from flexbench.methods import Method
+from flexbench.seeding import generator
+from flexbench.tasks.base import Example, Task, untile
+
+# One field of all members that a blended domain is drawn for at once; samplers hold a few such.
+DOMAIN_BYTES = 1 << 28
+
+# ``noise(members, kind, *step)``: standard normal (M,C,H,W) over the domain.
+Noise = Callable[..., Tensor]
+
+
+class Predictor(Protocol):
+    """Whatever draws the ensemble of one whole snapshot.
+
+    Tiles, blended or not, are the predictor's own affair; `draw_samples` sees whole domains.
+    patch: points per side of what it sees at once; None: whole domains, of any size. overlap:
+    points that two tiles share; without any, the domain must be a multiple of the patch.
+    """
+
+    @property
+    def mode(self) -> str: ...
+
+    @property
+    def sampler(self) -> str: ...
+
+    @property
+    def steps(self) -> int: ...
+
+    @property
+    def members(self) -> int: ...
+
+    @property
+    def calls(self) -> int: ...
+
+    @property
+    def patch(self) -> int | None: ...
+
+    @property
+    def overlap(self) -> int: ...
+
+    def identity(self) -> dict[str, Any]:
+        """JSON-like: all that decides its numbers, given the example."""
+        ...
+
+    def predict(self, example: Example, task: Task, snapshot: Snapshot) -> Tensor:
+        """Members (M,C,H,W), physical, of the whole-domain example of a snapshot.
+
+        The example has B = 1, a condition that all members share, or B = M, one of each member.
+        """
+        ...
+
+
+class NetworkPredictor:
+    """A method on the tiles of a domain, under one noise field over the domain per member.
+
+    settings: members, sampler, steps, batch, overlap: without one, tiles are drawn apart and
+    stitched; with one, they are blended at every step. seed: of the noise. device: where the
+    network is.
+    """
+
+    def __init__(
+        self, method: Method, *, settings: SampleSettings, seed: int, device: torch.device | str
+    ):
+        self.method, self.settings, self.seed, self.device = method, settings, seed, device
+        self.draw = Draw(sampler=settings.sampler, steps=settings.steps, batch=settings.batch)
+        self.overlap = settings.overlap
+        self.mode = method.mode
+        self.patch: int | None = method.problem.patch
+        self.members = settings.members if method.stochastic else 1
+        self.sampler = settings.sampler if method.stochastic else "none"
+        self.steps = settings.steps if method.stochastic else 0
+        self.calls = method.calls(self.draw)
+
+    def identity(self) -> dict[str, Any]:
+        return {
+            "mode": self.mode,
+            "seed": self.seed,
+            "settings": self.settings.model_dump(),
+            "diffusion": self.method.settings.model_dump(),
+            "problem": asdict(self.method.problem),
+            "weights": tensors_digest(self.method.network.state_dict()),
+        }
+
+    def predict(self, example: Example, task: Task, snapshot: Snapshot) -> Tensor:
+        """Members (M,C,H,W), as `Predictor.predict`; FlexbenchError on another number of rows."""
+        conditions, *field_shape = example.base.shape  # B, then (C, H, W)
+        if conditions not in (1, self.members):
+            raise FlexbenchError(
+                f"{snapshot.trajectory}, snapshot {snapshot.index}: {conditions} conditions, "
+                f"allowed: 1 for all members, or {self.members}, one for each"
+            )
+
+        def noise(members: Sequence[int], kind: str, *name: int) -> Tensor:
+            """(M,C,H,W), one field over the domain per member; drawn on the CPU."""
+            target = (self.seed, kind, snapshot.trajectory, snapshot.index)
+            ahead = ("lead", snapshot.lead) if snapshot.lead > 1 else ()
+            streams = (generator(*target, member, *name, *ahead) for member in members)
+            return torch.stack([torch.randn(field_shape, generator=stream) for stream in streams])
+
+        if self.overlap:
+            residual = self._blended(example, noise, task)
+        else:
+            residual = self._stitched(example, noise)
+        return task.reconstruct(residual, example.base.to(self.device))
+
+    def _blended(self, example: Example, noise: Noise, task: Task) -> Tensor:
+        """Residuals (M,C,H,W) on the whole domain, some members at a time.
+
+        Tiles reach over an edge of the domain if the task's fields are periodic, and start where
+        its low-resolution points do, as training patches do.
+        """
+        height, width = example.base.shape[-2:]
+        tiling = Tiling(
+            height=height,
+            width=width,
+            patch=self.method.problem.patch,
+            overlap=self.overlap,
+            periodic=task.periodic,
+            align=task.align,
+        )
+        together = max(1, DOMAIN_BYTES // (example.base[0].nbytes))
+        drawn = []
+        for first in range(0, self.members, together):
+            group = range(first, min(first + together, self.members))
+            rows = slice(group.start, group.stop) if len(example.base) > 1 else slice(0, 1)
+
+            def step_noise(step: int, group: range = group) -> Tensor:
+                return noise(group, "step noise", step).to(self.device)
+
+            residual = sample_domain(
+                self.method,
+                example.condition[rows].to(self.device),
+                example.re[rows].to(self.device),
+                noise(group, "initial noise").to(self.device),
+                tiling=tiling,
+                draw=replace(self.draw, noise=step_noise),
+            )
+            drawn.append(residual)
+        return torch.cat(drawn)
+
+    def _stitched(self, example: Example, noise: Noise) -> Tensor:
+        """Residuals (M,C,H,W) on tiles that know nothing of one another."""
+        patch, conditions = self.method.problem.patch, len(example.base)
+        height, width = example.base.shape[-2:]
+
+        def cut(fields: Tensor) -> Tensor:
+            """Members (M,C,H,W) as (B * tiles, M / B, C, p, p), in the order of `Example.tile`."""
+            parts = fields.unflatten(0, (conditions, -1))
+            tiles = torch.cat([cut_members(members, patch) for members in parts])
+            return tiles.to(self.device)
+
+        def step_noise(step: int) -> Tensor:
+            return cut(noise(range(self.members), "step noise", step))
+
+        residual = self.method.sample(
+            example.tile(patch).to(self.device),
+            cut(noise(range(self.members), "initial noise")),
+            draw=replace(self.draw, noise=step_noise),
+        )
+        whole = untile(residual, rows=height // patch, columns=width // patch)
+        return whole.flatten(0, 1)  # (B, M / B, C, H, W) -> (M, C, H, W)
+
+
+@dataclass(frozen=True)
+class FormulaPredictor:
+    """A formula on whole domains: ``formula(example, task, **options) -> (B,C,H,W)``, physical."""
+
+    formula: Callable[..., Tensor]
+    options: Mapping[str, Any] = field(default_factory=dict)
+    mode: str = field(default="formula", init=False)
+    sampler: str = field(default="none", init=False)
+    steps: int = field(default=0, init=False)
+    members: int = field(default=1, init=False)
+    calls: int = field(default=0, init=False)
+    patch: int | None = field(default=None, init=False)
+    overlap: int = field(default=0, init=False)
+
+    def identity(self) -> dict[str, Any]:
+        return {"mode": self.mode, "options": dict(self.options)}
+
+    def predict(self, example: Example, task: Task, snapshot: Snapshot) -> Tensor:
+        with torch.no_grad():
+            return self.formula(example, task, **self.options)
+
+
+def cut_members(fields: Tensor, patch: int) -> Tensor:
+    """Members (M,C,H,W) of one domain as tiles (B,M,C,p,p), in the order of `Example.tile`."""
+    members, channels, height, width = fields.shape
+    split = fields.reshape(members, channels, height // patch, patch, width // patch, patch)
+    return split.permute(2, 4, 0, 1, 3, 5).reshape(-1, members, channels, patch, patch)
