@@ -29,13 +29,15 @@ def plan(
 ) -> None:
     """Show what would run and why; hours, disk, files, memory; the longest chain."""
     from flexbench.config.reading import load_config
-    from flexbench.planning.plan import make_plan, measure_tier
+    from flexbench.planning.plan import make_plan
     from flexbench.planning.show import plan_text
     from flexbench.profiles import profile_configuration
 
     asked = asked_of(tier, own, set_, given=profile_configuration(profile))
     graph = located(load_config(asked.values, origin=own))
     if measure:
+        from flexbench.machine.measure import measure_tier
+
         measure_tier(graph, cores=cores, jobs=jobs)
     found = make_plan(
         graph, overrides=asked.options, own=own, cores=cores, jobs=jobs, profile=profile

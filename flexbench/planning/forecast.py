@@ -1,5 +1,6 @@
 """The whole forecast: jobs, hours, disk, files, memory and the longest chain, of all or of some."""
 
+import os
 from collections import Counter
 from collections.abc import Iterable, Mapping
 from dataclasses import asdict, dataclass
@@ -26,6 +27,11 @@ class Slots:
     @property
     def text(self) -> str:
         return f"{self.count} {'cores' if self.cores else 'jobs at once'}"
+
+
+def cores_here() -> int:
+    """Cores that this process may use."""
+    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -1,6 +1,5 @@
 """What `flexbench plan` tells: what would run now and why, and forecasts of that and of all."""
 
-import sys
 from collections.abc import Mapping
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import asdict, dataclass
@@ -12,9 +11,8 @@ from flexbench.graph import Graph
 from flexbench.graph.planned import planned_jobs
 from flexbench.planning.cluster import Profile, cluster_warnings, read_profile
 from flexbench.planning.facts import RunFacts
-from flexbench.planning.forecast import Forecast, Slots, all_seconds, forecast
-from flexbench.planning.measure import cores_here, measure
-from flexbench.planning.rates import Measurement, load_measurement, save_measurement
+from flexbench.planning.forecast import Forecast, Slots, all_seconds, cores_here, forecast
+from flexbench.planning.rates import Measurement, load_measurement
 from flexbench.planning.stale import DryRun, Stale, explained
 
 
@@ -88,20 +86,6 @@ def make_plan(
             *cluster_warnings(facts, planned, seconds, profile=found, slots=slots),
         ],
     )
-
-
-def measure_tier(graph: Graph, *, cores: int | None = None, jobs: int | None = None) -> None:
-    """Measure with as many processes as will run, and write `<root>/rates.json`."""
-    # A cluster gives every job cores of its own.
-    here = max(1, (cores or cores_here()) // graph.config.threads)
-    together = here if jobs is None else 1
-
-    def say(text: str) -> None:
-        print(f"flexbench: {text}", file=sys.stderr)
-
-    measured = measure(graph, together=together, say=say)
-    path = save_measurement(graph.layout.root, measured)
-    say(f"measured in {measured.seconds:.0f} s; wrote {path}")
 
 
 def _doubts(graph: Graph, speed: Measurement, slots: Slots, *, own: Path | None) -> list[str]:

@@ -27,8 +27,8 @@ def restore(graph: Graph, *, remote: str | None = None, force: bool = False) -> 
     """Bring back the large files of a version, check them, and date them for Snakemake.
 
     remote: DVC's name of it; None: its default one, if any, else the cache alone. force: results
-    that no recorded version holds may be overwritten. Afterwards `snakemake -n` has nothing to do; a
-    change of settings or code is noticed as ever. Raises FlexbenchError where anything is not
+    that no recorded version holds may be overwritten. Afterwards `snakemake -n` has nothing to do;
+    a change of settings or code is noticed as ever. Raises FlexbenchError where anything is not
     what its receipt says; then no date is changed, and Snakemake will not trust the files.
     """
     dvc.require()

@@ -1,7 +1,7 @@
 """A small run with made-up ensembles, on which tables, figures and the report are timed for real.
 
 The methods, members and Reynolds numbers are the tier's own; fields are small and nothing is
-trained. `python -m flexbench.planning.rehearsal CONFIG` fills the folder of that configuration.
+trained. `python -m flexbench.machine.rehearsal CONFIG` fills the folder of that configuration.
 """
 
 import json

@@ -1,6 +1,6 @@
 """One measurement in a process of its own, which starts as the verb of a job would start.
 
-    python -m flexbench.planning.probe KIND CONFIG [WORDS ...]
+    python -m flexbench.machine.probe KIND CONFIG [WORDS ...]
 
 prints one JSON object: what was measured, and `measured`, the seconds that went into it. Whatever
 else the process takes, from its start to its end, is what the verb's start costs. The networks,

@@ -5,7 +5,6 @@ Whatever is too large for the minute is measured smaller, and its FLOPs per seco
 """
 
 import json
-import os
 import platform
 import subprocess
 import sys
@@ -24,7 +23,8 @@ from flexbench.errors import FlexbenchError
 from flexbench.graph import TOGETHER, Graph
 from flexbench.paths import checkout
 from flexbench.planning.facts import RunFacts
-from flexbench.planning.rates import ANY, WALLS, Measurement, Rates
+from flexbench.planning.forecast import cores_here
+from flexbench.planning.rates import ANY, WALLS, Measurement, Rates, save_measurement
 from flexbench.report.catalogue import figures_of
 from flexbench.runner import dry_run_command, run_environment
 
@@ -62,7 +62,7 @@ class _Session:
         self.threads = str(graph.config.threads)
 
     def probe(self, kind: str, *words: object) -> "Future[Measured]":
-        module = "flexbench.planning.probe"
+        module = "flexbench.machine.probe"
         return self.submit([module, kind, str(self.config), *map(str, words)])
 
     def verb(self, config: Path, *words: str) -> "Future[Measured]":
@@ -87,6 +87,20 @@ class _Session:
         lines = done.stdout.strip().splitlines()
         result = json.loads(lines[-1]) if lines and lines[-1].startswith("{") else {}
         return Measured(wall, result)
+
+
+def measure_tier(graph: Graph, *, cores: int | None = None, jobs: int | None = None) -> None:
+    """Measure with as many processes as will run, and write `<root>/rates.json`."""
+    # A cluster gives every job cores of its own.
+    here = max(1, (cores or cores_here()) // graph.config.threads)
+    together = here if jobs is None else 1
+
+    def say(text: str) -> None:
+        print(f"flexbench: {text}", file=sys.stderr)
+
+    measured = measure(graph, together=together, say=say)
+    path = save_measurement(graph.layout.root, measured)
+    say(f"measured in {measured.seconds:.0f} s; wrote {path}")
 
 
 def measure(graph: Graph, *, together: int, say: Say) -> Measurement:
@@ -121,7 +135,7 @@ def measure(graph: Graph, *, together: int, say: Say) -> Measurement:
 
 
 def _alike(graph: Graph) -> Graph:
-    from flexbench.planning.rehearsal import simulated_alike
+    from flexbench.machine.rehearsal import simulated_alike
 
     return simulated_alike(RunFacts(graph, {}))
 
@@ -138,20 +152,15 @@ def machine() -> str:
     return f"{kind}, {cores_here()} cores"
 
 
-def cores_here() -> int:
-    """Cores that this process may use."""
-    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
-
-
 def _measure(session: _Session, device: str, say: Say) -> tuple[Rates, list[str]]:
-    from flexbench.planning.rehearsal import rehearsal_config
+    from flexbench.machine.rehearsal import rehearsal_config
 
     graph = session.graph
     small = Graph.of(rehearsal_config(graph, session.folder / "run"))
     config = session.folder / "small.yaml"
     write_text(config, small.text)
     say("starting processes, solver, statistics, scores, disk")
-    rehearsed = session.submit(["flexbench.planning.rehearsal", str(config)])
+    rehearsed = session.submit(["flexbench.machine.rehearsal", str(config)])
     planning = session.pool.submit(_dry_run_seconds, session)
     simulated = session.probe("simulate")
     scored = session.probe("score")
