@@ -7,10 +7,9 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
-from flexbench.planning.jobs import RULES, PlannedJob
-
 from flexbench.errors import FlexbenchError
-from flexbench.graph import Graph
+from flexbench.graph import RULES, Graph
+from flexbench.graph.planned import PlannedJob
 
 _BLOCK_UNIT = 512  # of st_blocks
 _CATEGORIES = {
@@ -45,10 +44,11 @@ def measure_run(graph: Graph, jobs: Mapping[str, PlannedJob]) -> Measured:
 
     The makespan means something only where all jobs ran in one go.
     """
-    seconds, cpu = dict.fromkeys(RULES, 0.0), dict.fromkeys(RULES, 0.0)
+    seconds = {rule.name: 0.0 for rule in RULES}
+    cpu = dict(seconds)
     begin, end = [], []
     for job in jobs.values():
-        path = _benchmark(graph, job)
+        path = graph.rule(job.rule).benchmark(graph.layout, job.names)
         if not path.is_file():
             raise FlexbenchError(f"{path}: missing; run `flexbench run` to the end first")
         row = _row(path)
@@ -81,19 +81,6 @@ def disk_of(folder: Path) -> tuple[dict[str, int], int]:
 
 def _on_disk(path: Path) -> int:
     return path.lstat().st_blocks * _BLOCK_UNIT
-
-
-def _benchmark(graph: Graph, job: PlannedJob) -> Path:
-    words = list(job.wildcards.values())
-    if job.rule == "simulate":
-        words = ["{}re{}_seed{}".format(*words)]
-    elif job.rule == "import_data":
-        words = ["_".join(words)]
-    elif job.rule == "statistics":
-        words = ["".join(words)]
-    elif job.rule in ("train", "sample", "score"):
-        words[-1] = f"seed{words[-1]}"
-    return graph.layout.benchmark(job.rule, *words)
 
 
 def _row(path: Path) -> dict[str, float]:
