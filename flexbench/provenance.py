@@ -226,7 +226,7 @@ class _Source:
     code: bytes
 
 
-# `import flexbench.data.store`, and `from flexbench.data import store, schema`, on one line or more.
+# `import flexbench.data.store`; `from flexbench.data import store, schema`, on one line or more.
 _IMPORT = re.compile(
     r"^[ \t]*(?:import[ \t]+(?P<whole>flexbench\.[\w.]+)"
     r"|from[ \t]+(?P<package>flexbench[\w.]*)[ \t]+import[ \t]+(?P<names>\([^)]*\)|[^\n(]+))",
