@@ -162,7 +162,7 @@ def made(tmp_path_factory, make_steps):
 
     root = tmp_path_factory.mktemp("made")
     options = Clone.tiny(root)
-    make_steps(Graph(load_config({"tier": "smoke"} | parse_assignments(options[3::2]))), options)
+    make_steps(Graph.of(load_config({"tier": "smoke"} | parse_assignments(options[3::2]))), options)
     return root
 
 

@@ -58,7 +58,7 @@ class Train(Rule):
     def loaded(self, graph: "Graph", names: Names) -> tuple[Path, ...]:
         """The network's file, and FLEX's where the width is solved at which one is as large."""
         tasks, method = names["training"].split(TOGETHER), names["method"]
-        solves = graph.config.method(method).width is None
+        solves = not graph.is_formula(method) and graph.config.method(method).width is None
         flex = (graph.flex_file,) if solves else ()
         return (graph.network_file(method), *flex, *kind_files(graph, *tasks))
 

@@ -20,7 +20,7 @@ RULES = (
 
 
 def graph(tier="smoke", **overrides):
-    return Graph(load_config({"tier": tier} | overrides))
+    return Graph.of(load_config({"tier": tier} | overrides))
 
 
 @pytest.mark.parametrize("rule", RULES)

@@ -39,7 +39,7 @@ def root(made, tmp_path):
 
 @pytest.fixture
 def graph(root, tiny):
-    return Graph(load_config({"tier": "smoke"} | parse_assignments([*tiny, f"root={root}"])))
+    return Graph.of(load_config({"tier": "smoke"} | parse_assignments([*tiny, f"root={root}"])))
 
 
 @pytest.fixture
@@ -102,7 +102,7 @@ def test_other_peoples_fields_are_not_given_away(graph, tmp_path):
     parts = {"train": (0, 0.6), "validation": (0.6, 0.8), "test": (0.8, 1)}
     data = DataSettings.model_validate({"sources": {"tank": source}, "splits": parts})
     contents = Contents(
-        graph=Graph(graph.config.model_copy(update={"splits": None, "data": data})),
+        graph=Graph.of(graph.config.model_copy(update={"splits": None, "data": data})),
         published=date(2026, 1, 31),
     )
     found = {it["@id"]: it for it in json.loads(metadata_json(contents))["@graph"]}

@@ -32,7 +32,7 @@ from flexbench.solver.simulate import Simulation
 
 
 def graph_of(tier, **overrides):
-    return Graph(load_config({"tier": tier, **overrides}))
+    return Graph.of(load_config({"tier": tier, **overrides}))
 
 
 @pytest.mark.parametrize("tier", TIERS)

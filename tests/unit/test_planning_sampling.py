@@ -84,7 +84,7 @@ def test_flops_of_sampling(tmp_path, monkeypatch, evaluation, mode, together):
             "evaluations": {"flows": evaluation},
         }
     )
-    graph = Graph(config)
+    graph = Graph.of(config)
     case = graph.case(CASE)
     problem = make_task(
         graph.task_settings(CASE), normaliser=Normaliser(1.0, 1.0), interval=config.solver.interval

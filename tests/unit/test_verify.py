@@ -25,7 +25,7 @@ def graph_of(tiny):
 
     def graph(root, *settings):
         overrides = parse_assignments([*tiny, f"root={root}", *settings])
-        return Graph(load_config({"tier": "smoke"} | overrides))
+        return Graph.of(load_config({"tier": "smoke"} | overrides))
 
     return graph
 

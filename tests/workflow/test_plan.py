@@ -231,7 +231,7 @@ def finished(make_clone, tmp_path_factory):
 def test_receipts_say_what_the_rules_say(finished):
     """Snakemake's own records of the run against the steps that receipts are written of."""
     config = load_config(resolved=finished.root / "smoke" / "config.yaml")
-    steps = planned_steps(Graph(config))
+    steps = planned_steps(Graph.of(config))
     records = finished.clone.folder / ".snakemake" / "metadata"
     for step in steps:
         for output in step.outputs:

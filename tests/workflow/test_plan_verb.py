@@ -25,7 +25,7 @@ def test_the_jobs_are_those_of_snakemake(shared_clone, tmp_path, tier):
     assert done.returncode == 0, done.stderr
     found = read_dry_run(done.stdout)
     config = load_config({"tier": tier, "root": str(root)})
-    assert set(found) - {"all "} == set(planned_jobs(Graph(config)))
+    assert set(found) - {"all "} == set(planned_jobs(Graph.of(config)))
     seed = config.training_seeds[0]
     assert set(found[f"train task=forecast, method=flex, seed={seed}"]) == {
         "missing output",
@@ -105,7 +105,7 @@ class Finished:
     @property
     def graph(self):
         words = [word for word in self.clone.tiny(self.root) if "=" in word]
-        return Graph(load_config(parse_assignments(words) | {"tier": "smoke"}))
+        return Graph.of(load_config(parse_assignments(words) | {"tier": "smoke"}))
 
 
 @pytest.fixture(scope="module")

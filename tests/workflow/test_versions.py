@@ -150,7 +150,7 @@ def second(first, tmp_path_factory):
 
 def test_dvc_versions_what_the_graph_writes():
     """One list in dvc.yaml, one in the code: the same."""
-    graph = Graph(load_config({"tier": "smoke"}))
+    graph = Graph.of(load_config({"tier": "smoke"}))
     outs = [
         (path, flags.get("cache", True))
         for stage in read_yaml(checkout() / "dvc.yaml")["stages"].values()
