@@ -40,27 +40,27 @@ class ConvNet(nn.Module):
     def __init__(self, problem: ProblemSpec, *, width: int, layers: int, dropout: float) -> None:
         super().__init__()
         self.time = TimeEmbedding(width)
-        self.flow = EmbeddingMLP(1, width)
+        self.re = EmbeddingMLP(1, width)
         self.condition_in = nn.Conv2d(problem.condition_channels, width, 3, padding=1, bias=False)
         self.noisy_in = nn.Conv2d(problem.field_channels, width, 3, padding=1)
         self.layers = nn.ModuleList(Layer(width, dropout=dropout) for _ in range(layers))
         self.head = nn.Conv2d(width, problem.field_channels, 3, padding=1)
 
-    def encode(self, condition: Tensor, flow: Tensor) -> list[Tensor]:
-        """Condition (B, Cc, P, P), flow (B, 1): whatever `denoise` needs of them, batch first."""
-        return [self.condition_in(condition), self.flow(flow)]  # (B, w, P, P), (B, w)
+    def encode(self, condition: Tensor, re: Tensor) -> list[Tensor]:
+        """Condition (B, Cc, P, P), re (B, 1): whatever `denoise` needs of them, batch first."""
+        return [self.condition_in(condition), self.re(re)]  # (B, w, P, P), (B, w)
 
-    def denoise(self, noisy: Tensor, t: Tensor, flow: Tensor, encoded: list[Tensor]) -> Tensor:
-        """Noisy (B, C, P, P), t (B,) in [0, 1], flow (B, 1): the velocity (B, C, P, P)."""
-        condition, flow_embedding = encoded
-        embedding = self.time(t) + flow_embedding  # (B, w)
+    def denoise(self, noisy: Tensor, t: Tensor, re: Tensor, encoded: list[Tensor]) -> Tensor:
+        """Noisy (B, C, P, P), t (B,) in [0, 1], re (B, 1): the velocity (B, C, P, P)."""
+        condition, re_embedding = encoded
+        embedding = self.time(t) + re_embedding  # (B, w)
         x = self.noisy_in(noisy) + condition  # (B, w, P, P)
         for layer in self.layers:
             x = layer(x, embedding)  # (B, w, P, P)
         return self.head(x)  # (B, C, P, P)
 
-    def forward(self, noisy: Tensor, t: Tensor, flow: Tensor, condition: Tensor) -> Tensor:
-        return self.denoise(noisy, t, flow, self.encode(condition, flow))  # (B, C, P, P)
+    def forward(self, noisy: Tensor, t: Tensor, re: Tensor, condition: Tensor) -> Tensor:
+        return self.denoise(noisy, t, re, self.encode(condition, re))  # (B, C, P, P)
 
 
 def build(problem: ProblemSpec, *, width: int, layers: int = 4, dropout: float = 0.0) -> ConvNet:

@@ -1,4 +1,4 @@
-"""DiT: a transformer over patches of the field, told the time and the flow by adaLN-zero.
+"""DiT: a transformer over patches of the field, told the time and Re by adaLN-zero.
 
 After Peebles and Xie 2023 (arXiv 2212.09748): every block scales, shifts and gates its two halves
 by the embedding, and starts as the identity. The condition joins the noisy field by channel
@@ -104,13 +104,13 @@ class DiT(nn.Module):
         self.modulation = zero_linear(width, 2 * width)
         self.head = zero_linear(width, problem.field_channels * square)
 
-    def encode(self, condition: Tensor, flow: Tensor) -> list[Tensor]:
+    def encode(self, condition: Tensor, re: Tensor) -> list[Tensor]:
         tokens = self.condition_in(self.to_tokens(condition))  # (B, N, D)
-        return [tokens, self.flow(flow)]  # (B, N, D), (B, D)
+        return [tokens, self.flow(re)]  # (B, N, D), (B, D)
 
-    def denoise(self, noisy: Tensor, t: Tensor, flow: Tensor, encoded: list[Tensor]) -> Tensor:
-        condition, flow_embedding = encoded
-        embedding = self.time(t) + flow_embedding  # (B, D)
+    def denoise(self, noisy: Tensor, t: Tensor, re: Tensor, encoded: list[Tensor]) -> Tensor:
+        condition, re_embedding = encoded
+        embedding = self.time(t) + re_embedding  # (B, D)
         x = self.noisy_in(self.to_tokens(noisy)) + condition + self.position  # (B, N, D)
         for block in self.blocks:
             x = block(x, embedding)  # (B, N, D)
@@ -118,8 +118,8 @@ class DiT(nn.Module):
         x = self.head(modulate(self.norm(x), scale, shift))  # (B, N, C p^2)
         return self.to_field(x, noisy)  # (B, C, P, P)
 
-    def forward(self, noisy: Tensor, t: Tensor, flow: Tensor, condition: Tensor) -> Tensor:
-        return self.denoise(noisy, t, flow, self.encode(condition, flow))  # (B, C, P, P)
+    def forward(self, noisy: Tensor, t: Tensor, re: Tensor, condition: Tensor) -> Tensor:
+        return self.denoise(noisy, t, re, self.encode(condition, re))  # (B, C, P, P)
 
     def to_tokens(self, x: Tensor) -> Tensor:
         """(B, C, P, P) -> (B, N, C p^2), squares row by row."""

@@ -1,4 +1,4 @@
-"""FNO: Fourier neural operator (Li et al. 2021, arXiv 2010.08895), with FiLM for time and flow.
+"""FNO: Fourier neural operator (Li et al. 2021, arXiv 2010.08895), with FiLM for time and Re.
 
 `Core` is the plain operator: lifting - blocks - projection, where a block is
 
@@ -157,20 +157,20 @@ class FNO(nn.Module):
             padding=padding,
         )
 
-    def encode(self, condition: Tensor, flow: Tensor) -> list[Tensor]:
-        return [self.condition_in(condition), self.flow(flow)]  # (B, 2w, P, P), (B, 2w)
+    def encode(self, condition: Tensor, re: Tensor) -> list[Tensor]:
+        return [self.condition_in(condition), self.flow(re)]  # (B, 2w, P, P), (B, 2w)
 
-    def denoise(self, noisy: Tensor, t: Tensor, flow: Tensor, encoded: list[Tensor]) -> Tensor:
-        condition, flow_embedding = encoded
-        embedding = F.silu(self.time(t) + flow_embedding)  # (B, 2w)
+    def denoise(self, noisy: Tensor, t: Tensor, re: Tensor, encoded: list[Tensor]) -> Tensor:
+        condition, re_embedding = encoded
+        embedding = F.silu(self.time(t) + re_embedding)  # (B, 2w)
         film = self.film(embedding)[:, :, None, None]  # (B, layers * 2w, 1, 1)
         pairs = film.split(2 * self.width, dim=1)  # layers of (B, 2w, 1, 1)
         modulations = [(pair[:, : self.width], pair[:, self.width :]) for pair in pairs]
         lifted = self.noisy_in(noisy) + condition  # (B, 2w, P, P)
         return self.core(lifted, modulations)  # (B, C, P, P)
 
-    def forward(self, noisy: Tensor, t: Tensor, flow: Tensor, condition: Tensor) -> Tensor:
-        return self.denoise(noisy, t, flow, self.encode(condition, flow))  # (B, C, P, P)
+    def forward(self, noisy: Tensor, t: Tensor, re: Tensor, condition: Tensor) -> Tensor:
+        return self.denoise(noisy, t, re, self.encode(condition, re))  # (B, C, P, P)
 
 
 def build(

@@ -146,12 +146,12 @@ class UNet(nn.Module):
         nn.init.zeros_(self.head.weight)
         nn.init.zeros_(self.head.bias)  # type: ignore[arg-type]
 
-    def encode(self, condition: Tensor, flow: Tensor) -> list[Tensor]:
-        return [self.condition_in(condition), self.flow(flow)]  # (B, c0, P, P), (B, E)
+    def encode(self, condition: Tensor, re: Tensor) -> list[Tensor]:
+        return [self.condition_in(condition), self.flow(re)]  # (B, c0, P, P), (B, E)
 
-    def denoise(self, noisy: Tensor, t: Tensor, flow: Tensor, encoded: list[Tensor]) -> Tensor:
-        condition, flow_embedding = encoded
-        embedding = self.time(t) + flow_embedding  # (B, E)
+    def denoise(self, noisy: Tensor, t: Tensor, re: Tensor, encoded: list[Tensor]) -> Tensor:
+        condition, re_embedding = encoded
+        embedding = self.time(t) + re_embedding  # (B, E)
         x = self.noisy_in(noisy) + condition  # (B, c0, P, P)
         skips: list[Tensor] = []
         for level, stages in enumerate(self.down_stages):
@@ -169,8 +169,8 @@ class UNet(nn.Module):
                 x = stage(x, embedding)  # (B, ci, P/2^i, P/2^i)
         return self.head(F.silu(self.norm(x)))  # (B, C, P, P)
 
-    def forward(self, noisy: Tensor, t: Tensor, flow: Tensor, condition: Tensor) -> Tensor:
-        return self.denoise(noisy, t, flow, self.encode(condition, flow))  # (B, C, P, P)
+    def forward(self, noisy: Tensor, t: Tensor, re: Tensor, condition: Tensor) -> Tensor:
+        return self.denoise(noisy, t, re, self.encode(condition, re))  # (B, C, P, P)
 
 
 def build(

@@ -1,6 +1,6 @@
 """U-ViT: a transformer over patches of the field, with long skips across its middle.
 
-After Bao et al. 2023 (arXiv 2209.12152): the embedding of time and flow is a token among the
+After Bao et al. 2023 (arXiv 2209.12152): the embedding of time and Re is a token among the
 others, each block of the second half first merges the state of its mirror image in the first, and
 a last 3x3 convolution smooths the borders of the patches. The condition joins the noisy field by
 channel concatenation before the patches are embedded.
@@ -84,13 +84,13 @@ class UViT(nn.Module):
         channels = problem.field_channels
         self.smooth = nn.Conv2d(channels, channels, 3, padding=1)
 
-    def encode(self, condition: Tensor, flow: Tensor) -> list[Tensor]:
+    def encode(self, condition: Tensor, re: Tensor) -> list[Tensor]:
         tokens = self.condition_in(self.to_tokens(condition))  # (B, N - 1, D)
-        return [tokens, self.flow(flow)]  # (B, N - 1, D), (B, D)
+        return [tokens, self.flow(re)]  # (B, N - 1, D), (B, D)
 
-    def denoise(self, noisy: Tensor, t: Tensor, flow: Tensor, encoded: list[Tensor]) -> Tensor:
-        condition, flow_embedding = encoded
-        embedding = self.time(t) + flow_embedding  # (B, D)
+    def denoise(self, noisy: Tensor, t: Tensor, re: Tensor, encoded: list[Tensor]) -> Tensor:
+        condition, re_embedding = encoded
+        embedding = self.time(t) + re_embedding  # (B, D)
         squares = self.noisy_in(self.to_tokens(noisy)) + condition  # (B, N - 1, D)
         x = torch.cat([embedding[:, None], squares], dim=1) + self.position  # (B, N, D)
         skips = []
@@ -103,8 +103,8 @@ class UViT(nn.Module):
         squares = self.head(self.norm(x[:, 1:]))  # (B, N - 1, C p^2)
         return self.smooth(self.to_field(squares, noisy))  # (B, C, P, P)
 
-    def forward(self, noisy: Tensor, t: Tensor, flow: Tensor, condition: Tensor) -> Tensor:
-        return self.denoise(noisy, t, flow, self.encode(condition, flow))  # (B, C, P, P)
+    def forward(self, noisy: Tensor, t: Tensor, re: Tensor, condition: Tensor) -> Tensor:
+        return self.denoise(noisy, t, re, self.encode(condition, re))  # (B, C, P, P)
 
     def to_tokens(self, x: Tensor) -> Tensor:
         """(B, C, P, P) -> (B, N - 1, C p^2), squares row by row."""

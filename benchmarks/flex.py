@@ -3,7 +3,7 @@
     python benchmarks/flex.py [--cases XS-train S-ensemble ...] [--threads 1] [--repeats 3]
 
 - train: one optimiser step of super-resolution (forward, L1, backward, AdamW);
-- ensemble: M = 8 members of one condition by N = 2 evaluations; the condition is encoded once and
+- ensemble: M = 8 members of one condition by N = 2 calls; the condition is encoded once and
   its features are shared by the members;
 - reencode: the same with the condition encoded anew for every member and evaluation.
 
@@ -30,7 +30,7 @@ from flexbench.spec import ProblemSpec
 PATCHES = {"S": 128, "XS": 64, "XXS": 32}
 BATCHES = {"S": 2, "XS": 8, "XXS": 8}
 KINDS = ("train", "ensemble", "reencode")
-MEMBERS, EVALUATIONS = 8, 2
+MEMBERS, CALLS = 8, 2
 PRODUCT = 2048
 
 Clock = Callable[[], float]
@@ -51,11 +51,11 @@ def train_step(size: str) -> Callable[[], object]:
     network, batch, patch = network_of(size), BATCHES[size], PATCHES[size]
     optimizer = torch.optim.AdamW(network.parameters(), lr=1e-5)
     noisy, condition, target = torch.randn(3, batch, 1, patch, patch).unbind()
-    t, flow = torch.rand(batch), torch.rand(batch, 1)
+    t, re = torch.rand(batch), torch.rand(batch, 1)
 
     def step() -> None:
         optimizer.zero_grad()
-        velocity = network(noisy, t, flow, condition)
+        velocity = network(noisy, t, re, condition)
         nn.functional.l1_loss(velocity, target).backward()
         optimizer.step()
 
@@ -63,20 +63,20 @@ def train_step(size: str) -> Callable[[], object]:
 
 
 def ensemble(size: str, *, reencode: bool) -> Callable[[], object]:
-    """MEMBERS members of one condition; each evaluation's output is the next one's input."""
+    """MEMBERS members of one condition; each call's output is the next one's input."""
     network, patch = network_of(size).eval(), PATCHES[size]
-    condition, flow = torch.randn(1, 1, patch, patch), torch.rand(1, 1)
+    condition, re = torch.randn(1, 1, patch, patch), torch.rand(1, 1)
     noise = torch.randn(MEMBERS, 1, patch, patch)
-    t, flows = torch.full((MEMBERS,), 0.5), flow.expand(MEMBERS, 1)
+    t, all_re = torch.full((MEMBERS,), 0.5), re.expand(MEMBERS, 1)
     conditions = condition.expand(MEMBERS, -1, -1, -1)
 
     @torch.no_grad()
     def draw() -> torch.Tensor:
-        x, encoded = noise, [] if reencode else network.encode(condition, flow)
-        for _ in range(EVALUATIONS):
+        x, encoded = noise, [] if reencode else network.encode(condition, re)
+        for _ in range(CALLS):
             if reencode:
-                encoded = network.encode(conditions, flows)
-            x = network.denoise(x, t, flows, encoded)
+                encoded = network.encode(conditions, all_re)
+            x = network.denoise(x, t, all_re, encoded)
         return x
 
     return draw

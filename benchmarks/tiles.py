@@ -42,7 +42,7 @@ from flexbench.steps.trained import load_trained, rebuild
 from flexbench.tasks import make_task
 
 GRID = 2048
-# size, patch and the settings of `sample`; S is given few evaluations, for they take minutes.
+# size, patch and the settings of `sample`; S is given few calls, for they take minutes.
 LARGE = {
     "XS": (64, {"members": 2, "steps": 2, "batch": 64}, 16),
     "S": (128, {"members": 1, "steps": 1, "batch": 8}, 16),

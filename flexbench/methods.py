@@ -6,7 +6,7 @@ All residuals here are normalised (see `data.normaliser.Normaliser`).
 
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cache
 from typing import TYPE_CHECKING, ClassVar, cast
 
@@ -15,7 +15,7 @@ from torch import Tensor, nn
 from torch.nn.parallel import DistributedDataParallel
 
 from flexbench.config import DiffusionSettings
-from flexbench.diffusion import CosineSchedule, diffusion_loss, evaluations, sample
+from flexbench.diffusion import CosineSchedule, Draw, diffusion_loss, sample
 from flexbench.diffusion.loss import NORMS, Streams
 from flexbench.errors import FlexbenchError
 from flexbench.spec import Network, Problem
@@ -24,7 +24,6 @@ if TYPE_CHECKING:
     from flexbench.tasks.base import Example
     from flexbench.tasks.joint import JointExample
 
-NoiseFunction = Callable[[int], Tensor]
 # What stands in the network's place: ``output(x (B,C,H,W), t (B,)) -> (B,C,H,W)``.
 Output = Callable[[Tensor, Tensor], Tensor]
 
@@ -59,49 +58,29 @@ class Method:
         """
         raise NotImplementedError
 
-    def sample(
-        self,
-        example: "Example",
-        noise: Tensor,
-        *,
-        sampler: str,
-        steps: int,
-        batch: int,
-        noise_fn: NoiseFunction | None = None,
-    ) -> Tensor:
+    def sample(self, example: "Example", noise: Tensor, *, draw: Draw) -> Tensor:
         """Draw normalised residuals (B,M,C,H,W) of B conditions from noise (B,M,C,H,W).
 
-        sampler, steps: see `diffusion.sampler.sample`.
-        batch: patches x members evaluated at once. Each number depends only on its own condition
-            and noise, so another `batch` changes the result by round-off alone (kernels may round
-            otherwise at another batch size), and the same one gives the same bits.
-        noise_fn: ``noise_fn(k)``, noise (B,M,C,H,W) of step k, for stochastic samplers; called
-            once per step, whatever `batch`.
+        draw: its noise is (B,M,C,H,W) and asked for once per step, whatever the batch. Each number
+            depends only on its own condition and noise, so another batch changes the result by
+            round-off alone (kernels may round otherwise at another batch size), and the same one
+            gives the same bits.
 
         The network runs in eval mode without gradients. Each condition is encoded once, for all
         its steps and members.
         """
         raise NotImplementedError
 
-    def reverse(
-        self,
-        output: Output,
-        condition: Tensor,
-        noise: Tensor,
-        *,
-        sampler: str,
-        steps: int,
-        noise_fn: NoiseFunction | None = None,
-    ) -> Tensor:
+    def reverse(self, output: Output, condition: Tensor, noise: Tensor, *, draw: Draw) -> Tensor:
         """Normalised residuals (B,C,H,W) from the network's output, wherever that comes from.
 
         output: on whole domains it may be put together from tiles. condition: (B,Cc,H,W), or one
-        row that all share; noise: (B,C,H,W). sampler, steps, noise_fn: `diffusion.sampler.sample`.
+        row that all share; noise: (B,C,H,W), as is that of the draw.
         """
         raise NotImplementedError
 
-    def evaluations(self, *, sampler: str, steps: int) -> int:
-        """Calls of `network.denoise` per member."""
+    def calls(self, draw: Draw) -> int:
+        """How often `network.denoise` is called per member."""
         raise NotImplementedError
 
 
@@ -129,86 +108,44 @@ class DenoiserMethod(Method):
             generator=generator,
         )
 
-    def sample(
-        self,
-        example: "Example",
-        noise: Tensor,
-        *,
-        sampler: str,
-        steps: int,
-        batch: int,
-        noise_fn: NoiseFunction | None = None,
-    ) -> Tensor:
+    def sample(self, example: "Example", noise: Tensor, *, draw: Draw) -> Tensor:
         _check_noise(example, noise)
-        step_noise = None if noise_fn is None else cache(noise_fn)
+        if draw.noise is not None:
+            draw = replace(draw, noise=cache(draw.noise))
         drawn = torch.empty_like(noise)
         with evaluating(self.network):
-            for patches, spans in chunks(noise.shape[0], noise.shape[1], batch):
-                flow = example.re[patches]
-                condition = example.condition[patches]
-                encoded = self.bare.encode(condition, flow)
+            for patches, spans in chunks(noise.shape[0], noise.shape[1], draw.batch):
+                condition, re = example.condition[patches], example.re[patches]
+                encoded = self.bare.encode(condition, re)
                 for members in spans:
                     drawn[patches, members] = self._draw(
                         noise[patches, members],
                         condition,
-                        flow,
+                        re,
                         encoded,
-                        sampler=sampler,
-                        steps=steps,
-                        noise_fn=_part(step_noise, patches, members),
+                        draw=_part(draw, patches, members),
                     )
         return drawn
 
     def _draw(
-        self,
-        noise: Tensor,
-        condition: Tensor,
-        flow: Tensor,
-        encoded: list[Tensor],
-        *,
-        sampler: str,
-        steps: int,
-        noise_fn: NoiseFunction | None,
+        self, noise: Tensor, condition: Tensor, re: Tensor, encoded: list[Tensor], *, draw: Draw
     ) -> Tensor:
         """All members (b,m,C,H,W) of a chunk in one batch, each with its condition's features."""
         members = noise.shape[1]
-        flow = flow.repeat_interleave(members, dim=0)
+        re = re.repeat_interleave(members, dim=0)
         repeated = [feature.repeat_interleave(members, dim=0) for feature in encoded]
 
         def velocity(x_t: Tensor, t: Tensor) -> Tensor:
-            return self.bare.denoise(x_t, t, flow, repeated)
+            return self.bare.denoise(x_t, t, re, repeated)
 
-        drawn = self.reverse(
-            velocity,
-            condition,
-            noise.flatten(0, 1),
-            sampler=sampler,
-            steps=steps,
-            noise_fn=noise_fn,
-        )
+        drawn = self.reverse(velocity, condition, noise.flatten(0, 1), draw=draw)
         return drawn.unflatten(0, noise.shape[:2])
 
-    def reverse(
-        self,
-        output: Output,
-        condition: Tensor,
-        noise: Tensor,
-        *,
-        sampler: str,
-        steps: int,
-        noise_fn: NoiseFunction | None = None,
-    ) -> Tensor:
-        return sample(
-            output,
-            noise,
-            schedule=self.schedule,
-            steps=steps,
-            sampler=sampler,
-            noise_fn=noise_fn,
-        )
+    def reverse(self, output: Output, condition: Tensor, noise: Tensor, *, draw: Draw) -> Tensor:
+        return sample(output, noise, schedule=self.schedule, draw=draw)
 
-    def evaluations(self, *, sampler: str, steps: int) -> int:
-        return evaluations(sampler, steps)
+    def calls(self, draw: Draw) -> int:
+        return draw.calls
 
 
 class RegressorMethod(Method):
@@ -226,40 +163,22 @@ class RegressorMethod(Method):
         residual = self.network(base, t, example.re, example.condition)
         return NORMS[self.settings.loss](residual, example.residual).mean()
 
-    def sample(
-        self,
-        example: "Example",
-        noise: Tensor,
-        *,
-        sampler: str,
-        steps: int,
-        batch: int,
-        noise_fn: NoiseFunction | None = None,
-    ) -> Tensor:
+    def sample(self, example: "Example", noise: Tensor, *, draw: Draw) -> Tensor:
         """The one residual (B,1,C,H,W); of the noise only its B, C, H and W are looked at."""
         _check_noise(example, noise)
         drawn = torch.empty_like(noise[:, :1])
         with evaluating(self.network):
-            for patches, _ in chunks(len(noise), 1, batch):
-                condition, flow = example.condition[patches], example.re[patches]
+            for patches, _ in chunks(len(noise), 1, draw.batch):
+                condition, re = example.condition[patches], example.re[patches]
                 base, t = self._inputs(condition)
-                encoded = self.bare.encode(condition, flow)
-                drawn[patches, 0] = self.bare.denoise(base, t, flow, encoded)
+                encoded = self.bare.encode(condition, re)
+                drawn[patches, 0] = self.bare.denoise(base, t, re, encoded)
         return drawn
 
-    def reverse(
-        self,
-        output: Output,
-        condition: Tensor,
-        noise: Tensor,
-        *,
-        sampler: str,
-        steps: int,
-        noise_fn: NoiseFunction | None = None,
-    ) -> Tensor:
+    def reverse(self, output: Output, condition: Tensor, noise: Tensor, *, draw: Draw) -> Tensor:
         return output(*self._inputs(condition))
 
-    def evaluations(self, *, sampler: str, steps: int) -> int:
+    def calls(self, draw: Draw) -> int:
         return 1
 
     def _inputs(self, condition: Tensor | Mapping[str, Tensor]) -> tuple[Tensor, Tensor]:
@@ -289,8 +208,6 @@ def chunks(patches: int, members: int, batch: int) -> Iterator[tuple[slice, list
     All members of a group stand together, so that the group is encoded once and its features are
     then let go.
     """
-    if batch < 1:
-        raise FlexbenchError(f"sample.batch: found {batch}, must be at least 1")
     width = min(members, batch)
     height = max(1, batch // members)
     spans = [slice(m, min(m + width, members)) for m in range(0, members, width)]
@@ -298,11 +215,12 @@ def chunks(patches: int, members: int, batch: int) -> Iterator[tuple[slice, list
         yield slice(first, min(first + height, patches)), spans
 
 
-def _part(step_noise: NoiseFunction | None, patches: slice, members: slice) -> NoiseFunction | None:
-    """The noise of one chunk as a flat batch."""
-    if step_noise is None:
-        return None
-    return lambda step: step_noise(step)[patches, members].flatten(0, 1)
+def _part(draw: Draw, patches: slice, members: slice) -> Draw:
+    """The draw of one chunk, whose noise is a flat batch."""
+    whole = draw.noise
+    if whole is None:
+        return draw
+    return replace(draw, noise=lambda step: whole(step)[patches, members].flatten(0, 1))
 
 
 def _check_noise(example: "Example", noise: Tensor) -> None:

@@ -111,24 +111,26 @@ def problem_of(facts: Mapping[str, Any]) -> Problem:
 
 
 class Network(Protocol):
-    """A backbone: the same three methods whether it runs as a denoiser or as a regressor."""
+    """A backbone: the same three methods whether it runs as a denoiser or as a regressor.
 
-    def encode(self, condition: "Tensor", flow: "Tensor") -> "list[Tensor]":
-        """Features of the condition (B,Cc,H,W) and flow (B,1), batch first in every tensor.
+    All are called by position, so a file may name its parameters as it likes. `re` is the flow
+    parameter, Re / REYNOLDS_SCALE.
+    """
+
+    def encode(self, condition: "Tensor", re: "Tensor") -> "list[Tensor]":
+        """Features of the condition (B,Cc,H,W) and re (B,1), batch first in every tensor.
 
         Never sees the diffusion time or the noise, so it runs once per condition.
         """
         ...
 
     def denoise(
-        self, noisy: "Tensor", t: "Tensor", flow: "Tensor", encoded: "list[Tensor]"
+        self, noisy: "Tensor", t: "Tensor", re: "Tensor", encoded: "list[Tensor]"
     ) -> "Tensor":
         """Velocity (B,C,H,W) at diffusion time t (B,) of noisy (B,C,H,W)."""
         ...
 
-    def forward(
-        self, noisy: "Tensor", t: "Tensor", flow: "Tensor", condition: "Tensor"
-    ) -> "Tensor":
+    def forward(self, noisy: "Tensor", t: "Tensor", re: "Tensor", condition: "Tensor") -> "Tensor":
         """encode, then denoise: what training (and DDP) calls."""
         ...
 
@@ -136,7 +138,7 @@ class Network(Protocol):
 class JointNetwork(Network, Protocol):
     """A network of several tasks (a file with `TOGETHER = True` builds one for a JointProblem)."""
 
-    def encode(self, condition: "Tensor", flow: "Tensor", task: str = ...) -> "list[Tensor]":
+    def encode(self, condition: "Tensor", re: "Tensor", task: str = ...) -> "list[Tensor]":
         """The same, by the encoder of a task; `denoise` takes the features of any of them."""
         ...
 
@@ -144,7 +146,7 @@ class JointNetwork(Network, Protocol):
         self,
         noisy: "Tensor",
         t: "Tensor",
-        flow: "Tensor",
+        re: "Tensor",
         condition: "Tensor | Mapping[str, Tensor]",
     ) -> "Tensor":
         """encode each task's condition, then denoise all rows at once, in the mapping's order."""

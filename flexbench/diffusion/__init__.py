@@ -5,7 +5,7 @@ noise, velocity ``v = alpha eps - sigma x0``.
 """
 
 from flexbench.diffusion.loss import diffusion_loss
-from flexbench.diffusion.sampler import SAMPLERS, evaluations, sample
+from flexbench.diffusion.sampler import SAMPLERS, Draw, sample
 from flexbench.diffusion.schedule import CosineSchedule
 
-__all__ = ["SAMPLERS", "CosineSchedule", "diffusion_loss", "evaluations", "sample"]
+__all__ = ["SAMPLERS", "CosineSchedule", "Draw", "diffusion_loss", "sample"]

@@ -7,6 +7,7 @@ sampler asks the network for t = 0. Nothing is clipped. Coefficients are compute
 """
 
 import math
+import sys
 from collections.abc import Callable
 from dataclasses import dataclass
 from itertools import pairwise
@@ -22,6 +23,49 @@ Velocity = Callable[[Tensor, Tensor], Tensor]
 NoiseFunction = Callable[[int], Tensor]
 
 
+@dataclass(frozen=True, kw_only=True)
+class Draw:
+    """How samples are drawn; handed down as it is, from whoever asks to the sampler.
+
+    sampler: a key of `SAMPLERS`.
+    steps: N >= 1, steps of the uniform grid; see `calls` for the cost.
+    batch: rows (patches or tiles x members) that the network is run on at once; without one, all.
+    noise: ``noise(k)``, standard normal like what is drawn, for the noise added at the end of step
+        k = 0, 1, ..., N-2. Only stochastic samplers ask for it, and they need it: the caller knows
+        the identity of each member, the sampler does not.
+
+    Raises FlexbenchError on an unknown sampler, and on steps or a batch below 1.
+    """
+
+    sampler: str
+    steps: int
+    batch: int = sys.maxsize
+    noise: NoiseFunction | None = None
+
+    def __post_init__(self) -> None:
+        if self.sampler not in SAMPLERS:
+            allowed = ", ".join(sorted(SAMPLERS))
+            raise FlexbenchError(f"sample.sampler: found {self.sampler!r}, allowed: {allowed}")
+        for key in ("steps", "batch"):
+            if getattr(self, key) < 1:
+                raise FlexbenchError(
+                    f"sample.{key}: found {getattr(self, key)}, must be at least 1"
+                )
+
+    @property
+    def calls(self) -> int:
+        """How often the network is called per member."""
+        return _CALLS.get(self.sampler, lambda n: n)(self.steps)
+
+    def step_noise(self, step: int) -> Tensor:
+        """What `noise` gives; FlexbenchError where there is none to give."""
+        if self.noise is None:
+            raise FlexbenchError(
+                f"sampler {self.sampler!r} adds noise at each step: give it `noise`"
+            )
+        return self.noise(step)
+
+
 @dataclass(frozen=True)
 class Node:
     """One point of the time grid, as Python numbers (float64)."""
@@ -34,7 +78,7 @@ class Node:
 
 
 VelocityAt = Callable[[Tensor, Node], Tensor]
-Sampler = Callable[[VelocityAt, Tensor, list[Node], NoiseFunction], Tensor]
+Sampler = Callable[[VelocityAt, Tensor, list[Node], Draw], Tensor]
 
 
 def time_grid(schedule: CosineSchedule, steps: int) -> list[Node]:
@@ -45,66 +89,27 @@ def time_grid(schedule: CosineSchedule, steps: int) -> list[Node]:
     return [Node(*row) for row in zip(*(c.tolist() for c in columns), strict=True)]
 
 
-def sample(
-    velocity: Velocity,
-    noise: Tensor,
-    *,
-    schedule: CosineSchedule,
-    steps: int,
-    sampler: str = "ddim",
-    noise_fn: NoiseFunction | None = None,
-) -> Tensor:
-    """Draw x0 (B,...) from noise (B,...).
+def sample(velocity: Velocity, noise: Tensor, *, schedule: CosineSchedule, draw: Draw) -> Tensor:
+    """Draw x0 (B,...) from noise (B,...), all rows at once.
 
     velocity: ``velocity(x_t (B,...), t (B,)) -> (B,...)``; t is float32 at least.
-    steps: N >= 1, steps of the uniform grid; see `evaluations` for the cost.
-    sampler: a key of `SAMPLERS`.
-    noise_fn: ``noise_fn(k) -> standard normal like `noise``` for the noise added at the end of step
-        k = 0, 1, ..., N-2. Only stochastic samplers call it, and they need it: the caller knows
-        the identity of each draw, the sampler does not.
 
-    Raises FlexbenchError on an unknown sampler, steps < 1, or a stochastic one without noise_fn.
+    Raises FlexbenchError where a stochastic sampler is given no `draw.noise`.
     """
-    chosen = _known(sampler)
-    if steps < 1:
-        raise FlexbenchError(f"sample.steps: found {steps}, must be at least 1")
-    if noise_fn is None:
-        if sampler in STOCHASTIC and steps > 1:
-            raise FlexbenchError(f"sampler {sampler!r} adds noise at each step: give it a noise_fn")
-        noise_fn = _no_noise
-
     time_dtype = torch.promote_types(noise.dtype, torch.float32)
 
     def velocity_at(x: Tensor, node: Node) -> Tensor:
         t = torch.full((x.shape[0],), node.t, dtype=time_dtype, device=x.device)
         return velocity(x, t)
 
-    return chosen(velocity_at, noise, time_grid(schedule, steps), noise_fn)
-
-
-def evaluations(sampler: str, steps: int) -> int:
-    """Network evaluations per member that `sample` makes."""
-    _known(sampler)
-    return _EVALUATIONS.get(sampler, lambda n: n)(steps)
-
-
-def _known(sampler: str) -> Sampler:
-    if sampler not in SAMPLERS:
-        raise FlexbenchError(
-            f"sample.sampler: found {sampler!r}, allowed: {', '.join(sorted(SAMPLERS))}"
-        )
-    return SAMPLERS[sampler]
-
-
-def _no_noise(step: int) -> Tensor:
-    raise FlexbenchError(f"step {step} asks for noise, but no noise_fn was given")
+    return SAMPLERS[draw.sampler](velocity_at, noise, time_grid(schedule, draw.steps), draw)
 
 
 def _denoised(x: Tensor, v: Tensor, node: Node) -> Tensor:
     return data_from_velocity(x, v, node.alpha, node.sigma)
 
 
-def _ddim(velocity: VelocityAt, x: Tensor, nodes: list[Node], noise_fn: NoiseFunction) -> Tensor:
+def _ddim(velocity: VelocityAt, x: Tensor, nodes: list[Node], draw: Draw) -> Tensor:
     """DDIM, deterministic (arXiv 2010.02502): x_u = alpha_u x0_hat + sigma_u eps_hat."""
     for now, after in pairwise(nodes):
         v = velocity(x, now)
@@ -113,7 +118,7 @@ def _ddim(velocity: VelocityAt, x: Tensor, nodes: list[Node], noise_fn: NoiseFun
     return _denoised(x, velocity(x, nodes[-1]), nodes[-1])
 
 
-def _ddpm(velocity: VelocityAt, x: Tensor, nodes: list[Node], noise_fn: NoiseFunction) -> Tensor:
+def _ddpm(velocity: VelocityAt, x: Tensor, nodes: list[Node], draw: Draw) -> Tensor:
     """Ancestral sampling (DDIM with eta = 1): x_u drawn from q(x_u | x_t, x0 = x0_hat).
 
     That Gaussian has mean ``alpha_u x0 + sigma_u r eps`` and variance ``sigma_u^2 (1 - r^2)``,
@@ -125,18 +130,18 @@ def _ddpm(velocity: VelocityAt, x: Tensor, nodes: list[Node], noise_fn: NoiseFun
         log_ratio = now.logsnr - after.logsnr
         kept = after.sigma * math.exp(log_ratio / 2)
         added = after.sigma * math.sqrt(-math.expm1(log_ratio))
-        x = after.alpha * _denoised(x, v, now) + kept * eps + added * noise_fn(step)
+        x = after.alpha * _denoised(x, v, now) + kept * eps + added * draw.step_noise(step)
     return _denoised(x, velocity(x, nodes[-1]), nodes[-1])
 
 
-def _heun(velocity: VelocityAt, x: Tensor, nodes: list[Node], noise_fn: NoiseFunction) -> Tensor:
+def _heun(velocity: VelocityAt, x: Tensor, nodes: list[Node], draw: Draw) -> Tensor:
     """Heun's predictor-corrector on the circle, second order.
 
     The predictor is the DDIM step, a turn of (x, v) by the angle d. If the network's velocity at
     its end differs by w from the turned one, the true path was bent by a force g with (g constant)
     ``w = -sin(d) g`` and a displacement ``(1 - cos d) g = -tan(d/2) w``, which is added. So it is
     exact wherever DDIM is, at any N. (Heun in sigma/alpha would be useless here: it is 22026 at
-    t = 1.) The last step, to t = 0, is x0_hat: 2 N - 1 evaluations.
+    t = 1.) The last step, to t = 0, is x0_hat: 2 N - 1 calls.
     """
     for now, after in pairwise(nodes):
         v = velocity(x, now)
@@ -147,9 +152,7 @@ def _heun(velocity: VelocityAt, x: Tensor, nodes: list[Node], noise_fn: NoiseFun
     return _denoised(x, velocity(x, nodes[-1]), nodes[-1])
 
 
-def _dpmpp_2m(
-    velocity: VelocityAt, x: Tensor, nodes: list[Node], noise_fn: NoiseFunction
-) -> Tensor:
+def _dpmpp_2m(velocity: VelocityAt, x: Tensor, nodes: list[Node], draw: Draw) -> Tensor:
     """DPM-Solver++(2M) (arXiv 2211.01095): x0_hat extrapolated linearly in log(alpha / sigma).
 
     Multistep, second order; the first step and the last (to t = 0, where an extrapolation over so
@@ -172,6 +175,5 @@ SAMPLERS: dict[str, Sampler] = {
     "heun": _heun,
     "dpmpp_2m": _dpmpp_2m,
 }
-STOCHASTIC = frozenset({"ddpm"})
-# Evaluations as a function of the steps, where it is not one per step.
-_EVALUATIONS: dict[str, Callable[[int], int]] = {"heun": lambda steps: 2 * steps - 1}
+# Calls as a function of the steps, where they are not one per step.
+_CALLS: dict[str, Callable[[int], int]] = {"heun": lambda steps: 2 * steps - 1}

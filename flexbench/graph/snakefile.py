@@ -1,6 +1,7 @@
 """What a rule of the Snakefile is made of, besides the line that it runs."""
 
 from collections.abc import Callable, Mapping
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -48,10 +49,11 @@ class SnakemakeRule:
             return {}
         found: dict[str, Value] = dict(resources(self.graph, self.rule, first))
         for key in {"cpus_per_task", "gpu"} & set(found):
-            found[key] = self._by_names(
-                lambda names, key=key: resources(self.graph, self.rule, names)[key]
-            )
+            found[key] = self._by_names(partial(self._resource, key))
         return found
+
+    def _resource(self, key: str, names: Names) -> int | str:
+        return resources(self.graph, self.rule, names)[key]
 
     @property
     def params(self) -> dict[str, Value]:

@@ -9,7 +9,7 @@ rollout holds no lead but its last in memory.
 import warnings
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import nullcontext
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 from typing import Any, Protocol
 
@@ -21,6 +21,7 @@ from torch import Tensor
 
 from flexbench.config import SampleSettings
 from flexbench.data.samples import Labels, Snapshot, write_samples
+from flexbench.diffusion import Draw
 from flexbench.errors import FlexbenchError
 from flexbench.inference.rollout import Feedback, Rollout, feed_back, plan_rollouts
 from flexbench.inference.segments import Segments, tensors_digest
@@ -59,7 +60,7 @@ class Predictor(Protocol):
     def members(self) -> int: ...
 
     @property
-    def evaluations(self) -> int: ...
+    def calls(self) -> int: ...
 
     @property
     def patch(self) -> int | None: ...
@@ -92,13 +93,14 @@ class NetworkPredictor:
         self, method: Method, *, settings: SampleSettings, seed: int, device: torch.device | str
     ):
         self.method, self.settings, self.seed, self.device = method, settings, seed, device
+        self.draw = Draw(sampler=settings.sampler, steps=settings.steps, batch=settings.batch)
         self.overlap = settings.overlap
         self.mode = method.mode
         self.patch: int | None = method.problem.patch
         self.members = settings.members if method.stochastic else 1
         self.sampler = settings.sampler if method.stochastic else "none"
         self.steps = settings.steps if method.stochastic else 0
-        self.evaluations = method.evaluations(sampler=settings.sampler, steps=settings.steps)
+        self.calls = method.calls(self.draw)
 
     def identity(self) -> dict[str, Any]:
         return {
@@ -152,13 +154,17 @@ class NetworkPredictor:
         for first in range(0, self.members, together):
             group = range(first, min(first + together, self.members))
             rows = slice(group.start, group.stop) if len(example.base) > 1 else slice(0, 1)
+
+            def step_noise(step: int, group: range = group) -> Tensor:
+                return noise(group, "step noise", step).to(self.device)
+
             residual = sample_domain(
                 self.method,
                 example.condition[rows].to(self.device),
                 example.re[rows].to(self.device),
+                noise(group, "initial noise").to(self.device),
                 tiling=tiling,
-                settings=self.settings,
-                noise_fn=lambda *name, group=group: noise(group, *name).to(self.device),
+                draw=replace(self.draw, noise=step_noise),
             )
             drawn.append(residual)
         return torch.cat(drawn)
@@ -174,13 +180,13 @@ class NetworkPredictor:
             tiles = torch.cat([cut_members(members, patch) for members in parts])
             return tiles.to(self.device)
 
+        def step_noise(step: int) -> Tensor:
+            return cut(noise(range(self.members), "step noise", step))
+
         residual = self.method.sample(
             example.tile(patch).to(self.device),
             cut(noise(range(self.members), "initial noise")),
-            sampler=self.settings.sampler,
-            steps=self.settings.steps,
-            batch=self.settings.batch,
-            noise_fn=lambda step: cut(noise(range(self.members), "step noise", step)),
+            draw=replace(self.draw, noise=step_noise),
         )
         whole = untile(residual, rows=height // patch, columns=width // patch)
         return whole.flatten(0, 1)  # (B, M / B, C, H, W) -> (M, C, H, W)
@@ -196,7 +202,7 @@ class FormulaPredictor:
     sampler: str = field(default="none", init=False)
     steps: int = field(default=0, init=False)
     members: int = field(default=1, init=False)
-    evaluations: int = field(default=0, init=False)
+    calls: int = field(default=0, init=False)
     patch: int | None = field(default=None, init=False)
     overlap: int = field(default=0, init=False)
 
@@ -285,7 +291,7 @@ def draw_samples(
         steps=predictor.steps,
         parameters=parameters,
         flops=flops,
-        evaluations=predictor.evaluations,
+        evaluations=predictor.calls,
         feedback=feedback if leads > 1 else "none",
         patch=predictor.patch or 0,
         overlap=predictor.overlap,

@@ -10,7 +10,7 @@ Letters as elsewhere; n tiles along one axis, p the patch.
 """
 
 import math
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from itertools import pairwise, product
@@ -18,7 +18,7 @@ from itertools import pairwise, product
 import torch
 from torch import Tensor
 
-from flexbench.config import SampleSettings
+from flexbench.diffusion import Draw
 from flexbench.errors import FlexbenchError
 from flexbench.methods import Method, chunks, evaluating
 from flexbench.spec import Network
@@ -130,8 +130,8 @@ class Tiling:
 class TiledNetwork:
     """A network's output over domains, as the callable that a sampler asks: ``(x, t) -> (x like)``.
 
-    network: a `spec.Network` of the tiling's patch. condition, flow: (B,Cc,H,W) and (B,1), of
-    all members (B = 1) or one of each. batch: tiles x members evaluated at once.
+    network: a `spec.Network` of the tiling's patch. condition, re: (B,Cc,H,W) and (B,1), of
+    all members (B = 1) or one of each. batch: tiles x members that it is run on at once.
 
     Only `batch` tiles and the features of their conditions exist at a time, however large the
     domain. Features are therefore encoded again at each call: kept for all tiles, they are a
@@ -139,9 +139,9 @@ class TiledNetwork:
     """
 
     def __init__(
-        self, network: Network, condition: Tensor, flow: Tensor, *, tiling: Tiling, batch: int
+        self, network: Network, condition: Tensor, re: Tensor, *, tiling: Tiling, batch: int
     ):
-        self.network, self.condition, self.flow = network, condition, flow
+        self.network, self.condition, self.re = network, condition, re
         self.batch = batch
         self.tiles = [
             Tile(
@@ -169,38 +169,30 @@ class TiledNetwork:
         count = noisy.shape[1]
         own = members if len(self.condition) > 1 else slice(0, 1)
         condition = torch.stack([tile.cut(self.condition[own]) for tile in tiles]).flatten(0, 1)
-        flow = self.flow[own].repeat(len(tiles), 1)  # members within tiles, as in `condition`
-        encoded = self.network.encode(condition, flow)
+        re = self.re[own].repeat(len(tiles), 1)  # members within tiles, as in `condition`
+        encoded = self.network.encode(condition, re)
         if len(condition) < len(tiles) * count:
-            flow = flow.repeat_interleave(count, dim=0)
+            re = re.repeat_interleave(count, dim=0)
             encoded = [feature.repeat_interleave(count, dim=0) for feature in encoded]
         t = t[members].repeat(len(tiles))
-        output = self.network.denoise(noisy.flatten(0, 1), t, flow, encoded)
+        output = self.network.denoise(noisy.flatten(0, 1), t, re, encoded)
         return output.unflatten(0, noisy.shape[:2])
 
 
 def sample_domain(
     method: Method,
     condition: Tensor,
-    flow: Tensor,
+    re: Tensor,
+    noise: Tensor,
     *,
     tiling: Tiling,
-    settings: SampleSettings,
-    noise_fn: Callable[..., Tensor],
+    draw: Draw,
 ) -> Tensor:
     """Draw normalised residuals (M,C,H,W) on a whole domain, tiles blended at every step.
 
-    condition, flow: as of `TiledNetwork`. settings: sampler, steps, batch. noise_fn: standard
-    normal (M,C,H,W): ``noise_fn("initial noise")``, and ``noise_fn("step noise", k)`` of step k.
+    condition, re: as of `TiledNetwork`. noise: (M,C,H,W), as is that of the draw.
     The network runs in eval mode without gradients.
     """
-    output = TiledNetwork(method.bare, condition, flow, tiling=tiling, batch=settings.batch)
+    output = TiledNetwork(method.bare, condition, re, tiling=tiling, batch=draw.batch)
     with evaluating(method.network):
-        return method.reverse(
-            output,
-            condition,
-            noise_fn("initial noise"),
-            sampler=settings.sampler,
-            steps=settings.steps,
-            noise_fn=lambda step: noise_fn("step noise", step),
-        )
+        return method.reverse(output, condition, noise, draw=draw)

@@ -1,4 +1,4 @@
-"""What a network is told besides fields: the diffusion time and the flow parameter.
+"""What a network is told besides fields: the diffusion time and re, the flow parameter.
 
 Letters: B batch, E embedding width.
 """

@@ -190,20 +190,20 @@ class ConvDecoder(nn.Module):
 
 
 class TaskEncoder(nn.Module):
-    """Condition (B, Cc, P, P) and flow (B, 1) -> features, finest first, bottleneck map last."""
+    """Condition (B, Cc, P, P) and re (B, 1) -> features, finest first, bottleneck map last."""
 
     def __init__(self, inputs: int, size: Size, options: ConvOptions) -> None:
         super().__init__()
         self.flow = EmbeddingMLP(1, size.embedding)
         self.conv = ConvEncoder(inputs, size, options)
 
-    def forward(self, condition: Tensor, flow: Tensor) -> list[Tensor]:
+    def forward(self, condition: Tensor, re: Tensor) -> list[Tensor]:
         nothing = [None] * (1 + len(self.conv.blocks))
-        return self.conv(condition, self.flow(flow), nothing)
+        return self.conv(condition, self.flow(re), nothing)
 
 
 class CommonEncoder(nn.Module):
-    """Noisy residual, diffusion time and flow -> features, tokens and long skips.
+    """Noisy residual, diffusion time and Re -> features, tokens and long skips.
 
     features: (B, c, H, W) each, finest first; tokens: (B, N, E), empty without a transformer.
     """
@@ -223,9 +223,9 @@ class CommonEncoder(nn.Module):
         )
 
     def forward(
-        self, noisy: Tensor, t: Tensor, flow: Tensor, condition: Sequence[Tensor | None]
+        self, noisy: Tensor, t: Tensor, re: Tensor, condition: Sequence[Tensor | None]
     ) -> tuple[list[Tensor], Tensor | None, list[Tensor]]:
-        embedding = self.time(t) + self.flow(flow)  # (B, E)
+        embedding = self.time(t) + self.flow(re)  # (B, E)
         features = self.conv(noisy, embedding, condition)
         if self.latent is None:
             return features, None, []
@@ -256,13 +256,13 @@ class Decoder(nn.Module):
         self,
         encoder_output: tuple[list[Tensor], Tensor | None, list[Tensor]],
         t: Tensor,
-        flow: Tensor,
+        re: Tensor,
         *,
         bottleneck_condition: Tensor | None,
         skip_condition: Sequence[Tensor | None],
     ) -> Tensor:
         features, tokens, long_skips = encoder_output
-        embedding = self.time(t) + self.flow(flow)  # (B, E)
+        embedding = self.time(t) + self.flow(re)  # (B, E)
         x = features[-1]  # (B, E, P / 2^L, P / 2^L)
         if self.latent is not None and tokens is not None:
             tokens = self.latent(tokens, long_skips, embedding)  # (B, N, E)
@@ -325,28 +325,28 @@ class Flex(nn.Module):
             self.task_encoders[name] = TaskEncoder(channels, size, options)
         self.decoder = Decoder(field_channels, size, options, transformer=transformer, skips=skips)
 
-    def encode(self, condition: Tensor, flow: Tensor, task: str | None = None) -> list[Tensor]:
-        """Features of the condition (B, Cc, P, P) and flow (B, 1), finest first."""
+    def encode(self, condition: Tensor, re: Tensor, task: str | None = None) -> list[Tensor]:
+        """Features of the condition (B, Cc, P, P) and re (B, 1), finest first."""
         if task is None:
             if len(self.task_encoders) != 1:
                 raise ValueError(f"this network has several tasks: {', '.join(self.task_encoders)}")
             task = next(iter(self.task_encoders))
-        features: list[Tensor] = self.task_encoders[task](condition, flow)
+        features: list[Tensor] = self.task_encoders[task](condition, re)
         return features
 
-    def denoise(self, noisy: Tensor, t: Tensor, flow: Tensor, encoded: list[Tensor]) -> Tensor:
-        """Velocity (B*M, C, P, P) of noisy (B*M, C, P, P) at time t (B*M,) and flow (B*M, 1).
+    def denoise(self, noisy: Tensor, t: Tensor, re: Tensor, encoded: list[Tensor]) -> Tensor:
+        """Velocity (B*M, C, P, P) of noisy (B*M, C, P, P) at time t (B*M,) and re (B*M, 1).
 
         `encoded` may hold B*M rows, or B: then M neighbours in `noisy` share a condition.
         """
         if noisy.shape[-2:] != (self.patch, self.patch):
             raise ValueError(f"fields must be {self.patch} x {self.patch}, got {noisy.shape}")
         nothing: list[Tensor | None] = [None] * len(encoded)
-        encoder_output = self.encoder(noisy, t, flow, encoded if self.weak else nothing)
+        encoder_output = self.encoder(noisy, t, re, encoded if self.weak else nothing)
         return self.decoder(
             encoder_output,
             t,
-            flow,
+            re,
             bottleneck_condition=encoded[-1] if self.strong_bottleneck else None,
             skip_condition=encoded if self.strong_skip else nothing,
         )  # (B*M, C, P, P)
@@ -355,7 +355,7 @@ class Flex(nn.Module):
         self,
         noisy: Tensor,
         t: Tensor,
-        flow: Tensor,
+        re: Tensor,
         condition: Tensor | Mapping[str, Tensor],
     ) -> Tensor:
         """Velocity (B, C, P, P): encode, then denoise.
@@ -363,14 +363,14 @@ class Flex(nn.Module):
         condition: of each task, where the batch holds rows of several, in the order of the rows.
         """
         if isinstance(condition, Tensor):
-            return self.denoise(noisy, t, flow, self.encode(condition, flow))
-        flows = flow.split([len(own) for own in condition.values()])
+            return self.denoise(noisy, t, re, self.encode(condition, re))
+        rows = re.split([len(own) for own in condition.values()])
         parts = [
-            self.encode(own, rows, task)
-            for (task, own), rows in zip(condition.items(), flows, strict=True)
+            self.encode(own, own_re, task)
+            for (task, own), own_re in zip(condition.items(), rows, strict=True)
         ]
         encoded = [torch.cat(features) for features in zip(*parts, strict=True)]
-        return self.denoise(noisy, t, flow, encoded)
+        return self.denoise(noisy, t, re, encoded)
 
 
 def build(

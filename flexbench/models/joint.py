@@ -14,11 +14,11 @@ class OneTask(nn.Module):
         super().__init__()
         self.network, self.task = network, task
 
-    def encode(self, condition: Tensor, flow: Tensor) -> list[Tensor]:
-        return cast(JointNetwork, self.network).encode(condition, flow, self.task)
+    def encode(self, condition: Tensor, re: Tensor) -> list[Tensor]:
+        return cast(JointNetwork, self.network).encode(condition, re, self.task)
 
-    def denoise(self, noisy: Tensor, t: Tensor, flow: Tensor, encoded: list[Tensor]) -> Tensor:
-        return cast(JointNetwork, self.network).denoise(noisy, t, flow, encoded)
+    def denoise(self, noisy: Tensor, t: Tensor, re: Tensor, encoded: list[Tensor]) -> Tensor:
+        return cast(JointNetwork, self.network).denoise(noisy, t, re, encoded)
 
-    def forward(self, noisy: Tensor, t: Tensor, flow: Tensor, condition: Tensor) -> Tensor:
-        return self.denoise(noisy, t, flow, self.encode(condition, flow))
+    def forward(self, noisy: Tensor, t: Tensor, re: Tensor, condition: Tensor) -> Tensor:
+        return self.denoise(noisy, t, re, self.encode(condition, re))

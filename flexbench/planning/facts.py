@@ -93,12 +93,12 @@ class RunFacts:
 
     def calls(self, method: str, case: str | None = None) -> int:
         """Calls of the network per member."""
-        from flexbench.diffusion.sampler import calls
+        from flexbench.diffusion import Draw
 
         sample = self.sample if case is None else self.graph.case(case).sample
         if self.graph.config.method(method).mode != "denoiser":
             return 1
-        return calls(sample.sampler, sample.steps)
+        return Draw(sampler=sample.sampler, steps=sample.steps).calls
 
     def encodings(self, method: str, case: str) -> int:
         """How often a tile's condition is encoded, in all leads that follow one another.

@@ -80,7 +80,7 @@ def longest_chain(
     # Each edge carries what its target takes; one source stands before all that wait for nothing.
     waits = networkx.DiGraph()
     for key, job in jobs.items():
-        for need in [need for need in job.needs if need in jobs] or [None]:
+        for need in [need for need in job.needs if need in jobs] or [""]:
             waits.add_edge(need, key, weight=seconds[key])
     chain = networkx.dag_longest_path(waits)[1:] if jobs else []
     return chain, sum(seconds[key] for key in chain)

@@ -62,7 +62,7 @@ def sample_step(graph: Graph, *, task: str, method: str, seed: int) -> None:
     receipt.write(
         seed=seed,
         device=str(device),
-        evaluations=predictor.evaluations,
+        calls=predictor.calls,
         members=predictor.members,
         tiles=_tiles(predictor, problem, grid=Trajectory(graph.tested(task)[0]).grid),
         timing=stopwatch.facts(),
@@ -110,5 +110,5 @@ def _network(
     folders = graph.config.baseline_folders
     trained = rebuild(state, metadata, source=path, task=case.task, device=device, folders=folders)
     predictor = NetworkPredictor(trained.method, settings=case.sample, seed=seed, device=device)
-    flops = float(trained.cost.encode + predictor.evaluations * trained.cost.denoise)
+    flops = float(trained.cost.encode + predictor.calls * trained.cost.denoise)
     return predictor, {"parameters": trained.parameters, "flops": flops}

@@ -25,21 +25,23 @@ from flexbench.training.loop import train
 from flexbench.training.state import clear_state
 
 
-def train_step(graph: Graph, *, task: str, method: str, seed: int) -> None:
+def train_step(graph: Graph, *, training: str, method: str, seed: int) -> None:
     """Write the checkpoint and its log; the same call resumes after any kill.
 
-    task: of several that the method learns together any one, or the name of the training.
+    training: its name, or, of several tasks that the method learns together, any one.
     """
-    graph.require_training(task, method)
+    graph.require_training(training, method)
     if graph.is_formula(method):
         raise FlexbenchError(f"method '{method}' is a formula: it has nothing to train")
-    config, training = graph.config, graph.training(task, method)
+    config = graph.config
+    training = graph.training(training, method)
     step = graph.step("train", training=training, method=method, seed=seed)
     receipt = Receipt(step)
     device = prepare_device(config)
     problem = load_tasks(graph, training)
     chosen = config.method(method)
     settings = config.train_settings(method)
+    diffusion = config.diffusion_settings(method)
     with torch.random.fork_rng():
         torch.manual_seed(stream_seed(seed, "weights"))
         network, built = build_network(
@@ -56,12 +58,7 @@ def train_step(graph: Graph, *, task: str, method: str, seed: int) -> None:
     state_dir = graph.layout.state("train", training, method, f"seed{seed}")
     checkpoint, log = step.outputs
     summary = train(
-        make_method(
-            network,
-            problem=problem.spec,
-            settings=config.diffusion_settings(method),
-            mode=chosen.mode,
-        ),
+        make_method(network, problem=problem.spec, settings=diffusion, mode=chosen.mode),
         _patches(graph, problem, seed=seed, split="train"),
         problem,
         settings=settings,

@@ -94,12 +94,12 @@ def awake(fresh: Callable[..., nn.Module]) -> nn.Module:
 
 @pytest.fixture
 def inputs(problem: ProblemSpec) -> dict[str, Tensor]:
-    """Arguments of `forward` for a batch of three."""
+    """Arguments of `forward`, in their order, for a batch of three."""
     noise = generator(0, "inputs")
     side = (problem.patch, problem.patch)
     return {
         "noisy": torch.randn(3, problem.field_channels, *side, generator=noise),
         "t": torch.rand(3, generator=noise),
-        "flow": torch.rand(3, 1, generator=noise),
+        "re": torch.rand(3, 1, generator=noise),
         "condition": torch.randn(3, problem.condition_channels, *side, generator=noise),
     }

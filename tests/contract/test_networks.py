@@ -6,6 +6,7 @@ from safetensors.torch import load_file, save_file
 
 from flexbench import registry
 from flexbench.config import DiffusionSettings
+from flexbench.diffusion import Draw
 from flexbench.methods import make_method
 from flexbench.seeding import generator
 from flexbench.tasks import Example
@@ -17,7 +18,7 @@ def example(inputs) -> Example:
     residual = torch.tanh(inputs["condition"].mean(1, keepdim=True))
     return Example(
         condition=inputs["condition"],
-        re=inputs["flow"],
+        re=inputs["re"],
         residual=residual,
         base=inputs["condition"][:, -1:],
         truth=inputs["condition"][:, -1:] + residual,
@@ -31,7 +32,7 @@ def test_a_users_file_is_among_those_tested(extra, users_own):
 
 
 def test_output_has_the_shape_of_the_noisy_field(awake, inputs):
-    output = awake(**inputs)
+    output = awake(*inputs.values())
     assert output.shape == inputs["noisy"].shape
     assert output.dtype == torch.float32
     assert output.isfinite().all()
@@ -39,14 +40,14 @@ def test_output_has_the_shape_of_the_noisy_field(awake, inputs):
 
 
 def test_forward_is_encode_then_denoise(awake, inputs):
-    encoded = awake.encode(inputs["condition"], inputs["flow"])
-    output = awake.denoise(inputs["noisy"], inputs["t"], inputs["flow"], encoded)
-    assert torch.equal(output, awake(**inputs))
+    encoded = awake.encode(inputs["condition"], inputs["re"])
+    output = awake.denoise(inputs["noisy"], inputs["t"], inputs["re"], encoded)
+    assert torch.equal(output, awake(*inputs.values()))
 
 
 def test_gradient_reaches_every_parameter(awake, inputs):
     weights = torch.randn(inputs["noisy"].shape, generator=generator(0, "weights"))
-    (awake(**inputs) * weights).sum().backward()
+    (awake(*inputs.values()) * weights).sum().backward()
     dead = [
         name
         for name, parameter in awake.named_parameters()
@@ -55,24 +56,25 @@ def test_gradient_reaches_every_parameter(awake, inputs):
     assert not dead
 
 
-@pytest.mark.parametrize("name", ["noisy", "t", "flow", "condition"])
+@pytest.mark.parametrize("name", ["noisy", "t", "re", "condition"])
 def test_output_depends_on_every_input(awake, inputs, name):
-    before = awake(**inputs)
+    before = awake(*inputs.values())
     changed = inputs | {name: inputs[name].roll(1, dims=0)}
-    difference = (awake(**changed) - before).abs().amax(dim=(1, 2, 3))
+    difference = (awake(*changed.values()) - before).abs().amax(dim=(1, 2, 3))
     assert (difference > 1e-4 * before.std()).all()
 
 
 def test_every_channel_of_the_condition_counts(awake, inputs):
-    before = awake(**inputs)
+    before = awake(*inputs.values())
     for channel in range(inputs["condition"].shape[1]):
         condition = inputs["condition"].clone()
         condition[:, channel] += 1
-        assert (awake(**inputs | {"condition": condition}) - before).abs().max() > 1e-4
+        changed = inputs | {"condition": condition}
+        assert (awake(*changed.values()) - before).abs().max() > 1e-4
 
 
 def test_eval_mode_is_deterministic(awake, inputs):
-    assert torch.equal(awake(**inputs), awake(**inputs))
+    assert torch.equal(awake(*inputs.values()), awake(*inputs.values()))
 
 
 def test_dropout_acts_in_training_and_only_there(fresh, inputs):
@@ -82,26 +84,26 @@ def test_dropout_acts_in_training_and_only_there(fresh, inputs):
             if not parameter.any():
                 parameter.fill_(0.05)
         network.train()
-        assert not torch.equal(network(**inputs), network(**inputs))
+        assert not torch.equal(network(*inputs.values()), network(*inputs.values()))
         network.eval()
-        assert torch.equal(network(**inputs), network(**inputs))
+        assert torch.equal(network(*inputs.values()), network(*inputs.values()))
 
 
 def test_examples_of_a_batch_do_not_see_each_other(awake, inputs):
-    together = awake(**inputs)
+    together = awake(*inputs.values())
     for i in range(len(together)):
-        alone = awake(**{name: tensor[i : i + 1] for name, tensor in inputs.items()})
+        alone = awake(*(tensor[i : i + 1] for tensor in inputs.values()))
         torch.testing.assert_close(alone[0], together[i], atol=1e-4, rtol=1e-4)
 
 
 def test_encoding_can_be_repeated_instead_of_recomputed(awake, inputs):
     members = 2
-    encoded = awake.encode(inputs["condition"], inputs["flow"])
+    encoded = awake.encode(inputs["condition"], inputs["re"])
     assert encoded
     assert all(tensor.shape[0] == 3 for tensor in encoded)
     again = awake.encode(
         inputs["condition"].repeat_interleave(members, 0),
-        inputs["flow"].repeat_interleave(members, 0),
+        inputs["re"].repeat_interleave(members, 0),
     )
     for tensor, expected in zip(encoded, again, strict=True):
         repeated = tensor.repeat_interleave(members, 0)
@@ -111,9 +113,9 @@ def test_encoding_can_be_repeated_instead_of_recomputed(awake, inputs):
 def test_weights_survive_a_file(awake, fresh, inputs, tmp_path):
     save_file(awake.state_dict(), tmp_path / "weights.safetensors")
     other = fresh(seed=1).eval()
-    assert not torch.equal(other(**inputs), awake(**inputs))
+    assert not torch.equal(other(*inputs.values()), awake(*inputs.values()))
     other.load_state_dict(load_file(tmp_path / "weights.safetensors"))
-    assert torch.equal(other(**inputs), awake(**inputs))
+    assert torch.equal(other(*inputs.values()), awake(*inputs.values()))
 
 
 def test_initial_weights_follow_the_seed(fresh):
@@ -149,7 +151,7 @@ def test_loss_falls_on_one_batch(fresh, problem, example, mode):
 def test_it_samples(awake, problem, example, mode, members):
     method = make_method(awake, problem=problem, settings=DiffusionSettings(), mode=mode)
     noise = torch.randn(3, 2, 1, 32, 32, generator=generator(0, "noise"))
-    drawn = method.sample(example, noise, sampler="ddim", steps=2, batch=4)
+    drawn = method.sample(example, noise, draw=Draw(sampler="ddim", steps=2, batch=4))
     assert drawn.shape == (3, members, 1, 32, 32)
     assert drawn.isfinite().all()
     if members > 1:
@@ -157,9 +159,9 @@ def test_it_samples(awake, problem, example, mode, members):
 
 
 def test_it_runs_under_bfloat16_autocast(awake, inputs):
-    exact = awake(**inputs)
+    exact = awake(*inputs.values())
     with torch.autocast("cpu", dtype=torch.bfloat16):
-        rough = awake(**inputs).float()
+        rough = awake(*inputs.values()).float()
     assert (rough - exact).norm() < 0.1 * exact.norm()
 
 

@@ -49,7 +49,7 @@ def build(name, problem, *, folders=(), **options):
 
 def watched(network, inputs):
     with Watch(inputs["noisy"].shape[-1]) as watch, torch.no_grad():
-        network(**inputs)
+        network(*inputs.values())
     return watch.found
 
 
@@ -98,7 +98,7 @@ def test_padding_keeps_fno_from_taking_a_patch_as_a_torus(inputs, problem):
             for name, value in inputs.items()
         }
         with torch.no_grad():
-            plain, other = network(**inputs), network(**turned)
+            plain, other = network(*inputs.values()), network(*turned.values())
         return float((plain.roll(8, dims=-1) - other).norm() / plain.norm())
 
     assert torn(build("fno", problem)) < 1e-5

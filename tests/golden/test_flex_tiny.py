@@ -6,8 +6,7 @@ import numpy as np
 import pytest
 import torch
 
-from flexbench.diffusion.sampler import sample
-from flexbench.diffusion.schedule import CosineSchedule
+from flexbench.diffusion import CosineSchedule, Draw, sample
 from flexbench.models.flex import Flex
 from flexbench.models.official_checkpoint import import_checkpoint
 
@@ -51,8 +50,8 @@ def test_parameters(network: Flex) -> None:
 @pytest.mark.parametrize("short", TASKS)
 @torch.no_grad()
 def test_network(network: Flex, golden: dict[str, torch.Tensor], short: str) -> None:
-    noisy, t, flow = golden["noisy"], golden["t"], golden["re"]
-    encoded = network.encode(condition(golden, short), flow, TASKS[short])
+    noisy, t, re = golden["noisy"], golden["t"], golden["re"]
+    encoded = network.encode(condition(golden, short), re, TASKS[short])
     close(encoded[0], golden[f"{short}_cond_skip0"])
     close(encoded[-1], golden[f"{short}_cond_skip_last"])
     close(encoded[-1], golden[f"{short}_cond_bottleneck"])
@@ -62,7 +61,7 @@ def test_network(network: Flex, golden: dict[str, torch.Tensor], short: str) -> 
         network.encoder.register_forward_hook(lambda _m, _i, out: seen.update(tokens=out[1])),
         network.decoder.latent.register_forward_hook(lambda _m, _i, out: seen.update(last=out)),
     ]
-    velocity = network.denoise(noisy, t, flow, encoded)
+    velocity = network.denoise(noisy, t, re, encoded)
     for hook in hooks:
         hook.remove()
     close(seen["tokens"], golden[f"{short}_tokens"])
@@ -74,14 +73,13 @@ def test_network(network: Flex, golden: dict[str, torch.Tensor], short: str) -> 
 @pytest.mark.parametrize("short", TASKS)
 @torch.no_grad()
 def test_ddim(network: Flex, golden: dict[str, torch.Tensor], short: str, steps: int) -> None:
-    flow = golden["re"]
-    encoded = network.encode(condition(golden, short), flow, TASKS[short])
+    re = golden["re"]
+    encoded = network.encode(condition(golden, short), re, TASKS[short])
     residual = sample(
-        lambda x, t: network.denoise(x, t, flow, encoded),
+        lambda x, t: network.denoise(x, t, re, encoded),
         golden["init_noise"],
         schedule=CosineSchedule(shift=1.0),
-        steps=steps,
-        sampler="ddim",
+        draw=Draw(sampler="ddim", steps=steps),
     )
     base = golden["lowres"] if short == "sr" else golden["past"][:, -1:]
     close(base + residual, golden[f"{short}_ddim{steps}"])

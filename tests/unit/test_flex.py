@@ -39,7 +39,7 @@ def inputs(batch: int = 2, patch: int = PATCH) -> dict[str, Tensor]:
     return {
         "noisy": torch.randn(batch, 1, patch, patch, generator=g),
         "t": torch.rand(batch, generator=g),
-        "flow": torch.rand(batch, 1, generator=g),
+        "re": torch.rand(batch, 1, generator=g),
         "condition": torch.randn(batch, 1, patch, patch, generator=g),
     }
 
@@ -122,10 +122,10 @@ def test_gradient_reaches_every_parameter(
 
 def test_forward_is_encode_then_denoise() -> None:
     network, data = small(), inputs()
-    encoded = network.encode(data["condition"], data["flow"])
+    encoded = network.encode(data["condition"], data["re"])
     assert [len(f) for f in encoded] == [2] * len(network.size.feature_channels)
     assert [f.shape[1] for f in encoded] == network.size.feature_channels
-    found = network.denoise(data["noisy"], data["t"], data["flow"], encoded)
+    found = network.denoise(data["noisy"], data["t"], data["re"], encoded)
     assert torch.equal(found, network(**data))
 
 
@@ -142,12 +142,12 @@ def test_members_may_share_encoded_features(switches: tuple[bool, bool, bool]) -
     weak, strong_skip, strong_bottleneck = switches
     network = small(weak=weak, strong_skip=strong_skip, strong_bottleneck=strong_bottleneck)
     data, members = inputs(2), 3
-    encoded = network.encode(data["condition"], data["flow"])
+    encoded = network.encode(data["condition"], data["re"])
     noisy, t = torch.randn(2 * members, 1, PATCH, PATCH), torch.rand(2 * members)
-    flow = data["flow"].repeat_interleave(members, 0)
+    re = data["re"].repeat_interleave(members, 0)
     repeated = [feature.repeat_interleave(members, 0) for feature in encoded]
-    expected = network.denoise(noisy, t, flow, repeated)
-    torch.testing.assert_close(network.denoise(noisy, t, flow, encoded), expected)
+    expected = network.denoise(noisy, t, re, repeated)
+    torch.testing.assert_close(network.denoise(noisy, t, re, encoded), expected)
 
 
 @torch.no_grad()
@@ -166,9 +166,9 @@ def test_encoder_sees_the_condition_by_weak_conditioning_alone() -> None:
 @torch.no_grad()
 def test_weak_conditioning_is_added_after_every_block() -> None:
     network, data = small(), inputs()
-    encoded = network.encode(data["condition"], data["flow"])
-    found = network.encoder(data["noisy"], data["t"], data["flow"], encoded)[0]
-    embedding = network.encoder.time(data["t"]) + network.encoder.flow(data["flow"])
+    encoded = network.encode(data["condition"], data["re"])
+    found = network.encoder(data["noisy"], data["t"], data["re"], encoded)[0]
+    embedding = network.encoder.time(data["t"]) + network.encoder.flow(data["re"])
     x = network.encoder.conv.stem(data["noisy"]) + encoded[0]
     torch.testing.assert_close(found[0], x)
     for number, block in enumerate(network.encoder.conv.blocks, start=1):
@@ -177,20 +177,20 @@ def test_weak_conditioning_is_added_after_every_block() -> None:
 
 
 def decoded(network: Flex, data: dict[str, Tensor], encoded: list[Tensor]) -> Tensor:
-    return network.denoise(data["noisy"], data["t"], data["flow"], encoded)
+    return network.denoise(data["noisy"], data["t"], data["re"], encoded)
 
 
 @torch.no_grad()
 def test_strong_skip_is_the_sum_of_both_features() -> None:
     network, data = small(weak=False, strong_bottleneck=False), inputs()
-    encoded = network.encode(data["condition"], data["flow"])
+    encoded = network.encode(data["condition"], data["re"])
     nothing = [None] * len(encoded)
-    features, tokens, long = network.encoder(data["noisy"], data["t"], data["flow"], nothing)
+    features, tokens, long = network.encoder(data["noisy"], data["t"], data["re"], nothing)
     summed = [a + b for a, b in zip(features, encoded, strict=True)]
     expected = network.decoder(
         (summed, tokens, long),
         data["t"],
-        data["flow"],
+        data["re"],
         bottleneck_condition=None,
         skip_condition=nothing,
     )
@@ -211,7 +211,7 @@ def test_switches_decide_which_features_count(
     switches: dict[str, bool], skips: str, used: list[int]
 ) -> None:
     network, data = small(skips=skips, **switches), inputs()
-    encoded = network.encode(data["condition"], data["flow"])
+    encoded = network.encode(data["condition"], data["re"])
     before = decoded(network, data, encoded)
     matters = []
     for number in range(len(encoded)):
@@ -226,7 +226,7 @@ def test_features_of_nothing_make_the_switches_equal() -> None:
     data, outputs = inputs(), []
     for weak, strong_skip, strong_bottleneck in SWITCHES:
         network = small(weak=weak, strong_skip=strong_skip, strong_bottleneck=strong_bottleneck)
-        encoded = [0 * f for f in network.encode(data["condition"], data["flow"])]
+        encoded = [0 * f for f in network.encode(data["condition"], data["re"])]
         outputs.append(decoded(network, data, encoded))
     assert all(torch.equal(output, outputs[0]) for output in outputs)
 
@@ -252,11 +252,11 @@ def test_without_skips_the_decoder_sees_the_bottleneck_alone() -> None:
     matters = {}
     for skips in ("all", "none"):
         network = small(skips=skips)
-        features, tokens, long = network.encoder(data["noisy"], data["t"], data["flow"], nothing)
+        features, tokens, long = network.encoder(data["noisy"], data["t"], data["re"], nothing)
         options = {"bottleneck_condition": None, "skip_condition": nothing}
         changed = [f + 1 for f in features[:-1]] + features[-1:]
         results = [
-            network.decoder((f, tokens, long), data["t"], data["flow"], **options)
+            network.decoder((f, tokens, long), data["t"], data["re"], **options)
             for f in (features, changed)
         ]
         matters[skips] = not torch.equal(*results)

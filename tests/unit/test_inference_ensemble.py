@@ -24,7 +24,7 @@ from flexbench.data.normaliser import Normaliser
 from flexbench.data.patches import full_windows
 from flexbench.data.samples import Samples, Snapshot
 from flexbench.data.store import Trajectory
-from flexbench.diffusion import CosineSchedule, sample
+from flexbench.diffusion import CosineSchedule, Draw, sample
 from flexbench.errors import FlexbenchError
 from flexbench.inference.ensemble import (
     FormulaPredictor,
@@ -53,14 +53,14 @@ class Local(nn.Module):
         self.mix = nn.Conv2d(channels, 1, 1)
         self.gain = nn.Parameter(torch.tensor(0.3))
 
-    def encode(self, condition, flow):
-        return [self.mix(condition) + flow[:, :, None, None]]
+    def encode(self, condition, re):
+        return [self.mix(condition) + re[:, :, None, None]]
 
-    def denoise(self, noisy, t, flow, encoded):
+    def denoise(self, noisy, t, re, encoded):
         return torch.tanh(self.gain * noisy + encoded[0]) * (1 - t.view(-1, 1, 1, 1) / 2)
 
-    def forward(self, noisy, t, flow, condition):
-        return self.denoise(noisy, t, flow, self.encode(condition, flow))
+    def forward(self, noisy, t, re, condition):
+        return self.denoise(noisy, t, re, self.encode(condition, re))
 
 
 @pytest.fixture(scope="module")
@@ -131,7 +131,7 @@ def test_prediction_is_the_domain_drawn_at_once(files, tmp_path, sampler):
         trajectory = Trajectory(files[row // 2])
         past = [trajectory.snapshot(snapshot.index - lag) for lag in (2, 1)]
         condition = torch.from_numpy(np.stack(past))[None] / 5.0
-        flow = torch.tensor([[snapshot.reynolds / 40_000]])
+        re = torch.tensor([[snapshot.reynolds / 40_000]])
         for member in range(3):
             name = (snapshot.trajectory, snapshot.index, member)
 
@@ -141,12 +141,14 @@ def test_prediction_is_the_domain_drawn_at_once(files, tmp_path, sampler):
 
             with torch.no_grad():
                 residual = sample(
-                    lambda x, t, f=flow, c=condition: network(x, t, f, c),
+                    lambda x, t, re=re, c=condition: network(x, t, re, c),
                     noise("initial noise"),
                     schedule=CosineSchedule(1.0),
-                    steps=3,
-                    sampler=sampler,
-                    noise_fn=lambda step, noise=noise: noise("step noise", step),
+                    draw=Draw(
+                        sampler=sampler,
+                        steps=3,
+                        noise=lambda step, noise=noise: noise("step noise", step),
+                    ),
                 )
             wanted = past[1] + 1.5 * residual[0].numpy()
             np.testing.assert_allclose(samples.member(row, member), wanted, rtol=0, atol=2e-5)

@@ -25,7 +25,7 @@ from flexbench.data.normaliser import Normaliser
 from flexbench.data.observe import open_trajectory
 from flexbench.data.samples import Samples
 from flexbench.data.store import Trajectory, write_trajectory
-from flexbench.diffusion import CosineSchedule, sample
+from flexbench.diffusion import CosineSchedule, Draw, sample
 from flexbench.errors import FlexbenchError
 from flexbench.inference.ensemble import FormulaPredictor, NetworkPredictor, draw_samples
 from flexbench.inference.rollout import scored_indices
@@ -44,14 +44,14 @@ class Blurred(nn.Module):
         super().__init__()
         self.mix = nn.Conv2d(2, 1, 3, padding=1, padding_mode="circular")
 
-    def encode(self, condition, flow):
-        return [self.mix(condition) + flow[:, :, None, None]]
+    def encode(self, condition, re):
+        return [self.mix(condition) + re[:, :, None, None]]
 
-    def denoise(self, noisy, t, flow, encoded):
+    def denoise(self, noisy, t, re, encoded):
         return torch.tanh(0.3 * noisy + encoded[0]) * (1 - t.view(-1, 1, 1, 1) / 2)
 
-    def forward(self, noisy, t, flow, condition):
-        return self.denoise(noisy, t, flow, self.encode(condition, flow))
+    def forward(self, noisy, t, re, condition):
+        return self.denoise(noisy, t, re, self.encode(condition, re))
 
 
 @pytest.fixture(scope="module")
@@ -102,17 +102,16 @@ def alone(predictor, past, snapshot, member):
     """One member (H, W) from one past (2, H, W) by the network and the sampler alone."""
     network = predictor.method.network
     condition = torch.from_numpy(past)[None] / NORMALISER.field_std
-    flow = torch.tensor([[snapshot.reynolds / 40_000]])
+    re = torch.tensor([[snapshot.reynolds / 40_000]])
     ahead = ("lead", snapshot.lead) if snapshot.lead > 1 else ()
     name = (0, "initial noise", snapshot.trajectory, snapshot.index, member, *ahead)
     with torch.no_grad():
-        encoded = network.encode(condition, flow)
+        encoded = network.encode(condition, re)
         residual = sample(
-            lambda x, t: network.denoise(x, t, flow, encoded),
+            lambda x, t: network.denoise(x, t, re, encoded),
             torch.randn(1, 1, GRID, GRID, generator=generator(*name)),
             schedule=CosineSchedule(1.0),
-            steps=2,
-            sampler="ddim",
+            draw=Draw(sampler="ddim", steps=2),
         )
     return past[-1] + NORMALISER.residual_std * residual[0, 0].numpy()
 

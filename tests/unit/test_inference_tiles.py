@@ -17,7 +17,7 @@ from flexbench.config import (
 )
 from flexbench.data.normaliser import Normaliser
 from flexbench.data.samples import Snapshot
-from flexbench.diffusion import SAMPLERS, CosineSchedule, sample
+from flexbench.diffusion import SAMPLERS, CosineSchedule, Draw, sample
 from flexbench.errors import FlexbenchError
 from flexbench.inference import ensemble
 from flexbench.inference.ensemble import NetworkPredictor
@@ -37,7 +37,10 @@ axes = st.integers(2, 24).flatmap(
 
 
 class Toy(nn.Module):
-    """Knows its own point only (kernel 1), or its neighbours too, with zeros beyond the patch."""
+    """Knows its own point only (kernel 1), or its neighbours too, with zeros beyond the patch.
+
+    It is told everything by position, as a user's file may name its parameters as it likes.
+    """
 
     def __init__(self, kernel=1):
         super().__init__()
@@ -45,18 +48,18 @@ class Toy(nn.Module):
         self.weight = nn.Parameter(0.4 * torch.randn(1, 2, kernel, kernel, generator=stream))
         self.encoded, self.denoised = [], []
 
-    def encode(self, condition, flow):
+    def encode(self, condition, re, /):
         self.encoded.append(len(condition))
         mixed = nn.functional.conv2d(condition, self.weight, padding="same")
-        return [mixed + flow[:, :, None, None]]
+        return [mixed + re[:, :, None, None]]
 
-    def denoise(self, noisy, t, flow, encoded):
+    def denoise(self, noisy, t, re, encoded, /):
         self.denoised.append(len(noisy))
         near = nn.functional.conv2d(noisy, self.weight[:, :1], padding="same")
         return torch.tanh(near + encoded[0]) * (1 - t.view(-1, 1, 1, 1) / 2)
 
-    def forward(self, noisy, t, flow, condition):
-        return self.denoise(noisy, t, flow, self.encode(condition, flow))
+    def forward(self, noisy, t, re, condition, /):
+        return self.denoise(noisy, t, re, self.encode(condition, re))
 
 
 def domain(height, width, *, conditions=1, periodic=True):
@@ -84,15 +87,17 @@ def at_once(chosen, example, member, *, row=0):
         stream = generator(0, kind, SNAPSHOT.trajectory, SNAPSHOT.index, member, *step)
         return torch.randn(shape, generator=stream)
 
-    condition, flow = example.condition[row : row + 1], example.re[row : row + 1]
+    condition, re = example.condition[row : row + 1], example.re[row : row + 1]
     with torch.no_grad():
         residual = sample(
-            lambda x, t: network(x, t, flow, condition),
+            lambda x, t: network(x, t, re, condition),
             noise("initial noise"),
             schedule=CosineSchedule(1.0),
-            steps=chosen.settings.steps,
-            sampler=chosen.settings.sampler,
-            noise_fn=lambda step: noise("step noise", step),
+            draw=Draw(
+                sampler=chosen.settings.sampler,
+                steps=chosen.settings.steps,
+                noise=lambda step: noise("step noise", step),
+            ),
         )
     return (example.base[row] + residual)[0]
 
@@ -160,10 +165,10 @@ def test_super_resolution_sees_whole_low_resolution_points():
     )
 
     class Phase(Toy):
-        def encode(self, condition, flow):
+        def encode(self, condition, re):
             return [torch.arange(condition.shape[-1]).expand_as(condition) % 4.0]
 
-        def denoise(self, noisy, t, flow, encoded):
+        def denoise(self, noisy, t, re, encoded):
             return encoded[0]
 
     method = make_method(Phase(), problem=task.spec, settings=DiffusionSettings(), mode="regressor")
@@ -219,9 +224,9 @@ def test_regressors_are_blended_too():
 
 def output_of(tiling, x, condition, *, batch=5, kernel=5):
     network = Toy(kernel)
-    flow = torch.full((1, 1), 0.1)
+    re = torch.full((1, 1), 0.1)
     with torch.no_grad():
-        tiled = TiledNetwork(network, condition, flow, tiling=tiling, batch=batch)
+        tiled = TiledNetwork(network, condition, re, tiling=tiling, batch=batch)
         return network, tiled(x, torch.full((len(x),), 0.5))
 
 

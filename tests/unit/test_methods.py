@@ -1,5 +1,6 @@
 """Methods: the loss reaches the network's forward, and each condition is encoded once."""
 
+from dataclasses import replace
 from types import SimpleNamespace
 
 import pytest
@@ -7,7 +8,7 @@ import torch
 from torch import nn
 
 from flexbench.config import DiffusionSettings
-from flexbench.diffusion import CosineSchedule, diffusion_loss, sample
+from flexbench.diffusion import CosineSchedule, Draw, diffusion_loss, sample
 from flexbench.errors import FlexbenchError
 from flexbench.methods import make_method
 from flexbench.models.flex import build
@@ -19,7 +20,10 @@ FORECAST = ProblemSpec(task="forecast", condition_channels=2, patch=16)
 
 
 class Toy(nn.Module):
-    """A small real network that counts its calls and the rows it encodes."""
+    """A small real network that counts its calls and the rows it encodes.
+
+    Its parameters have no names to its callers: a user's file may call them what it likes.
+    """
 
     def __init__(self, problem):
         super().__init__()
@@ -30,23 +34,23 @@ class Toy(nn.Module):
         self.dropout = nn.Dropout(0.5)
         self.calls = {"forward": 0, "denoise": 0, "encode": 0, "encoded rows": 0, "rows": []}
 
-    def encode(self, condition, flow):
+    def encode(self, condition, re, /):
         self.calls["encode"] += 1
         self.calls["encoded rows"] += len(condition)
-        return [torch.tanh(self.condition_in(condition)), flow]
+        return [torch.tanh(self.condition_in(condition)), re]
 
-    def denoise(self, noisy, t, flow, encoded):
+    def denoise(self, noisy, t, re, encoded, /):
         self.calls["denoise"] += 1
         self.calls["rows"].append(len(noisy))
         self.calls["t"] = t
-        if not len(noisy) == len(t) == len(flow) == len(encoded[0]) == len(encoded[1]):
+        if not len(noisy) == len(t) == len(re) == len(encoded[0]) == len(encoded[1]):
             raise ValueError("rows differ")
-        told = (t + flow[:, 0] - 2 * encoded[1][:, 0]).view(-1, 1, 1, 1)
+        told = (t + re[:, 0] - 2 * encoded[1][:, 0]).view(-1, 1, 1, 1)
         return self.out(self.dropout(torch.sin(self.noisy_in(noisy) + encoded[0] + told)))
 
-    def forward(self, noisy, t, flow, condition):
+    def forward(self, noisy, t, re, condition, /):
         self.calls["forward"] += 1
-        return self.denoise(noisy, t, flow, self.encode(condition, flow))
+        return self.denoise(noisy, t, re, self.encode(condition, re))
 
 
 def make_example(problem, batch=3, seed=0):
@@ -55,7 +59,7 @@ def make_example(problem, batch=3, seed=0):
     field = (batch, problem.field_channels, side, side)
     return SimpleNamespace(
         condition=torch.randn(batch, problem.condition_channels, side, side, generator=stream),
-        flow=torch.rand(batch, 1, generator=stream),
+        re=torch.rand(batch, 1, generator=stream),
         residual=torch.randn(field, generator=stream),
     )
 
@@ -75,10 +79,7 @@ def member_noise(problem, patches=3, members=5):
 def step_noise(problem, **sizes):
     shape = member_noise(problem, **sizes).shape
 
-    def noise_fn(step):
-        return torch.randn(shape, generator=generator(0, "step", step))
-
-    return noise_fn
+    return lambda step: torch.randn(shape, generator=generator(0, "step", step))
 
 
 @pytest.mark.parametrize("problem", [SUPERRES, FORECAST], ids=lambda p: p.task)
@@ -86,21 +87,15 @@ def step_noise(problem, **sizes):
 @pytest.mark.parametrize("batch", [1, 2, 5, 7, 10, 64])
 def test_each_condition_is_encoded_once_whatever_steps_members_batch(problem, sampler, batch):
     method = make(problem, "denoiser")
-    method.sample(
-        make_example(problem),
-        member_noise(problem),
-        sampler=sampler,
-        steps=4,
-        batch=batch,
-        noise_fn=step_noise(problem),
-    )
+    draw = Draw(sampler=sampler, steps=4, batch=batch, noise=step_noise(problem))
+    method.sample(make_example(problem), member_noise(problem), draw=draw)
     calls = method.network.calls
     assert calls["encoded rows"] == 3
-    assert sum(calls["rows"]) == 3 * 5 * method.evaluations(sampler=sampler, steps=4)
+    assert sum(calls["rows"]) == 3 * 5 * method.calls(draw)
     assert max(calls["rows"]) <= batch
 
 
-def one_by_one(method, example, noise, *, sampler, steps, noise_fn):
+def one_by_one(method, example, noise, *, draw):
     """Each member alone, through `forward` and the plain sampler."""
     drawn = torch.empty_like(noise)
     network = method.network.eval()
@@ -113,9 +108,7 @@ def one_by_one(method, example, noise, *, sampler, steps, noise_fn):
                     ),
                     noise[b, m][None],
                     schedule=CosineSchedule(method.settings.shift),
-                    steps=steps,
-                    sampler=sampler,
-                    noise_fn=lambda step, b=b, m=m: noise_fn(step)[b, m][None],
+                    draw=replace(draw, noise=lambda step, b=b, m=m: draw.noise(step)[b, m][None]),
                 )[0]
     return drawn
 
@@ -124,23 +117,23 @@ def one_by_one(method, example, noise, *, sampler, steps, noise_fn):
 @pytest.mark.parametrize("batch", [1, 3, 11, 64])
 def test_members_are_those_drawn_one_by_one(sampler, batch):
     method = make(FORECAST, "denoiser", shift=2.0)
-    options = {"sampler": sampler, "steps": 3, "noise_fn": step_noise(FORECAST)}
+    draw = Draw(sampler=sampler, steps=3, batch=batch, noise=step_noise(FORECAST))
     arguments = (make_example(FORECAST), member_noise(FORECAST))
-    drawn = method.sample(*arguments, batch=batch, **options)
-    wanted = one_by_one(method, *arguments, **options)
+    drawn = method.sample(*arguments, draw=draw)
+    wanted = one_by_one(method, *arguments, draw=draw)
     torch.testing.assert_close(drawn, wanted, rtol=1e-5, atol=1e-5)
-    assert torch.equal(drawn, method.sample(*arguments, batch=batch, **options))
+    assert torch.equal(drawn, method.sample(*arguments, draw=draw))
 
 
 def test_members_move_with_their_noise():
     method = make(SUPERRES, "denoiser")
     example, noise = make_example(SUPERRES), member_noise(SUPERRES)
-    options = {"sampler": "ddim", "steps": 2, "batch": 64}
+    draw = Draw(sampler="ddim", steps=2)
     order = torch.tensor([3, 0, 4, 1, 2])
-    drawn = method.sample(example, noise, **options)
-    shuffled = method.sample(example, noise[:, order], **options)
+    drawn = method.sample(example, noise, draw=draw)
+    shuffled = method.sample(example, noise[:, order], draw=draw)
     torch.testing.assert_close(shuffled, drawn[:, order], rtol=0, atol=1e-6)
-    fewer = method.sample(example, noise[:, :2], **options)
+    fewer = method.sample(example, noise[:, :2], draw=draw)
     torch.testing.assert_close(fewer, drawn[:, :2], rtol=0, atol=1e-6)
 
 
@@ -148,18 +141,12 @@ def test_step_noise_is_asked_for_once_per_step_for_all_chunks():
     method = make(SUPERRES, "denoiser")
     asked, source = [], step_noise(SUPERRES)
 
-    def noise_fn(step):
+    def noise(step):
         asked.append(step)
         return source(step)
 
-    method.sample(
-        make_example(SUPERRES),
-        member_noise(SUPERRES),
-        sampler="ddpm",
-        steps=3,
-        batch=2,
-        noise_fn=noise_fn,
-    )
+    draw = Draw(sampler="ddpm", steps=3, batch=2, noise=noise)
+    method.sample(make_example(SUPERRES), member_noise(SUPERRES), draw=draw)
     assert asked == [0, 1]
 
 
@@ -209,9 +196,9 @@ def test_distributed_wrapper_trains_and_samples(tmp_path):
         example, noise = make_example(SUPERRES), member_noise(SUPERRES)
         wrapped.loss(example, generator(0, "loss")).backward()
         assert all(p.grad is not None for p in bare.network.parameters())
-        options = {"sampler": "ddim", "steps": 2, "batch": 4}
-        drawn = wrapped.sample(example, noise, **options)
-        assert torch.equal(drawn, bare.sample(example, noise, **options))
+        draw = Draw(sampler="ddim", steps=2, batch=4)
+        drawn = wrapped.sample(example, noise, draw=draw)
+        assert torch.equal(drawn, bare.sample(example, noise, draw=draw))
     finally:
         torch.distributed.destroy_process_group()
 
@@ -222,8 +209,8 @@ def test_training_mode_comes_back_and_dropout_is_off_while_sampling(mode):
     method.network.train()
     method.network.out.eval()
     noise = member_noise(SUPERRES)
-    options = {"sampler": "ddim", "steps": 2, "batch": 4}
-    drawn = [method.sample(make_example(SUPERRES), noise, **options) for _ in range(2)]
+    draw = Draw(sampler="ddim", steps=2, batch=4)
+    drawn = [method.sample(make_example(SUPERRES), noise, draw=draw) for _ in range(2)]
     assert torch.equal(*drawn)
     assert method.network.training
     assert method.network.dropout.training
@@ -240,10 +227,11 @@ def test_regressor_sees_the_last_snapshot_at_time_zero(problem, batch):
     with torch.no_grad():
         base, t = example.condition[:, -1:], torch.zeros(3)
         wanted = network(base, t, example.re, example.condition)
-    drawn = method.sample(example, member_noise(problem), sampler="ddim", steps=2, batch=batch)
+    draw = Draw(sampler="heun", steps=2, batch=batch)
+    drawn = method.sample(example, member_noise(problem), draw=draw)
     assert drawn.shape == (3, 1, 1, 16, 16)
     torch.testing.assert_close(drawn[:, 0], wanted)
-    assert method.evaluations(sampler="heun", steps=9) == 1
+    assert method.calls(draw) == 1
     assert not network.calls["t"].any()
 
 
@@ -272,12 +260,12 @@ def test_flex_runs_in_both_modes(problem, mode):
     loss.backward()
     assert all(p.grad is not None and p.grad.isfinite().all() for p in network.parameters())
     noise = member_noise(problem)
-    options = {"sampler": "ddim", "steps": 2}
-    drawn = method.sample(example, noise, batch=64, **options)
+    draw = Draw(sampler="ddim", steps=2, noise=step_noise(problem))
+    drawn = method.sample(example, noise, draw=draw)
     if mode == "denoiser":
-        wanted = one_by_one(method, example, noise, noise_fn=step_noise(problem), **options)
+        wanted = one_by_one(method, example, noise, draw=draw)
         torch.testing.assert_close(drawn, wanted, rtol=1e-4, atol=1e-5)
-    again = method.sample(example, noise, batch=4, **options)
+    again = method.sample(example, noise, draw=replace(draw, batch=4))
     torch.testing.assert_close(drawn, again, rtol=1e-4, atol=1e-5)
 
 
@@ -286,10 +274,8 @@ def test_bad_input_is_told():
         make(SUPERRES, "gan")
     method = make(SUPERRES, "denoiser")
     example, noise = make_example(SUPERRES), member_noise(SUPERRES)
-    options = {"sampler": "ddim", "steps": 2}
+    draw = Draw(sampler="ddim", steps=2, batch=4)
     with pytest.raises(FlexbenchError, match=r"noise: found shape \(2, 5, 1, 16, 16\)"):
-        method.sample(example, noise[:2], batch=4, **options)
+        method.sample(example, noise[:2], draw=draw)
     with pytest.raises(FlexbenchError, match=r"noise: found shape \(3, 1, 16, 16\)"):
-        method.sample(example, noise[:, 0], batch=4, **options)
-    with pytest.raises(FlexbenchError, match=r"sample\.batch: found 0"):
-        method.sample(example, noise, batch=0, **options)
+        method.sample(example, noise[:, 0], draw=draw)

@@ -34,14 +34,14 @@ class Tiny(nn.Module):
         self.first = nn.Conv2d(channels, width, 3, padding=1)
         self.last = nn.Conv2d(1 + width, 1, 1)
 
-    def encode(self, condition, flow):
+    def encode(self, condition, re):
         return [self.first(condition)]
 
-    def denoise(self, noisy, t, flow, encoded):
+    def denoise(self, noisy, t, re, encoded):
         return self.last(torch.cat([noisy, *encoded], dim=1))
 
-    def forward(self, noisy, t, flow, condition):
-        return self.denoise(noisy, t, flow, self.encode(condition, flow))
+    def forward(self, noisy, t, re, condition):
+        return self.denoise(noisy, t, re, self.encode(condition, re))
 
 
 def build(problem, *, width):

@@ -7,7 +7,7 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from flexbench.diffusion import SAMPLERS, CosineSchedule, evaluations, sample
+from flexbench.diffusion import SAMPLERS, CosineSchedule, Draw, sample
 from flexbench.errors import FlexbenchError
 from flexbench.seeding import generator
 
@@ -30,7 +30,7 @@ def spread_ratio(std, *, sampler, steps, schedule=SCHEDULE):
     """Ensemble std / true std: the velocity is linear, so one member of noise 1 tells it."""
     one = torch.ones(1, 1, dtype=torch.float64)
     velocity = gaussian_velocity(std, schedule=schedule)
-    drawn = sample(velocity, one, schedule=schedule, steps=steps, sampler=sampler)
+    drawn = sample(velocity, one, schedule=schedule, draw=Draw(sampler=sampler, steps=steps))
     return float(drawn) / std
 
 
@@ -80,10 +80,10 @@ def test_order_of_convergence(sampler, order, schedule):
     assert math.log2(errors[0] / errors[1]) > order - 0.1
 
 
-def test_higher_order_is_closer_at_equal_evaluations():
+def test_higher_order_is_closer_at_equal_calls():
     ddim = abs(spread_ratio(0.5, sampler="ddim", steps=31) - 1)
     heun = abs(spread_ratio(0.5, sampler="heun", steps=16) - 1)
-    assert evaluations("heun", 16) == evaluations("ddim", 31) == 31
+    assert Draw(sampler="heun", steps=16).calls == Draw(sampler="ddim", steps=31).calls == 31
     assert heun < ddim / 2
     assert abs(spread_ratio(0.5, sampler="dpmpp_2m", steps=31) - 1) < ddim / 2
 
@@ -106,9 +106,11 @@ def test_one_point_of_data_is_hit_exactly(sampler, steps, shift):
         velocity,
         noise,
         schedule=schedule,
-        steps=steps,
-        sampler=sampler,
-        noise_fn=lambda step: torch.randn(5, 2, generator=stream),
+        draw=Draw(
+            sampler=sampler,
+            steps=steps,
+            noise=lambda step: torch.randn(5, 2, generator=stream),
+        ),
     )
     assert drawn.dtype == torch.float32
     torch.testing.assert_close(drawn, truth.expand(5, 2), rtol=0, atol=3e-6)
@@ -144,9 +146,7 @@ def test_ddpm_variance(std, steps):
         gaussian_velocity(std),
         inputs[:, :1],
         schedule=SCHEDULE,
-        steps=steps,
-        sampler="ddpm",
-        noise_fn=lambda step: inputs[:, step + 1 : step + 2],
+        draw=Draw(sampler="ddpm", steps=steps, noise=lambda step: inputs[:, step + 1 : step + 2]),
     )
     assert float(drawn.square().sum()) == pytest.approx(ddpm_variance(std, steps), rel=1e-9)
 
@@ -162,9 +162,9 @@ def test_ddpm_ensemble_has_the_mean_and_spread():
         gaussian_velocity(0.5, mean=2.0),
         noise,
         schedule=SCHEDULE,
-        steps=8,
-        sampler="ddpm",
-        noise_fn=lambda step: torch.randn(noise.shape, generator=stream),
+        draw=Draw(
+            sampler="ddpm", steps=8, noise=lambda step: torch.randn(noise.shape, generator=stream)
+        ),
     )
     assert float(drawn.mean()) == pytest.approx(2.0, abs=0.015)
     assert float(drawn.var()) == pytest.approx(ddpm_variance(0.5, 8), rel=0.03)
@@ -172,7 +172,7 @@ def test_ddpm_ensemble_has_the_mean_and_spread():
 
 @pytest.mark.parametrize("sampler", sorted(SAMPLERS))
 @pytest.mark.parametrize("steps", [1, 2, 5])
-def test_evaluations_are_what_is_called(sampler, steps):
+def test_calls_are_what_is_called(sampler, steps):
     times = []
 
     def velocity(x, t):
@@ -180,16 +180,10 @@ def test_evaluations_are_what_is_called(sampler, steps):
         return torch.zeros_like(x)
 
     noise = torch.ones(3, 1, 2, 2)
-    drawn = sample(
-        velocity,
-        noise,
-        schedule=SCHEDULE,
-        steps=steps,
-        sampler=sampler,
-        noise_fn=lambda step: torch.zeros_like(noise),
-    )
+    draw = Draw(sampler=sampler, steps=steps, noise=lambda step: torch.zeros_like(noise))
+    drawn = sample(velocity, noise, schedule=SCHEDULE, draw=draw)
     assert drawn.shape == noise.shape
-    assert len(times) == evaluations(sampler, steps)
+    assert len(times) == draw.calls
     grid = {k / steps for k in range(1, steps + 1)}
     assert {t for row in times for t in row} == {torch.tensor(t).item() for t in grid}
     assert all(len(row) == 3 for row in times)
@@ -198,18 +192,12 @@ def test_evaluations_are_what_is_called(sampler, steps):
 def test_noise_is_asked_for_once_per_step_but_the_last():
     asked = []
 
-    def noise_fn(step):
+    def noise(step):
         asked.append(step)
         return torch.zeros(1, 1)
 
-    sample(
-        gaussian_velocity(1.0),
-        torch.ones(1, 1),
-        schedule=SCHEDULE,
-        steps=4,
-        sampler="ddpm",
-        noise_fn=noise_fn,
-    )
+    draw = Draw(sampler="ddpm", steps=4, noise=noise)
+    sample(gaussian_velocity(1.0), torch.ones(1, 1), schedule=SCHEDULE, draw=draw)
     assert asked == [0, 1, 2]
 
 
@@ -225,11 +213,12 @@ def test_dpmpp_with_two_steps_is_ddim():
             {"sampler": "euler"},
             r"sample.sampler: found 'euler', allowed: ddim, ddpm, dpmpp_2m, heun",
         ),
-        ({"steps": 0}, r"sample.steps: found 0"),
-        ({"sampler": "ddpm"}, r"noise_fn"),
+        ({"steps": 0}, r"sample.steps: found 0, must be at least 1"),
+        ({"batch": 0}, r"sample.batch: found 0, must be at least 1"),
+        ({"sampler": "ddpm"}, r"sampler 'ddpm' adds noise at each step: give it `noise`"),
     ],
 )
 def test_bad_input_is_told(options, message):
     options = {"steps": 2, "sampler": "ddim"} | options
     with pytest.raises(FlexbenchError, match=message):
-        sample(gaussian_velocity(1.0), torch.ones(1, 1), schedule=SCHEDULE, **options)
+        sample(gaussian_velocity(1.0), torch.ones(1, 1), schedule=SCHEDULE, draw=Draw(**options))

@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 import torch
 
-from flexbench.diffusion import CosineSchedule, sample
+from flexbench.diffusion import CosineSchedule, Draw, sample
 
 DATA = Path(__file__).parents[1] / "data"
 
@@ -27,9 +27,11 @@ def _ours(sampler, steps, dtype=torch.float64):
         lambda x, t: PEER.toy_velocity(x.double(), float(t[0])).to(dtype),
         PEER.noise(0).to(dtype)[:, None],
         schedule=CosineSchedule(1.0),
-        steps=steps,
-        sampler=sampler,
-        noise_fn=lambda step: PEER.noise(1, step).to(dtype)[:, None],
+        draw=Draw(
+            sampler=sampler,
+            steps=steps,
+            noise=lambda step: PEER.noise(1, step).to(dtype)[:, None],
+        ),
     )[:, 0]
 
 

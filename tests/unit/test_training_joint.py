@@ -16,6 +16,7 @@ from flexbench.data.dummy import write_dummy
 from flexbench.data.joint import JointSampler
 from flexbench.data.normaliser import Normaliser
 from flexbench.data.patches import PatchSampler
+from flexbench.diffusion import Draw
 from flexbench.errors import FlexbenchError
 from flexbench.methods import make_method
 from flexbench.models import flex
@@ -203,7 +204,7 @@ def test_a_narrowed_network_learns_and_draws(path):
         example = task.tasks[name].example(samplers(path, task)[name].draw(range(2)))
         noise = torch.randn(2, 3, *example.base.shape[1:])
         method = method_of(OneTask(network, name), problem)
-        drawn = method.sample(example, noise, sampler="ddim", steps=2, batch=8)
+        drawn = method.sample(example, noise, draw=Draw(sampler="ddim", steps=2, batch=8))
         assert drawn.shape == noise.shape
         assert drawn.std(dim=1).min() > 0
 
@@ -293,7 +294,7 @@ def test_imported_weights_draw_the_authors_ensembles_of_both_tasks():
             inputs=base,
         )
         noise = golden["init_noise"][:, None]
-        drawn = method.sample(example, noise, sampler="ddim", steps=2, batch=8)
+        drawn = method.sample(example, noise, draw=Draw(sampler="ddim", steps=2, batch=8))
         torch.testing.assert_close(
             base + drawn[:, 0], golden[f"{short}_ddim2"], rtol=1e-4, atol=1e-5
         )

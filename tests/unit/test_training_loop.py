@@ -31,7 +31,10 @@ LOG_KEYS = ["step", "loss", "lr", "grad_norm", "seconds", "examples_per_second"]
 
 
 class Net(nn.Module):
-    """A network of the contract: two convolutions, dropout, t and flow as a bias."""
+    """A network of the contract: two convolutions, dropout, t and re as a bias.
+
+    It is told everything by position, as a user's file may name its parameters as it likes.
+    """
 
     def __init__(self, dropout=0.0):
         super().__init__()
@@ -41,15 +44,15 @@ class Net(nn.Module):
         self.dropout = nn.Dropout(dropout)
         self.out = nn.Conv2d(4, 1, 3, padding=1)
 
-    def encode(self, condition, flow):
+    def encode(self, condition, re, /):
         return [self.condition(condition)]
 
-    def denoise(self, noisy, t, flow, encoded):
-        bias = self.bias(torch.cat([t[:, None], flow], dim=1))[:, :, None, None]
+    def denoise(self, noisy, t, re, encoded, /):
+        bias = self.bias(torch.cat([t[:, None], re], dim=1))[:, :, None, None]
         return self.out(self.dropout(torch.tanh(self.noisy(noisy) + encoded[0] + bias)))
 
-    def forward(self, noisy, t, flow, condition):
-        return self.denoise(noisy, t, flow, self.encode(condition, flow))
+    def forward(self, noisy, t, re, condition, /):
+        return self.denoise(noisy, t, re, self.encode(condition, re))
 
 
 class Waves:
