@@ -22,7 +22,6 @@ from flexbench.crate import Contents, metadata_json
 from flexbench.errors import FlexbenchError
 from flexbench.graph import Graph
 from flexbench.paths import receipt_of
-from flexbench.planned import planned_steps
 from flexbench.provenance import read_receipt
 
 rocrate = pytest.importorskip("rocrate.rocrate", reason="the package rocrate is not installed")
@@ -132,7 +131,7 @@ def test_every_reference_resolves(entities):
 
 def test_every_receipt_is_an_action_from_inputs_to_outputs(graph, entities):
     actions = {key: it for key, it in entities.items() if it["@type"] == "CreateAction"}
-    steps = planned_steps(graph)
+    steps = graph.steps
     assert len(actions) == len(steps)
     assert {it["@id"] for it in as_list(entities["./"]["mentions"])} == set(actions)
     for step in steps:
@@ -235,7 +234,7 @@ def test_faulty_results_are_refused_and_nothing_is_left(graph, tmp_path, name):
 @pytest.mark.parametrize("name", ["a.zip", "a"])
 def test_a_failed_export_leaves_nothing(graph, tmp_path, name):
     """A receipt that names no time, found out when all files have been copied."""
-    for step in planned_steps(graph):
+    for step in graph.steps:
         receipt = json.loads(step.receipt.read_text())
         del receipt["finished"]
         step.receipt.write_text(json.dumps(receipt))

@@ -10,8 +10,8 @@ from flexbench.data.normaliser import Normaliser
 from flexbench.graph import Graph
 from flexbench.inference import ensemble
 from flexbench.methods import make_method
+from flexbench.planning.costs.learn import sampling_flops
 from flexbench.planning.facts import RunFacts
-from flexbench.planning.times import sampling_flops
 from flexbench.solver.simulate import snapshot_times
 from flexbench.tasks import make_task
 

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from flexbench.planning.jobs import PlannedJob
+from flexbench.graph.planned import PlannedJob
 from flexbench.planning.schedule import longest_chain, simulate_schedule
 from flexbench.provenance import Step
 
