@@ -13,7 +13,8 @@ from flexbench.provenance import Step
 
 def job(rule, name, *needs, threads=1):
     step = Step(name=rule, outputs=(Path(name),), inputs=(), slice={}, code="")
-    return PlannedJob(step=step, wildcards={"name": name}, needs=needs, threads=threads)
+    first = {"train": 1, "sample": 0}[rule]
+    return PlannedJob(step=step, names={"name": name}, needs=needs, threads=threads, priority=first)
 
 
 def graph_of(*jobs):

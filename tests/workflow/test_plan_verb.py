@@ -10,6 +10,7 @@ from flexbench.config import TIERS
 from flexbench.config.reading import load_config, parse_assignments
 from flexbench.graph import Graph
 from flexbench.graph.planned import planned_jobs
+from flexbench.machine.measure import measure
 from flexbench.planning.facts import RunFacts
 from flexbench.planning.forecast import Slots, all_seconds, forecast
 from flexbench.planning.rates import load_measurement, save_measurement
