@@ -25,7 +25,8 @@ from flexbench.config import DiffusionSettings, ForecastSettings, SampleSettings
 from flexbench.data.dummy import write_dummy
 from flexbench.data.normaliser import Normaliser
 from flexbench.data.samples import Snapshot
-from flexbench.inference.ensemble import NetworkPredictor, draw_samples
+from flexbench.inference.ensemble import NetworkPredictor, describe, draw_samples
+from flexbench.inference.rollout import Targets
 from flexbench.methods import make_method
 from flexbench.models.flex import build
 from flexbench.tasks import Example, Task, make_task
@@ -36,8 +37,8 @@ EARLY = 5  # the lead whose memory the last one's is held against
 class Watched(NetworkPredictor):
     """The predictor that notes time and memory after each lead."""
 
-    def predict(self, example: Example, task: Task, snapshot: Snapshot, *, lead: int = 1) -> Tensor:
-        drawn = super().predict(example, task, snapshot, lead=lead)
+    def predict(self, example: Example, task: Task, snapshot: Snapshot) -> Tensor:
+        drawn = super().predict(example, task, snapshot)
         self.seen = [*getattr(self, "seen", []), (time.perf_counter(), peak_mib())]
         return drawn
 
@@ -67,19 +68,16 @@ def run(arguments: argparse.Namespace, folder: Path) -> dict[str, Any]:
     predictor = predictor_of(
         task, size=arguments.size, members=arguments.members, steps=arguments.steps
     )
+    targets = Targets(trajectories=[path], snapshots=1, leads=arguments.leads)
     start = time.perf_counter()
     draw_samples(
         predictor,
         task=task,
-        trajectories=[path],
-        snapshots=1,
-        leads=arguments.leads,
+        targets=targets,
+        labels=describe(predictor, targets, case="forecast", method="flex", training_seed=0),
         path=folder / "seed0.h5",
         state_dir=folder / "state",
         identity="benchmark",
-        task_name="forecast",
-        method_name="flex",
-        training_seed=0,
     )
     whole = time.perf_counter() - start
     leads, early = len(predictor.seen), min(EARLY, len(predictor.seen))

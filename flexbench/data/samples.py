@@ -1,9 +1,10 @@
-"""The file of samples: one method's ensembles on the scored snapshots of one task.
+"""The file of samples: one method's ensembles on the scored snapshots of one case.
 
 `/prediction` float32 (S, M, C, H, W), physical units, one chunk per member and field; and of each
 of the S snapshots `/trajectory` (file stem), `/reynolds`, `/seed`, `/index` (of the target
 snapshot in its file), `/time`, and `/lead` (1 but in rollouts, whose leads follow one another).
-Root attributes: `Labels`, and the format's name and version. Version 2 added leads.
+Root attributes: `Labels`, and the format's name and version. Version 2 added leads, version 3
+calls the attributes `task` and `evaluations` `case` and `calls`.
 """
 
 from collections.abc import Iterable, Sequence
@@ -21,7 +22,7 @@ from flexbench.data.store import own_dataset
 from flexbench.errors import FlexbenchError
 
 FORMAT = "flexbench-samples"
-FORMAT_VERSION = 2
+FORMAT_VERSION = 3
 
 PREDICTION = "prediction"
 COLUMNS: dict[str, Any] = {
@@ -54,14 +55,14 @@ class Labels:
     """What drew the samples.
 
     mode: "denoiser", "regressor" or "formula". sampler, steps: of the reverse diffusion; "none"
-    and 0 where there is none. parameters: of the network. evaluations: network evaluations per
-    member. flops: of one member of one patch, encode + evaluations x denoise, however many tiles
-    a field is drawn in. feedback: of a rollout, "member" or "mean"; "none" where no prediction is
-    fed back. patch: points per side of those tiles, and overlap: points that two of them share;
-    0 and 0 where there are none.
+    and 0 where there is none. parameters: of the network. calls: of the network, per member.
+    flops: of one member of one patch, encode + calls x denoise, however many tiles a field is
+    drawn in. feedback: of a rollout, "member" or "mean"; "none" where no prediction is fed back.
+    patch: points per side of those tiles, and overlap: points that two of them share; 0 and 0
+    where there are none.
     """
 
-    task: str
+    case: str
     method: str
     mode: str
     training_seed: int
@@ -69,7 +70,7 @@ class Labels:
     steps: int
     parameters: int
     flops: float
-    evaluations: int
+    calls: int
     feedback: str = "none"
     patch: int = 0
     overlap: int = 0

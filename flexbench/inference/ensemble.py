@@ -23,13 +23,12 @@ from flexbench.config import SampleSettings
 from flexbench.data.samples import Labels, Snapshot, write_samples
 from flexbench.diffusion import Draw
 from flexbench.errors import FlexbenchError
-from flexbench.inference.rollout import Feedback, Rollout, feed_back, plan_rollouts
+from flexbench.inference.rollout import Rollout, Targets, feed_back, plan_rollouts
 from flexbench.inference.segments import Segments, tensors_digest
 from flexbench.inference.tiles import Tiling, sample_domain
 from flexbench.inference.timing import Stopwatch
 from flexbench.methods import Method
 from flexbench.seeding import generator
-from flexbench.spec import Observable
 from flexbench.tasks.base import Example, Task, untile
 
 # One field of all members that a blended domain is drawn for at once; samplers hold a few such.
@@ -72,11 +71,10 @@ class Predictor(Protocol):
         """JSON-like: all that decides its numbers, given the example."""
         ...
 
-    def predict(self, example: Example, task: Task, snapshot: Snapshot, *, lead: int = 1) -> Tensor:
+    def predict(self, example: Example, task: Task, snapshot: Snapshot) -> Tensor:
         """Members (M,C,H,W), physical, of the whole-domain example of a snapshot.
 
         The example has B = 1, a condition that all members share, or B = M, one of each member.
-        lead: how many leads ahead of the last known snapshot the prediction is; 1 is the next.
         """
         ...
 
@@ -112,7 +110,7 @@ class NetworkPredictor:
             "weights": tensors_digest(self.method.network.state_dict()),
         }
 
-    def predict(self, example: Example, task: Task, snapshot: Snapshot, *, lead: int = 1) -> Tensor:
+    def predict(self, example: Example, task: Task, snapshot: Snapshot) -> Tensor:
         """Members (M,C,H,W), as `Predictor.predict`; FlexbenchError on another number of rows."""
         conditions, *field_shape = example.base.shape  # B, then (C, H, W)
         if conditions not in (1, self.members):
@@ -124,7 +122,7 @@ class NetworkPredictor:
         def noise(members: Sequence[int], kind: str, *name: int) -> Tensor:
             """(M,C,H,W), one field over the domain per member; drawn on the CPU."""
             target = (self.seed, kind, snapshot.trajectory, snapshot.index)
-            ahead = ("lead", lead) if lead > 1 else ()
+            ahead = ("lead", snapshot.lead) if snapshot.lead > 1 else ()
             streams = (generator(*target, member, *name, *ahead) for member in members)
             return torch.stack([torch.randn(field_shape, generator=stream) for stream in streams])
 
@@ -209,67 +207,77 @@ class FormulaPredictor:
     def identity(self) -> dict[str, Any]:
         return {"mode": self.mode, "options": dict(self.options)}
 
-    def predict(self, example: Example, task: Task, snapshot: Snapshot, *, lead: int = 1) -> Tensor:
+    def predict(self, example: Example, task: Task, snapshot: Snapshot) -> Tensor:
         with torch.no_grad():
             return self.formula(example, task, **self.options)
+
+
+def describe(
+    predictor: Predictor,
+    targets: Targets,
+    *,
+    case: str,
+    method: str,
+    training_seed: int,
+    parameters: int = 0,
+    flops: float = 0.0,
+) -> Labels:
+    """What the file of samples says of them."""
+    return Labels(
+        case=case,
+        method=method,
+        mode=predictor.mode,
+        training_seed=training_seed,
+        sampler=predictor.sampler,
+        steps=predictor.steps,
+        parameters=parameters,
+        flops=flops,
+        calls=predictor.calls,
+        feedback=targets.feedback if targets.leads > 1 else "none",
+        patch=predictor.patch or 0,
+        overlap=predictor.overlap,
+    )
 
 
 def draw_samples(
     predictor: Predictor,
     *,
     task: Task,
-    trajectories: Sequence[Path],
-    snapshots: int,
+    targets: Targets,
+    labels: Labels,
     path: Path,
     state_dir: Path,
     identity: str,
-    task_name: str,
-    method_name: str,
-    training_seed: int,
-    parameters: int = 0,
-    flops: float = 0.0,
-    observable: Observable = "w",
-    leads: int = 1,
-    feedback: Feedback = "member",
     progress: bool = False,
     stopwatch: Stopwatch | None = None,
 ) -> None:
-    """Draw the ensembles of a split and write the samples file `path`, atomically.
+    """Draw the ensembles of a case and write the samples file `path`, atomically.
 
-    trajectories: files of the split, all of one grid. snapshots: scored ones per file, each the
-        first of `leads` that follow one another. observable: what of the files is predicted.
-    feedback: what a rollout's members know of the leads before (see `rollout`).
+    labels: of the file, from `describe`.
     state_dir: a folder for this file alone; holds the finished snapshots, is gone at the end.
     identity: stands for the code. If it, the predictor's own identity or the snapshots changed
         since an earlier run, its segments are thrown away; where an example changed (its data,
         its task, its normalisation), that snapshot is drawn again.
     stopwatch: times the snapshots that this call draws.
-    The other arguments are labels of the file (see `samples.Labels`).
 
     The same call after a kill at any moment gives the same bytes. Predictions that are not finite
     are kept, with a warning. Raises FlexbenchError where the files do not fit the task, the patch,
     or one another.
     """
-    rollouts = plan_rollouts(
-        task,
-        trajectories,
-        snapshots=snapshots,
-        leads=leads,
-        feedback=feedback,
-        observable=observable,
-    )
+    rollouts = plan_rollouts(task, targets)
     shape = _shape(predictor, task, rollouts[0])
-    targets = [snapshot for rollout in rollouts for snapshot in rollout.targets]
+    snapshots = [snapshot for rollout in rollouts for snapshot in rollout.targets]
     everything = {
         "identity": identity,
         "predictor": predictor.identity(),
-        "feedback": feedback,
+        "feedback": targets.feedback,
         "periodic": task.periodic,
-        "snapshots": [asdict(snapshot) for snapshot in targets],
+        "snapshots": [asdict(snapshot) for snapshot in snapshots],
     }
     segments = Segments(state_dir, identity=everything)
     names: list[str] = []
-    for rollout in track(rollouts, description=f"{task_name} {method_name}", disable=not progress):
+    title = f"{labels.case} {labels.method}"
+    for rollout in track(rollouts, description=title, disable=not progress):
         past = None
         for snapshot in rollout.targets:
             example = rollout.example(task, snapshot.lead, past)
@@ -280,29 +288,10 @@ def draw_samples(
                 segments.write(name, prediction)
             names.append(name)
             # Read, even if just drawn: what a killed run goes on from is what this one does.
-            if snapshot.lead < leads:
-                past = feed_back(example.inputs, torch.from_numpy(segments.load(name)), feedback)
-    labels = Labels(
-        task=task_name,
-        method=method_name,
-        mode=predictor.mode,
-        training_seed=training_seed,
-        sampler=predictor.sampler,
-        steps=predictor.steps,
-        parameters=parameters,
-        flops=flops,
-        evaluations=predictor.calls,
-        feedback=feedback if leads > 1 else "none",
-        patch=predictor.patch or 0,
-        overlap=predictor.overlap,
-    )
-    write_samples(
-        path,
-        segments.read(names),
-        snapshots=targets,
-        shape=shape,
-        labels=labels,
-    )
+            if snapshot.lead < targets.leads:
+                drawn = torch.from_numpy(segments.load(name))
+                past = feed_back(example.inputs, drawn, targets.feedback)
+    write_samples(path, segments.read(names), snapshots=snapshots, shape=shape, labels=labels)
     segments.remove()
 
 
@@ -337,7 +326,7 @@ def _predict(
     shape: tuple[int, int, int, int],
 ) -> NDArray[np.float32]:
     """The ensemble of one snapshot, checked."""
-    drawn = predictor.predict(example, task, snapshot, lead=snapshot.lead)
+    drawn = predictor.predict(example, task, snapshot)
     prediction = drawn.to(device="cpu", dtype=torch.float32).numpy()
     if prediction.shape != shape:
         raise FlexbenchError(

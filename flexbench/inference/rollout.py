@@ -27,6 +27,28 @@ FEEDBACKS: tuple[Feedback, ...] = ("member", "mean")
 
 
 @dataclass(frozen=True, kw_only=True)
+class Targets:
+    """Which snapshots are predicted, to be scored.
+
+    trajectories: files, all of one grid. snapshots: starts in each file. leads: snapshots that
+    follow one another from each of them. observable: what of the files is predicted. feedback:
+    what a rollout's members know of the leads before.
+    """
+
+    trajectories: Sequence[Path]
+    snapshots: int
+    observable: Observable = "w"
+    leads: int = 1
+    feedback: Feedback = "member"
+
+    def __post_init__(self) -> None:
+        if self.feedback not in FEEDBACKS:
+            raise FlexbenchError(
+                f"feedback: found '{self.feedback}', allowed: {', '.join(FEEDBACKS)}"
+            )
+
+
+@dataclass(frozen=True, kw_only=True)
 class Rollout:
     """The targets of leads 1, 2, … from one start, and the file that they stand in."""
 
@@ -63,45 +85,37 @@ def feed_back(past: Tensor, prediction: Tensor, feedback: Feedback) -> Tensor:
     return torch.cat([kept, prediction], dim=1)
 
 
-def plan_rollouts(
-    task: Task,
-    trajectories: Sequence[Path],
-    *,
-    snapshots: int,
-    leads: int,
-    feedback: Feedback,
-    observable: Observable = "w",
-) -> list[Rollout]:
-    """`snapshots` rollouts of each file, seen as `observable`.
+def plan_rollouts(task: Task, targets: Targets) -> list[Rollout]:
+    """One rollout from each start in each file.
 
-    Raises FlexbenchError where a file is too short, where grids differ, or where the task has no
-    past that a prediction could become.
+    Raises FlexbenchError where there is no file, where one is too short, where grids differ, or
+    where the task has no past that a prediction could become.
     """
-    if feedback not in FEEDBACKS:
-        raise FlexbenchError(f"feedback: found '{feedback}', allowed: {', '.join(FEEDBACKS)}")
+    leads = targets.leads
     if leads > 1 and not task.settings.rolls_out:
         raise FlexbenchError(f"leads: found {leads}, allowed for {task.kind}: 1 (it has no past)")
     rollouts: list[Rollout] = []
-    for path in trajectories:
-        trajectory = open_trajectory(path, observable)
+    for path in targets.trajectories:
+        trajectory = open_trajectory(path, targets.observable)
         grid = rollouts[0].trajectory.grid if rollouts else trajectory.grid
         if trajectory.grid != grid:
             raise FlexbenchError(
-                f"{path}: grid is {trajectory.grid}, allowed: {grid}, as in {trajectories[0]}"
+                f"{path}: grid is {trajectory.grid}, allowed: {grid}, as in "
+                f"{targets.trajectories[0]}"
             )
         firsts = scored_indices(
             trajectory,
-            count=snapshots,
+            count=targets.snapshots,
             window=task.window,
             stride=task.stride,
             leads=leads,
         )
         for first in firsts:
-            targets = (
+            snapshots = (
                 _target(trajectory, index=first + (lead - 1) * task.stride, lead=lead)
                 for lead in range(1, leads + 1)
             )
-            rollouts.append(Rollout(trajectory=trajectory, targets=tuple(targets)))
+            rollouts.append(Rollout(trajectory=trajectory, targets=tuple(snapshots)))
     if not rollouts:
         raise FlexbenchError("no trajectory files to draw samples of")
     return rollouts

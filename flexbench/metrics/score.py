@@ -31,7 +31,7 @@ SPECTRA_COLUMNS = (
     *("truth", "member_mean", "ensemble_mean", "error", "spread"),
 )
 # Labels of a samples file that every row of its scores repeats.
-_LABELS = ("method", "mode", "training_seed", "parameters", "flops", "evaluations")
+_LABELS = ("method", "mode", "training_seed", "parameters", "flops")
 
 # A predicted snapshot's time may differ from that of its index by rounding only.
 _SAME_TIME = 1e-6
@@ -85,6 +85,7 @@ def score_samples(
     with Samples(path) as samples:
         _check(samples, task_name)
         labels = {name: getattr(samples.labels, name) for name in _LABELS}
+        labels["evaluations"] = samples.labels.calls
         patch = samples.labels.patch
         version = str(BENCHMARK_VERSION)
         common = {"benchmark_version": version, "tier": tier, "task": task_name, **labels}
@@ -146,9 +147,9 @@ def _score(
 
 def _check(samples: Samples, task_name: str) -> None:
     """FlexbenchError where the samples are none of the task's, or none that can be scored."""
-    if samples.labels.task != task_name:
+    if samples.labels.case != task_name:
         raise FlexbenchError(
-            f"{samples.path}: holds samples of task '{samples.labels.task}', not of '{task_name}'"
+            f"{samples.path}: holds samples of task '{samples.labels.case}', not of '{task_name}'"
         )
     if min(samples.shape) < 1 or samples.shape[2] != 1:
         raise FlexbenchError(

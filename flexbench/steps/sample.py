@@ -15,8 +15,10 @@ from flexbench.inference.ensemble import (
     FormulaPredictor,
     NetworkPredictor,
     Predictor,
+    describe,
     draw_samples,
 )
+from flexbench.inference.rollout import Targets
 from flexbench.inference.tiles import tile_starts
 from flexbench.inference.timing import Stopwatch
 from flexbench.provenance import Receipt
@@ -41,23 +43,23 @@ def sample_step(graph: Graph, *, task: str, method: str, seed: int) -> None:
     stopwatch = Stopwatch(
         torch.device("cpu") if graph.is_formula(method) else device, members=predictor.members
     )
+    targets = Targets(
+        trajectories=graph.tested(task),
+        snapshots=case.sample.snapshots,
+        observable=case.settings.observable,
+        leads=case.settings.leads,
+        feedback=case.settings.feedback,
+    )
     draw_samples(
         predictor,
         task=problem,
-        trajectories=graph.tested(task),
-        observable=case.settings.observable,
-        snapshots=case.sample.snapshots,
-        leads=case.settings.leads,
-        feedback=case.settings.feedback,
+        targets=targets,
+        labels=describe(predictor, targets, case=task, method=method, training_seed=seed, **size),
         path=step.outputs[0],
         state_dir=graph.layout.state("sample", task, method, f"seed{seed}"),
         identity=step.code,
-        task_name=task,
-        method_name=method,
-        training_seed=seed,
         progress=sys.stderr.isatty(),
         stopwatch=stopwatch,
-        **size,
     )
     receipt.write(
         seed=seed,

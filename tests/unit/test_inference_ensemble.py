@@ -6,6 +6,7 @@ import subprocess
 import sys
 import textwrap
 import time
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -30,9 +31,10 @@ from flexbench.inference.ensemble import (
     FormulaPredictor,
     NetworkPredictor,
     cut_members,
+    describe,
     draw_samples,
 )
-from flexbench.inference.rollout import plan_rollouts, scored_indices
+from flexbench.inference.rollout import Targets, plan_rollouts, scored_indices
 from flexbench.inference.segments import tensors_digest
 from flexbench.inference.timing import Stopwatch
 from flexbench.methods import make_method
@@ -104,17 +106,17 @@ def predictor(task, mode="denoiser", method=None, seed=0, **settings):
     )
 
 
-def draw(chosen, task, files, folder, **options):
-    options = {"snapshots": 2, "identity": "test", "training_seed": 0} | options
+def draw(chosen, task, files, folder, *, snapshots=2, identity="test", stopwatch=None, **size):
+    targets = Targets(trajectories=files, snapshots=snapshots)
     draw_samples(
         chosen,
         task=task,
-        trajectories=files,
+        targets=targets,
+        labels=describe(chosen, targets, case="case", method="method", training_seed=0, **size),
         path=folder / "samples" / "seed0.h5",
         state_dir=folder / "state" / "seed0",
-        task_name="task",
-        method_name="method",
-        **options,
+        identity=identity,
+        stopwatch=stopwatch,
     )
     return Samples(folder / "samples" / "seed0.h5")
 
@@ -167,7 +169,7 @@ def test_snapshots_and_labels(files, tmp_path):
         assert [s.time for s in samples.snapshots[:2]] == pytest.approx([0.8, 1.2])
         labels = samples.labels
         assert (labels.mode, labels.sampler, labels.steps) == ("denoiser", "ddim", 2)
-        assert (labels.evaluations, labels.parameters, labels.flops) == (2, 7, 9.0)
+        assert (labels.calls, labels.parameters, labels.flops) == (2, 7, 9.0)
     assert not (tmp_path / "state" / "seed0").exists()
 
 
@@ -184,7 +186,7 @@ def test_every_trajectory_is_scored_at_the_same_times(files):
     task = make_task(SuperResolutionSettings(patch=32), normaliser=NORMALISER, interval=0.4)
     for order in (files, files[::-1]):
         found = {}
-        for rollout in plan_rollouts(task, order, snapshots=2, leads=1, feedback="member"):
+        for rollout in plan_rollouts(task, Targets(trajectories=order, snapshots=2)):
             target = rollout.targets[0]
             found.setdefault(target.trajectory, []).append(target.time)
         assert len(found) == len(files) > 1
@@ -266,10 +268,7 @@ def test_leads_have_noise_of_their_own(files):
     task = forecast()
     example = whole_example(task, files[0])
     chosen = predictor(task, sampler="ddpm")
-    plain, first, second = (
-        chosen.predict(example, task, SNAPSHOT, **lead) for lead in ({}, {"lead": 1}, {"lead": 2})
-    )
-    assert torch.equal(plain, first)
+    first, second = (chosen.predict(example, task, replace(SNAPSHOT, lead=lead)) for lead in (1, 2))
     assert (first - second).abs().mean() > first.std(dim=0).mean() / 2
 
 
@@ -278,7 +277,7 @@ def test_regressor_has_one_member(files, tmp_path):
     samples = draw(predictor(task, "regressor"), task, files, tmp_path)
     assert samples.shape == (4, 1, 1, GRID, GRID)
     assert (samples.labels.mode, samples.labels.sampler) == ("regressor", "none")
-    assert (samples.labels.steps, samples.labels.evaluations) == (0, 1)
+    assert (samples.labels.steps, samples.labels.calls) == (0, 1)
 
 
 def test_formula_sees_the_whole_domain(files, tmp_path):
@@ -292,7 +291,7 @@ def test_formula_sees_the_whole_domain(files, tmp_path):
     samples = draw(FormulaPredictor(drift, {"cells": 2}), task, files, tmp_path)
     assert shapes == [(1, 2, GRID, GRID)] * 4
     assert samples.shape == (4, 1, 1, GRID, GRID)
-    assert (samples.labels.mode, samples.labels.evaluations) == ("formula", 0)
+    assert (samples.labels.mode, samples.labels.calls) == ("formula", 0)
     last = Trajectory(files[1]).snapshot(samples.snapshots[2].index - 1)
     assert np.array_equal(samples.member(2, 0)[0], np.roll(last, 2, axis=-1))
 
@@ -328,9 +327,9 @@ chosen = own.predictor(task)
 if sys.argv[4] == "slow":
     import time
     quick = chosen.predict
-    def predict(*arguments, **options):
+    def predict(*given):
         time.sleep(0.3)
-        return quick(*arguments, **options)
+        return quick(*given)
     chosen.predict = predict
 files = sorted(Path(sys.argv[2]).glob("*.h5"), reverse=True)
 own.draw(chosen, task, files, Path(sys.argv[3]), snapshots=3)
@@ -358,9 +357,9 @@ def test_kill_and_resume_gives_the_same_bytes(files, tmp_path):
     task, untouched = forecast(), set()
 
     class Watched(NetworkPredictor):
-        def predict(self, example, task, snapshot, **options):
+        def predict(self, *given):
             untouched.update(p for p, stamp in kept.items() if p.stat().st_mtime_ns == stamp)
-            return super().predict(example, task, snapshot, **options)
+            return super().predict(*given)
 
     chosen = predictor(task)
     chosen.__class__ = Watched
@@ -376,11 +375,11 @@ def interrupted(task, files, folder, *, settings=None, **options):
     drawn = []
 
     class Stopping(NetworkPredictor):
-        def predict(self, example, task, snapshot, **options):
+        def predict(self, example, task, snapshot):
             if len(drawn) == 2:
                 raise KeyboardInterrupt
             drawn.append(snapshot)
-            return super().predict(example, task, snapshot, **options)
+            return super().predict(example, task, snapshot)
 
     chosen = predictor(task, **(settings or {}))
     chosen.__class__ = Stopping

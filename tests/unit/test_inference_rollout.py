@@ -27,8 +27,13 @@ from flexbench.data.samples import Samples
 from flexbench.data.store import Trajectory, write_trajectory
 from flexbench.diffusion import CosineSchedule, Draw, sample
 from flexbench.errors import FlexbenchError
-from flexbench.inference.ensemble import FormulaPredictor, NetworkPredictor, draw_samples
-from flexbench.inference.rollout import scored_indices
+from flexbench.inference.ensemble import (
+    FormulaPredictor,
+    NetworkPredictor,
+    describe,
+    draw_samples,
+)
+from flexbench.inference.rollout import Targets, scored_indices
 from flexbench.methods import make_method
 from flexbench.seeding import generator
 from flexbench.tasks import make_task
@@ -82,18 +87,17 @@ def formula(name):
     return FormulaPredictor(registry.load(name, []).predict)
 
 
-def draw(predictor, files, folder, **options):
-    options = {"snapshots": 2, "leads": LEADS, "task": forecast()} | options
+def draw(predictor, files, folder, *, task=None, **options):
+    targets = Targets(trajectories=files, **({"snapshots": 2, "leads": LEADS} | options))
+    name = {"case": "forecast.rollout", "method": "method", "training_seed": 0}
     draw_samples(
         predictor,
-        trajectories=files,
+        task=task or forecast(),
+        targets=targets,
+        labels=describe(predictor, targets, **name),
         path=folder / "seed0.h5",
         state_dir=folder / "state",
         identity="test",
-        task_name="forecast.rollout",
-        method_name="method",
-        training_seed=0,
-        **options,
     )
     return Samples(folder / "seed0.h5")
 
@@ -251,10 +255,10 @@ KILLED = """
     import test_inference_rollout as here
 
     class Killed(here.NetworkPredictor):
-        def predict(self, example, task, snapshot, *, lead=1):
-            if lead == 4:
+        def predict(self, example, task, snapshot):
+            if snapshot.lead == 4:
                 os.kill(os.getpid(), signal.SIGKILL)
-            return super().predict(example, task, snapshot, lead=lead)
+            return super().predict(example, task, snapshot)
 
     predictor = here.network_predictor()
     predictor.__class__ = Killed
@@ -276,8 +280,8 @@ def test_killed_between_leads_gives_the_same_bytes(files, tmp_path):
     predictor = network_predictor()
     drawn = []
     predict = predictor.predict
-    predictor.predict = lambda example, task, snapshot, *, lead: (
-        drawn.append(lead) or predict(example, task, snapshot, lead=lead)
+    predictor.predict = lambda example, task, snapshot: (
+        drawn.append(snapshot.lead) or predict(example, task, snapshot)
     )
     draw(predictor, files, resumed).close()
     assert drawn == [4, 5, *([1, 2, 3, 4, 5] * 3)]
@@ -292,11 +296,11 @@ def test_memory_does_not_grow_with_leads(tmp_path):
     predictor = network_predictor(grid=grid)
     predict, live = predictor.predict, {}
 
-    def watched(example, task, snapshot, *, lead):
+    def watched(example, task, snapshot):
         tensors = [found for found in gc.get_objects() if type(found) is torch.Tensor]
         held = {found.untyped_storage().data_ptr(): found.nbytes for found in tensors}
-        live[lead] = sum(held.values()) + tracemalloc.get_traced_memory()[0]
-        return predict(example, task, snapshot, lead=lead)
+        live[snapshot.lead] = sum(held.values()) + tracemalloc.get_traced_memory()[0]
+        return predict(example, task, snapshot)
 
     predictor.predict = watched
     tracemalloc.start()

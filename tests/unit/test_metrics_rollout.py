@@ -17,7 +17,7 @@ INTERVAL = 0.1
 # Two starts of each trajectory; targets of later leads meet.
 STARTS = (1, 3)
 LABELS = Labels(
-    task="forecast.rollout",
+    case="forecast.rollout",
     method="flex",
     mode="denoiser",
     training_seed=0,
@@ -25,7 +25,7 @@ LABELS = Labels(
     steps=2,
     parameters=10,
     flops=1.0,
-    evaluations=2,
+    calls=2,
     feedback="member",
 )
 
@@ -66,7 +66,7 @@ class World:
             labels=LABELS,
         )
         self.scored = score_samples(
-            folder / "samples.h5", self.paths, task_name=LABELS.task, tier="desk", bands=3
+            folder / "samples.h5", self.paths, task_name=LABELS.case, tier="desk", bands=3
         )
         table = folder / "scores.csv"
         self.scored.scores.to_csv(table, index=False)

@@ -19,7 +19,7 @@ from flexbench.metrics.snapshot import score_snapshot
 
 GRID, MEMBERS = 16, 6
 LABELS = Labels(
-    task="superres_x4",
+    case="superres_x4",
     method="flex",
     mode="denoiser",
     training_seed=3,
@@ -27,7 +27,7 @@ LABELS = Labels(
     steps=2,
     parameters=1234,
     flops=5e6,
-    evaluations=2,
+    calls=2,
 )
 
 
@@ -176,7 +176,7 @@ def test_samples_of_a_single_member(files):
     [
         (lambda f: f.samples.unlink(), "no such samples file"),
         (lambda f: f.samples.write_bytes(b"not HDF5"), "not a readable HDF5 file"),
-        (lambda f: f.write(task="forecast"), "task 'forecast', not of 'superres_x4'"),
+        (lambda f: f.write(case="forecast"), "task 'forecast', not of 'superres_x4'"),
         (lambda f: f.trajectories.pop("re500_seed101"), "'re500_seed101'; known: re500_seed100"),
         (
             lambda f: f.write([np.concatenate([e, e], axis=1) for e in f.ensembles]),
@@ -274,7 +274,7 @@ def test_a_rollout_between_walls_is_correlated_in_the_flow_alone(tmp_path):
         labels=dataclasses.replace(LABELS, feedback="member"),
     )
     scored = score_samples(
-        tmp_path / "samples.h5", {path.stem: path}, task_name=LABELS.task, tier="desk", bands=3
+        tmp_path / "samples.h5", {path.stem: path}, task_name=LABELS.case, tier="desk", bands=3
     ).scores
     values = scored.set_index("score")["value"]
     assert values["correlation_censored"] == 1.0

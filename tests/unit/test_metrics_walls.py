@@ -138,8 +138,8 @@ def test_files_with_walls_are_scored_over_the_flow(tmp_path):
     )
     name = "no_slip_re500_seed1"
     labels = Labels(
-        task="x", method="m", mode="denoiser", training_seed=0, sampler="ddim", steps=2,
-        parameters=1, flops=1.0, evaluations=2,
+        case="x", method="m", mode="denoiser", training_seed=0, sampler="ddim", steps=2,
+        parameters=1, flops=1.0, calls=2,
     )  # fmt: skip
     snapshot = Snapshot(trajectory=name, reynolds=500.0, seed=1, index=0, time=0.5)
     write_samples(

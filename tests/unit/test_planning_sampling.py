@@ -9,6 +9,7 @@ from flexbench.data.dummy import write_dummy
 from flexbench.data.normaliser import Normaliser
 from flexbench.graph import Graph
 from flexbench.inference import ensemble
+from flexbench.inference.rollout import Targets
 from flexbench.methods import make_method
 from flexbench.planning.costs.learn import sampling_flops
 from flexbench.planning.facts import RunFacts
@@ -99,19 +100,20 @@ def test_flops_of_sampling(tmp_path, monkeypatch, evaluation, mode, together):
         seed=0,
         device="cpu",
     )
+    targets = Targets(
+        trajectories=graph.tested(CASE),
+        snapshots=case.sample.snapshots,
+        leads=case.settings.leads,
+        feedback=case.settings.feedback,
+    )
     with FlopCounterMode(display=False) as counter:
         ensemble.draw_samples(
             predictor,
             task=problem,
-            trajectories=graph.tested(CASE),
-            snapshots=case.sample.snapshots,
-            leads=case.settings.leads,
-            feedback=case.settings.feedback,
+            targets=targets,
+            labels=ensemble.describe(predictor, targets, case=CASE, method="tiny", training_seed=0),
             path=tmp_path / "samples.h5",
             state_dir=tmp_path / "state",
             identity="",
-            task_name=CASE,
-            method_name="tiny",
-            training_seed=0,
         )
     assert sampling_flops(RunFacts.of(graph), CASE, "tiny") == counter.get_total_flops()

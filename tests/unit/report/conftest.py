@@ -173,7 +173,7 @@ class Builder:
         path = self.layout.samples(task, method, seed)
         path.parent.mkdir(parents=True, exist_ok=True)
         labels = Labels(
-            task=task,
+            case=task,
             method=method,
             mode="denoiser",
             training_seed=seed,
@@ -181,7 +181,7 @@ class Builder:
             steps=2,
             parameters=1,
             flops=1.0,
-            evaluations=2,
+            calls=2,
         )
         shots = [
             Snapshot(trajectory=stem, reynolds=reynolds, seed=run, index=3, time=0.8)

@@ -92,8 +92,8 @@ def test_a_rollout_of_a_velocity_is_drawn_beside_that_velocity(tmp_path, monkeyp
         Snapshot(trajectory=path.stem, reynolds=500.0, seed=1, index=lead + 1, time=0.1, lead=lead)
         for lead in (1, 2)
     ]
-    words = {"task": "forecast.u", "method": "flex", "mode": "denoiser", "sampler": "ddim"}
-    numbers = {"training_seed": 0, "steps": 2, "parameters": 1, "flops": 1.0, "evaluations": 2}
+    words = {"case": "forecast.u", "method": "flex", "mode": "denoiser", "sampler": "ddim"}
+    numbers = {"training_seed": 0, "steps": 2, "parameters": 1, "flops": 1.0, "calls": 2}
     write_samples(
         tmp_path / "samples.h5",
         [velocity[shot.index][None, None] for shot in shots],
@@ -140,8 +140,8 @@ def test_animation_has_a_picture_per_lead_and_is_small(tmp_path):
         truth[s.index] + 0.2 * s.lead * z.astype(np.float32)
         for s, z in zip(shots, noise, strict=True)
     ]
-    labels = {"task": "forecast.rollout", "method": "flex", "mode": "denoiser", "sampler": "ddim"}
-    numbers = {"training_seed": 0, "steps": 2, "parameters": 1, "flops": 1.0, "evaluations": 2}
+    labels = {"case": "forecast.rollout", "method": "flex", "mode": "denoiser", "sampler": "ddim"}
+    numbers = {"training_seed": 0, "steps": 2, "parameters": 1, "flops": 1.0, "calls": 2}
     write_samples(
         tmp_path / "samples.h5",
         drawn,

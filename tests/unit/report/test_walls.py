@@ -116,8 +116,8 @@ def test_captions_explain_the_grey_where_there_are_walls(walled):
 def test_animations_are_grey_outside_the_flow(tmp_path, monkeypatch):
     random = np.random.default_rng(2)
     truth = random.normal(size=(4, GRID, GRID)).astype(np.float32)
-    words = {"task": "forecast", "method": "flex", "mode": "denoiser", "sampler": "ddim"}
-    numbers = {"training_seed": 0, "steps": 2, "parameters": 1, "flops": 1.0, "evaluations": 2}
+    words = {"case": "forecast", "method": "flex", "mode": "denoiser", "sampler": "ddim"}
+    numbers = {"training_seed": 0, "steps": 2, "parameters": 1, "flops": 1.0, "calls": 2}
     shots = [
         Snapshot(trajectory="free", reynolds=500.0, seed=1, index=lead + 1, time=0.1, lead=lead)
         for lead in (1, 2)
