@@ -16,9 +16,9 @@ import pandas as pd
 
 from flexbench.errors import FlexbenchError
 from flexbench.metrics.cells import SNAPSHOT, Cells, Key, gather, make_cells
+from flexbench.metrics.definitions import definition_of
 from flexbench.metrics.forming import (
     Resampling,
-    definition_of,
     estimate_ratio,
     estimate_scores,
     form,

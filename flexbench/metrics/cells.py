@@ -10,6 +10,7 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from flexbench.errors import FlexbenchError
+from flexbench.metrics.definitions import in_order
 from flexbench.metrics.score import COLUMNS
 
 Array = NDArray[np.float64]
@@ -38,6 +39,10 @@ def read_scores(path: Path) -> pd.DataFrame:
     if missing:
         raise FlexbenchError(f"{path}: column '{missing[0]}' is missing")
     frame[list(_TEXT)] = frame[list(_TEXT)].fillna("")
+    try:
+        in_order(frame["score"])
+    except FlexbenchError as error:
+        raise FlexbenchError(f"{path}: {error}") from None
     return frame
 
 

@@ -15,7 +15,7 @@ from flexbench.config import ForecastSettings, SuperResolutionSettings, TaskSett
 from flexbench.data.schema import RESOLVED
 from flexbench.metrics.aggregate import ALL, COMPARED, FORMULA
 from flexbench.metrics.cells import SNAPSHOT, gather
-from flexbench.metrics.forming import definition_of
+from flexbench.metrics.definitions import definition_of
 
 # An ensemble whose pull ratio lies outside is worth a line; few-step samplers do so by nature.
 CALIBRATED = (0.9, 1.1)

@@ -9,15 +9,13 @@ from numpy.typing import NDArray
 from flexbench.errors import FlexbenchError
 from flexbench.metrics.bootstrap import Estimates, Factor, estimate
 from flexbench.metrics.cells import Cells, Key
-from flexbench.metrics.definitions import DEFINITIONS, Definition, Moment
+from flexbench.metrics.definitions import definition_of, in_order
+from flexbench.metrics.score_types import Moment
 
 Array = NDArray[np.float64]
 
 # The share of rollouts whose correlation times are lower bounds.
 CENSORED: Key = ("correlation_censored", "")
-
-# A score that is not defined here, such as a user's own, is averaged and has no bounds.
-_UNKNOWN = Definition(better="none", text="")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -39,16 +37,10 @@ class Resampling:
         return Factor(strata=(units,), identity=identity)
 
 
-def definition_of(score: str) -> Definition:
-    """The definition of a score; a plain mean where there is none."""
-    return DEFINITIONS.get(score, _UNKNOWN)
-
-
 def table_keys(cells: Cells) -> list[Key]:
     """The (score, detail) that tables show, scores in the order of their definitions."""
-    place = {name: number for number, name in enumerate(DEFINITIONS)}
-    shown = [key for key in cells.keys if not definition_of(key[0]).helper]
-    return sorted(shown, key=lambda key: place.get(key[0], len(place)))
+    shown = [s for s in in_order(score for score, _ in cells.keys) if not definition_of(s).helper]
+    return [key for score in shown for key in cells.keys if key[0] == score]
 
 
 def form(cells: Cells, keys: list[Key], weights: Mapping[str, Array], *, members: int) -> Array:

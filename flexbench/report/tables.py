@@ -7,17 +7,8 @@ from typing import Any
 
 import pandas as pd
 
-from flexbench.report.definitions import (
-    BETTER_SIGNS,
-    BETTER_WORDS,
-    FIGURE_ONLY,
-    LABELS,
-    SUMMARY,
-    definition,
-    group,
-    label,
-    loss_of,
-)
+from flexbench.metrics.definitions import definition_of, in_order
+from flexbench.report.better import BETTER_SIGNS, BETTER_WORDS, SUMMARY, loss_of
 from flexbench.report.labels import Labels
 from flexbench.report.numbers import amount, duration, with_interval
 
@@ -107,7 +98,8 @@ def _cost_cells(runs: pd.DataFrame, find_cost: FindCost) -> list[Cell]:
 
 def score_tables(scores: pd.DataFrame, find_anchor: FindAnchor, *, labels: Labels) -> list[Table]:
     """All scores of one task: a table per group and Reynolds number, one per banded score."""
-    scores = scores[~scores["score"].isin(FIGURE_ONLY)]
+    listed = [s for s in in_order(scores["score"]) if not definition_of(s).figure_only]
+    scores = scores[scores["score"].isin(listed)]
     tables = []
     for reynolds in reynolds_in_order(scores):
         part = scores[scores["reynolds"] == reynolds]
@@ -115,25 +107,23 @@ def score_tables(scores: pd.DataFrame, find_anchor: FindAnchor, *, labels: Label
         if reynolds == "all":
             where = f"all {labels.flows}"
         single = part[part["detail"] == ""]
-        for name in dict.fromkeys(group(score) for score in ordered(single["score"])):
-            columns = [(s, "") for s in ordered(single["score"]) if group(s) == name]
+        groups: dict[str, list[tuple[str, str]]] = {}
+        for score in in_order(single["score"]):
+            groups.setdefault(definition_of(score).group, []).append((score, ""))
+        for name, columns in groups.items():
             table = _score_table(single, columns, find_anchor, labels)
             table.title = f"{name}, {where}"
             tables.append(table)
         detailed = part[part["detail"] != ""]
-        for score in ordered(detailed["score"]):
+        for score in in_order(detailed["score"]):
+            how = definition_of(score)
             rows = detailed[detailed["score"] == score]
             columns = [(score, detail) for detail in details_in_order(rows)]
             table = _score_table(rows, columns, find_anchor, labels)
-            table.title = f"{label(score)} by {_detail_word(score, set(rows['detail']))}, {where}"
+            word = how.details.title if how.details else "detail"
+            table.title = f"{how.label} by {word}, {where}"
             tables.append(table)
     return tables
-
-
-def _detail_word(score: str, details: set[str]) -> str:
-    if details <= {"near", "away"}:
-        return "distance from the walls"
-    return "nominal level" if score == "coverage" else "wavenumber band"
 
 
 def _score_table(
@@ -155,10 +145,10 @@ def _score_table(
 
 
 def _head(score: str, detail: str, labels: Labels) -> Head:
-    meaning = definition(score)
+    meaning = definition_of(score)
     unit = "" if meaning.unit == "1" else f" [{labels.unit_of(meaning.unit)}]"
     return Head(
-        text=_shorter(detail) if detail else label(score) + unit,
+        text=_shorter(detail) if detail else meaning.label + unit,
         sign=BETTER_SIGNS[meaning.better],
         hint=f"{meaning.text} ({BETTER_WORDS[meaning.better]})",
     )
@@ -213,7 +203,7 @@ def comparison_table(comparisons: pd.DataFrame, *, labels: Labels, anchor: str =
         text, interval = with_interval(value, low, high)
         cells = [
             Cell(text=str(record["reference"])),
-            Cell(text=label(score)),
+            Cell(text=definition_of(score).label),
             Cell(text=str(record["reynolds"])),
             Cell(text=text, interval=interval, kind=_verdict(score, low, high), anchor=anchor),
             Cell(text=amount(float(record.get("trajectories", math.nan)))),
@@ -224,7 +214,7 @@ def comparison_table(comparisons: pd.DataFrame, *, labels: Labels, anchor: str =
 
 def _verdict(score: str, low: float, high: float) -> str:
     """Whether a ratio's interval says better or worse; "" where it says neither."""
-    better = definition(score).better
+    better = definition_of(score).better
     if better not in ("lower", "higher"):
         return ""
     below, above = ("best", "worse") if better == "lower" else ("worse", "best")
@@ -276,18 +266,12 @@ def definition_table(present: Iterable[str]) -> Table:
     """What each score means; those that the run does not have are left out."""
     heads = ("unit", "better", "averaging", "definition")
     table = Table(corner="Score", heads=[Head(text=text) for text in heads])
-    for score in ordered(present):
-        meaning = definition(score)
+    for score in in_order(present):
+        meaning = definition_of(score)
         texts = (meaning.unit, BETTER_WORDS[meaning.better], meaning.averaging, meaning.text)
         cells = [Cell(text=text) for text in texts]
-        table.rows.append(Row(name=label(score), note=score, cells=cells))
+        table.rows.append(Row(name=meaning.label, note=score, cells=cells))
     return table
-
-
-def ordered(scores: Iterable[str]) -> list[str]:
-    """Scores in the order of the definitions, unknown ones last; each once."""
-    place = {score: number for number, score in enumerate(LABELS)}
-    return sorted(set(scores), key=lambda score: (place.get(score, len(place)), score))
 
 
 def reynolds_in_order(scores: pd.DataFrame) -> list[str]:

@@ -244,11 +244,14 @@ def test_a_score_that_a_snapshot_lacks_is_averaged_over_the_others():
     assert pick(aggregate([frame], **FEW), *band[:1], detail=band[1])["value"] == 6.0
 
 
-def test_an_unknown_score_is_averaged():
-    frame = frame_of("flex", [(500.0, flow, 0, {"own": -1.0 - flow}) for flow in range(3)])
-    row = pick(aggregate([frame], **FEW), "own")
-    assert row["value"] == -2.0
-    assert row["low"] < -2.0 < row["high"]
+def test_a_score_that_nobody_defined_is_refused(tmp_path):
+    frame = frame_of("flex", [(500.0, flow, 0, {"own": 1.0}) for flow in range(3)])
+    with pytest.raises(FlexbenchError, match="score 'own' is not defined; allowed: rfne_mean"):
+        aggregate([frame], **FEW)
+    path = tmp_path / "seed0.csv"
+    frame.to_csv(path, index=False)
+    with pytest.raises(FlexbenchError, match=r"seed0\.csv: score 'own' is not defined"):
+        read_scores(path)
 
 
 def test_intervals_stay_inside_bounds():

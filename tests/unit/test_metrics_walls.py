@@ -117,7 +117,7 @@ def test_which_scores_there_are(members):
         assert value == pytest.approx(whole[key], rel=1e-12, nan_ok=True)
     detailed = score_flow(ensemble, truth, mask=channel())
     near = {name for name, detail in detailed if detail == "near"}
-    assert near & set(REGION_SCORES) == set(REGION_SCORES) & {name for name, _ in whole}
+    assert near == REGION_SCORES & {name for name, _ in whole}
     assert list(dict.fromkeys(name for name, _ in detailed)) == [
         name for name in DEFINITIONS if name in {name for name, _ in detailed}
     ]

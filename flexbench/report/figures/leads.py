@@ -6,8 +6,8 @@ import numpy as np
 import pandas as pd
 
 from flexbench.metrics.aggregate import BY_LEAD
+from flexbench.metrics.definitions import definition_of
 from flexbench.report import style
-from flexbench.report.definitions import definition, label
 from flexbench.report.figures.select import methods_of
 from flexbench.report.labels import escaped
 
@@ -38,8 +38,9 @@ def draw_leads(leads: pd.DataFrame, *, lead_time: float, labels: "Labels") -> "F
     spare.set_visible(False)
     for axis, score in zip(axes, BY_LEAD, strict=True):
         _draw_panel(axis, shown[shown["score"] == score], methods, lead_time=lead_time)
-        unit = labels.unit_of(definition(score).unit)
-        axis.set_title(label(score) if unit == "1" else f"{label(score)} [{escaped(unit)}]")
+        how = definition_of(score)
+        unit = labels.unit_of(how.unit)
+        axis.set_title(how.label if unit == "1" else f"{how.label} [{escaped(unit)}]")
         if score in _MARKS:
             axis.axhline(_MARKS[score], color=style.TRUTH, linewidth=0.9, linestyle="--", zorder=1)
     axes[0].set_ylim(0.0, min(axes[0].get_ylim()[1], _LARGEST_ERROR))

@@ -5,9 +5,9 @@ from typing import TYPE_CHECKING
 import pandas as pd
 from matplotlib.ticker import FixedLocator, NullLocator
 
+from flexbench.metrics.definitions import definition_of
 from flexbench.metrics.matrix import MATRIX_SCORES
 from flexbench.report import style
-from flexbench.report.definitions import label
 from flexbench.report.figures.select import whiskers
 
 if TYPE_CHECKING:
@@ -37,7 +37,7 @@ def draw_matrix(table: pd.DataFrame) -> "Figure":
     for axis, score in zip(panels, MATRIX_SCORES, strict=True):
         _shade(axis, flows)
         _dots(axis, shown[shown["score"] == score], flows, methods)
-        axis.set_xlabel(label(score))
+        axis.set_xlabel(definition_of(score).label)
         axis.grid(False, axis="y")
     panels[0].set_xlim(left=0.0)
     panels[2].axvline(1.0, color=style.MUTED, linewidth=1, zorder=0)
