@@ -14,6 +14,7 @@ Files, tables and the report have scores in the order of DEFINITIONS.
 
 import math
 from collections.abc import Iterable
+from typing import Any
 
 from flexbench.errors import FlexbenchError
 from flexbench.metrics import combining
@@ -37,6 +38,22 @@ NEAR_WALL = 1 / 16
 
 _POSITIVE = (0.0, math.inf)
 _SHARE = (0.0, 1.0)
+
+
+def _root_mean_square(name: str, **own: Any) -> Definition:
+    """A helper of files of scores, whose mean square over snapshots counts."""
+    return Definition(
+        group="Accuracy",
+        better="none",
+        unit=OF_FIELD,
+        bounds=_POSITIVE,
+        averaging=ROOT,
+        moments=(name,),
+        combine=combining.root_of(name),
+        helper=True,
+        **own,
+    )
+
 
 DEFINITIONS: dict[str, Definition] = {
     "rfne_mean": Definition(
@@ -311,17 +328,8 @@ DEFINITIONS: dict[str, Definition] = {
         moments=("seam_error", "inner_error"),
         combine=combining.seam_ratio,
     ),
-    "truth_rms": Definition(
-        label="Truth, rms",
-        group="Accuracy",
-        better="none",
-        unit=OF_FIELD,
-        bounds=_POSITIVE,
-        helper=True,
-        text="root mean square of the truth",
-        averaging=ROOT,
-        moments=("truth_rms",),
-        combine=combining.root_of("truth_rms"),
+    "truth_rms": _root_mean_square(
+        "truth_rms", label="Truth, rms", text="root mean square of the truth"
     ),
     "pull_square": Definition(
         label="Pull, mean square",
@@ -342,33 +350,19 @@ DEFINITIONS: dict[str, Definition] = {
         helper=True,
         text="share of points where all members agree; they have no pull",
     ),
-    "seam_error": Definition(
+    "seam_error": _root_mean_square(
+        "seam_error",
         label="Error near seams",
-        group="Accuracy",
         tiled=True,
         square=True,
-        better="none",
-        unit=OF_FIELD,
-        bounds=_POSITIVE,
-        helper=True,
         text="root mean square error of the ensemble mean near the edges of the plain tiling",
-        averaging=ROOT,
-        moments=("seam_error",),
-        combine=combining.root_of("seam_error"),
     ),
-    "inner_error": Definition(
+    "inner_error": _root_mean_square(
+        "inner_error",
         label="Error elsewhere",
-        group="Accuracy",
         tiled=True,
         square=True,
-        better="none",
-        unit=OF_FIELD,
-        bounds=_POSITIVE,
-        helper=True,
         text="root mean square error of the ensemble mean away from those edges",
-        averaging=ROOT,
-        moments=("inner_error",),
-        combine=combining.root_of("inner_error"),
     ),
 }
 
@@ -399,9 +393,8 @@ def rows_per_snapshot(
 ) -> int:
     """How many score rows one snapshot has, those of its rollout aside.
 
-    As in `score_types.Scored`. helpers: with the scores that stand in score files only. A band in
-    which the truth has nothing to be scored by has a row less, and an ensemble whose members agree
-    everywhere no pull.
+    As in `score_types.Scored`; helpers: with those that only files of scores have. There may be
+    fewer: of a band in which the truth has nothing, or of members that agree everywhere.
     """
     scored = Scored(members=members, bands=bands, tiled=tiled, vorticity=vorticity, walls=walls)
     return sum(how.rows(scored) for how in DEFINITIONS.values() if helpers or not how.helper)
