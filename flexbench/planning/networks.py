@@ -11,7 +11,7 @@ from pathlib import Path
 from flexbench import registry
 from flexbench.graph import TOGETHER, Graph
 from flexbench.provenance import code_digest, digest_of
-from flexbench.spec import JointProblem, Problem, ProblemSpec
+from flexbench.spec import JointProblem, Problem
 
 # Sizes of the shipped tiers' networks: counting those of `paper` takes longer than all the rest of
 # a plan. `python benchmarks/plan.py --sizes` writes it anew.
@@ -57,34 +57,21 @@ class NetworkSize:
 
 def problem_of(graph: Graph, training: str) -> Problem:
     """What a network has to know of the task, or tasks, of a training."""
-    specs = {task: _spec(graph, task) for task in training.split(TOGETHER)}
+    data = graph.config.data
+    periodic = data is None or data.is_periodic
+    specs = {
+        task: graph.task_settings(task).problem(periodic=periodic)
+        for task in training.split(TOGETHER)
+    }
     return JointProblem.of(specs) if len(specs) > 1 else specs[training]
 
 
-def _spec(graph: Graph, task: str) -> ProblemSpec:
-    """What a network has to know of a task; the scales of its fields do not matter here."""
-    from flexbench.data.normaliser import Normaliser
-    from flexbench.tasks import make_task
-
-    settings = graph.task_settings(task)
-    scales = Normaliser(1.0, 1.0)
-    # The spacing of own data is not known yet, and changes no network.
-    own = getattr(settings, "lead", 1.0)
-    data = graph.config.data
-    return make_task(
-        settings,
-        normaliser=scales,
-        interval=own if data else graph.config.solver.interval,
-        periodic=data is None or data.is_periodic,
-    ).spec
-
-
-def request_of(graph: Graph, task: str, method: str) -> Request:
-    """task: one that the method learns, or the name of its training."""
+def request_of(graph: Graph, training: str, method: str) -> Request:
+    """What decides the size of the network of a training."""
     chosen = graph.config.method(method)
     return Request(
         network=graph.facts(method).name,
-        problem=problem_of(graph, graph.training(task, method)),
+        problem=problem_of(graph, training),
         size=chosen.size or graph.config.size,
         width=chosen.width,
         match=chosen.match,
@@ -97,7 +84,7 @@ def request_of(graph: Graph, task: str, method: str) -> Request:
 def network_sizes(graph: Graph) -> dict[tuple[str, str], NetworkSize]:
     """The size of every trained network of a run, by (training, method)."""
     requests = {
-        (job.task, job.method): request_of(graph, job.task, job.method) for job in graph.trainings
+        (it.name, it.method): request_of(graph, it.name, it.method) for it in graph.trainings
     }
     counted = _known_or_counted(list(dict.fromkeys(requests.values())))
     return {place: counted[request] for place, request in requests.items()}

@@ -8,7 +8,6 @@ from jinja2 import Environment, FileSystemLoader, StrictUndefined
 from flexbench import BENCHMARK_VERSION, __version__
 from flexbench.atomic import write_text
 from flexbench.config.reading import to_yaml
-from flexbench.graph import EDGES
 from flexbench.metrics.flags import INFORMATION
 from flexbench.report import style
 from flexbench.report.catalogue import FIGURES, figures_of
@@ -60,16 +59,16 @@ class TaskPart:
     cost: Table
 
 
-def write_report(inputs: ReportInputs, path: Path) -> None:
+def write_report(inputs: ReportInputs, path: Path, *, edges: list[tuple[str, str]]) -> None:
     """Write the page of a results folder; the same inputs give the same bytes.
 
     Figures are taken from `figures/<task>/<name>.png`; one that is missing is named on the page.
     Raises FlexbenchError where a table is missing or not readable.
     """
-    write_text(path, render_page(inputs))
+    write_text(path, render_page(inputs, edges=edges))
 
 
-def render_page(inputs: ReportInputs) -> str:
+def render_page(inputs: ReportInputs, *, edges: list[tuple[str, str]]) -> str:
     """The page's HTML."""
     environment = Environment(
         loader=FileSystemLoader(TEMPLATES),
@@ -107,7 +106,7 @@ def render_page(inputs: ReportInputs) -> str:
         receipts=[receipt_view(receipt, index) for receipt in receipts],
         versions=version_rows(receipts),
         code=code_rows(receipts),
-        graph=draw_graph([(first.get(a, a), b) for a, b in EDGES]),
+        graph=draw_graph([(first.get(a, a), b) for a, b in edges]),
     )
 
 

@@ -2,11 +2,11 @@
 
 from pathlib import Path
 
-from flexbench import planned
 from flexbench.config import ForecastSettings
 from flexbench.data.samples import Samples
 from flexbench.errors import FlexbenchError
 from flexbench.graph import Graph
+from flexbench.graph.judge import shown_rollout
 from flexbench.provenance import Receipt
 from flexbench.report.catalogue import FIGURES, figures_of
 from flexbench.report.figures import draw_figure, save
@@ -19,7 +19,7 @@ def figure_step(graph: Graph, *, task: str, name: str) -> None:
     allowed = figures_of(graph.config, graph.case(task).name)
     if name not in allowed:
         raise FlexbenchError(f"{task} has no figure '{name}'; allowed: {', '.join(allowed)}")
-    step = planned.figure(graph, task, name)
+    step = graph.step("animation" if FIGURES[name].animated else "figure", case=task, name=name)
     receipt = Receipt(step)
     inputs = ReportInputs(layout=graph.layout, config=graph.config)
     inputs.table("scores")  # an error where nothing was scored yet, not an empty figure
@@ -31,7 +31,7 @@ def figure_step(graph: Graph, *, task: str, name: str) -> None:
 
 
 def _animate(inputs: ReportInputs, graph: Graph, case: str, path: Path) -> None:
-    job, settings = planned.shown_rollout(graph, case), graph.task_settings(case)
+    job, settings = shown_rollout(graph, case), graph.task_settings(case)
     lead_time = settings.lead if isinstance(settings, ForecastSettings) else 1.0
     with Samples(graph.layout.samples(case, job.method, job.seed)) as samples:
         write_animation(

@@ -5,7 +5,7 @@ from typing import Any
 
 import torch
 
-from flexbench import planned, registry
+from flexbench import registry
 from flexbench.data.normaliser import Normaliser
 from flexbench.data.store import Trajectory
 from flexbench.device import prepare_device
@@ -28,7 +28,7 @@ from flexbench.tasks import Task
 def sample_step(graph: Graph, *, task: str, method: str, seed: int) -> None:
     """Write the file of samples; the same call resumes after any kill."""
     graph.require(task, method)
-    step = planned.sample(graph, task, method, seed)
+    step = graph.step("sample", case=task, method=method, seed=seed)
     receipt = Receipt(step)
     device = prepare_device(graph.config)
     problem = load_task(graph, task)

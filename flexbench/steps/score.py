@@ -1,6 +1,5 @@
 """Step `score`: the scores of one file of samples, snapshot by snapshot."""
 
-from flexbench import planned
 from flexbench.atomic import write_text
 from flexbench.errors import FlexbenchError
 from flexbench.graph import Graph
@@ -11,7 +10,7 @@ from flexbench.provenance import Receipt
 def score_step(graph: Graph, *, task: str, method: str, seed: int) -> None:
     """Write the tidy scores and, beside them, the spectra that the figures need."""
     graph.require(task, method)
-    step = planned.score(graph, task, method, seed)
+    step = graph.step("score", case=task, method=method, seed=seed)
     receipt = Receipt(step)
     samples = graph.layout.samples(task, method, seed)
     if not samples.is_file():

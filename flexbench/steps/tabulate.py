@@ -2,7 +2,6 @@
 
 from typing import Any
 
-from flexbench import planned
 from flexbench.atomic import write_text
 from flexbench.data.schema import K_MAX_ETA
 from flexbench.graph import Graph, Job
@@ -18,9 +17,9 @@ from flexbench.provenance import Receipt, read_receipt
 
 def tabulate_step(graph: Graph) -> None:
     """Write `tables/*.csv`, one of each name in `paths.TABLES`, and `tables/headline.json`."""
-    receipt = Receipt(planned.tabulate(graph))
+    receipt = Receipt(graph.step("tabulate"))
     layout, settings = graph.layout, graph.config.score
-    paths = [layout.scores(job.task, job.method, job.seed) for job in graph.jobs]
+    paths = [layout.scores(job.case, job.method, job.seed) for job in graph.jobs]
     frames = [read_scores(path) for path in paths]
     resamples, confidence = settings.bootstrap, settings.confidence
     scores = aggregate(frames, bootstrap=resamples, confidence=confidence)
@@ -40,7 +39,7 @@ def tabulate_step(graph: Graph) -> None:
             cost_row(
                 frame,
                 train=_training_receipt(graph, job),
-                sample=read_receipt(layout.samples(job.task, job.method, job.seed)),
+                sample=read_receipt(layout.samples(job.case, job.method, job.seed)),
             )
             for job, frame in zip(graph.jobs, frames, strict=True)
         ),
@@ -72,5 +71,5 @@ def _resolutions(graph: Graph, case: str) -> dict[str, float]:
 
 def _training_receipt(graph: Graph, job: Job) -> dict[str, Any]:
     """Of what made a job's weights; {} for a formula."""
-    weights = graph.weights(job.task, job.method, job.seed)
+    weights = graph.weights(job.case, job.method, job.seed)
     return read_receipt(weights[0]) if weights else {}

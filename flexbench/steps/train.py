@@ -6,7 +6,7 @@ from typing import Any
 
 import torch
 
-from flexbench import BENCHMARK_VERSION, planned
+from flexbench import BENCHMARK_VERSION
 from flexbench.data.joint import JointSampler
 from flexbench.data.patches import PatchSampler
 from flexbench.device import prepare_device
@@ -34,7 +34,7 @@ def train_step(graph: Graph, *, task: str, method: str, seed: int) -> None:
     if graph.is_formula(method):
         raise FlexbenchError(f"method '{method}' is a formula: it has nothing to train")
     config, training = graph.config, graph.training(task, method)
-    step = planned.train(graph, training, method, seed)
+    step = graph.step("train", training=training, method=method, seed=seed)
     receipt = Receipt(step)
     device = prepare_device(config)
     problem = load_tasks(graph, training)
@@ -56,7 +56,12 @@ def train_step(graph: Graph, *, task: str, method: str, seed: int) -> None:
     state_dir = graph.layout.state("train", training, method, f"seed{seed}")
     checkpoint, log = step.outputs
     summary = train(
-        make_method(network, problem=problem.spec, settings=config.diffusion, mode=chosen.mode),
+        make_method(
+            network,
+            problem=problem.spec,
+            settings=config.diffusion_settings(method),
+            mode=chosen.mode,
+        ),
         _patches(graph, problem, seed=seed, split="train"),
         problem,
         settings=settings,
@@ -131,6 +136,6 @@ def _metadata(
         "options": chosen.options,
         "matched": {"by": built.match, "ratio": built.ratio},
         "footprint": dataclasses.asdict(built.footprint),
-        "diffusion": graph.config.diffusion.model_dump(),
-        "slice": graph.train_slice(training, method, seed),
+        "diffusion": graph.config.diffusion_settings(method).model_dump(),
+        "slice": graph.step("train", training=training, method=method, seed=seed).slice,
     }

@@ -1,7 +1,7 @@
 """A small run with made-up ensembles, on which tables, figures and the report are timed for real.
 
 The methods, members and Reynolds numbers are the tier's own; fields are small and nothing is
-trained. `python -m flexbench.planning.rehearsal CONFIG` fills the folder of that configuration.
+trained. `python -m flexbench.machine.rehearsal CONFIG` fills the folder of that configuration.
 """
 
 import json
@@ -11,9 +11,8 @@ from pathlib import Path
 
 import numpy as np
 
-from flexbench import planned
 from flexbench.atomic import write_text
-from flexbench.config import Config, ForecastSettings, SplitSettings, SplitsSettings
+from flexbench.config import Config, SplitSettings, SplitsSettings
 from flexbench.config.reading import load_config
 from flexbench.data.dummy import write_dummy
 from flexbench.data.samples import Labels, Snapshot, write_samples
@@ -40,11 +39,11 @@ def simulated_alike(facts: RunFacts) -> Graph:
     config = graph.config
     if config.data is None:
         return graph
-    forecasts = (task for task in config.tasks.values() if isinstance(task, ForecastSettings))
-    interval = next((task.lead for task in forecasts), 1.0)
+    leads = (task.lead_time for task in config.tasks.values() if task.lead_time is not None)
+    interval = next(leads, 1.0)
     counts = {split: len(graph.imports(split)) for split in SPLITS}
     starts = dict(zip(SPLITS, accumulate(counts.values(), initial=0), strict=False))
-    return Graph(
+    return Graph.of(
         config.model_copy(
             update={
                 "data": None,
@@ -80,9 +79,7 @@ def rehearsal_config(graph: Graph, root: Path) -> Config:
     task = max(graph.tasks, key=lambda name: len(graph.jobs_of(name)))
     settings = config.tasks[task].model_copy(update={"patch": _PATCH})
     solver = config.solver
-    interval = solver.interval
-    if isinstance(settings, ForecastSettings):
-        interval = settings.lead
+    interval = settings.lead_time or solver.interval
     splits = config.splits
     if splits is None:
         raise FlexbenchError("a rehearsal is of simulated flows (see `simulated_alike`)")
@@ -132,7 +129,7 @@ def rehearse(graph: Graph) -> None:
         _samples(graph, task, job.method, job.seed, error=0.1 * (1 + number))
         if not graph.is_formula(job.method):
             _training_log(graph.layout.training_log(task, job.method, job.seed))
-        score_step(graph, task=task, method=job.method, seed=job.seed)
+        score_step(graph, case=task, method=job.method, seed=job.seed)
 
 
 def _samples(graph: Graph, task: str, method: str, seed: int, *, error: float) -> None:
@@ -158,7 +155,7 @@ def _samples(graph: Graph, task: str, method: str, seed: int, *, error: float) -
         fields.append(truth + np.float32(error) * (noise[:-1] + noise[-1:]))
     formula = graph.is_formula(method)
     labels = Labels(
-        task=task,
+        case=task,
         method=method,
         mode="formula" if formula else graph.config.method(method).mode,
         training_seed=seed,
@@ -166,12 +163,12 @@ def _samples(graph: Graph, task: str, method: str, seed: int, *, error: float) -
         steps=graph.config.sample.steps if members > 1 else 0,
         parameters=0 if formula else 100_000,
         flops=0.0 if formula else 1e9,
-        evaluations=0 if formula else facts.evaluations(method),
+        calls=0 if formula else facts.calls(method),
     )
-    receipt = Receipt(planned.sample(graph, task, method, seed))
+    receipt = Receipt(graph.step("sample", case=task, method=method, seed=seed))
     output, shape = graph.layout.samples(task, method, seed), (members, 1, _GRID, _GRID)
     write_samples(output, fields, snapshots=snapshots, shape=shape, labels=labels)
-    receipt.write(device="cpu", members=members, evaluations=labels.evaluations)
+    receipt.write(device="cpu", members=members, calls=labels.calls)
 
 
 def _training_log(path: Path) -> None:
@@ -191,4 +188,4 @@ def _training_log(path: Path) -> None:
 
 
 if __name__ == "__main__":
-    rehearse(Graph(load_config(resolved=Path(sys.argv[1]))))
+    rehearse(Graph.of(load_config(resolved=Path(sys.argv[1]))))

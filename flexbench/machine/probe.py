@@ -1,6 +1,6 @@
 """One measurement in a process of its own, which starts as the verb of a job would start.
 
-    python -m flexbench.planning.probe KIND CONFIG [WORDS ...]
+    python -m flexbench.machine.probe KIND CONFIG [WORDS ...]
 
 prints one JSON object: what was measured, and `measured`, the seconds that went into it. Whatever
 else the process takes, from its start to its end, is what the verb's start costs. The networks,
@@ -17,7 +17,6 @@ from typing import Any
 import numpy as np
 import torch
 
-from flexbench import planned
 from flexbench.config import TrainSettings
 from flexbench.config.reading import load_config
 from flexbench.data.normaliser import Normaliser
@@ -39,7 +38,7 @@ _DISK_BYTES = 2**26
 
 def main() -> None:
     kind, config, *words = sys.argv[1:]
-    graph = Graph(load_config(resolved=Path(config)))
+    graph = Graph.of(load_config(resolved=Path(config)))
     print(json.dumps(PROBES[kind](graph, *words)))
 
 
@@ -47,7 +46,7 @@ def simulate(graph: Graph) -> dict[str, Any]:
     """Seconds per solver step and point, over log2 of the grid; steps with walls relative to it."""
     from flexbench.steps import simulate as step  # noqa: F401  (what the verb imports)
 
-    Receipt(planned.simulate(graph, graph.runs("train")[0]))
+    _receipt(graph, "simulate")
     device = prepare_device(graph.config)
     start = time.perf_counter()
     asked = graph.config.solver
@@ -83,11 +82,11 @@ def statistics(graph: Graph, task: str, folder: str) -> dict[str, float]:
     from flexbench.data.dummy import write_dummy
     from flexbench.steps.statistics import compute_statistics
 
-    Receipt(planned.statistics(graph, task))
+    _receipt(graph, "statistics")
     prepare_device(graph.config)
     start = time.perf_counter()
     settings, grid = graph.task_settings(task), min(graph.config.solver.grid, _GRID)
-    lead = getattr(settings, "lead", 1.0)
+    lead = settings.lead_time or 1.0
     path = Path(folder) / "statistics.h5"
     times = lead * np.arange(1.0, 9.0)
     write_dummy(path, grid=grid, times=times, reynolds=1000.0, seed=0)
@@ -104,7 +103,7 @@ def train(graph: Graph, task: str, method: str, size: str, patch: str, rows: str
     from flexbench.training.distributed import Processes
     from flexbench.training.learner import Learner
 
-    Receipt(planned.train(graph, task, method, 0))
+    _receipt(graph, "train")
     device = prepare_device(graph.config)
     problem, learnt, built = _network(graph, task, method, size=size, patch=int(patch))
     start = time.perf_counter()
@@ -128,7 +127,7 @@ def sample(
     from flexbench.inference.ensemble import NetworkPredictor
     from flexbench.steps import sample as step  # noqa: F401
 
-    Receipt(planned.sample(graph, task, method, 0))
+    _receipt(graph, "sample")
     device = prepare_device(graph.config)
     problem, learnt, built = _network(graph, task, method, size=size, patch=int(patch))
     start = time.perf_counter()
@@ -145,7 +144,7 @@ def sample(
     snapshot = Snapshot(trajectory="none", reynolds=1000.0, seed=0, index=0, time=0.0)
     seconds, _ = _repeat(lambda: predictor.predict(example, problem, snapshot), device)
     cost = built.footprint.flops
-    flops = tiles**2 * (cost.encode + predictor.members * predictor.evaluations * cost.denoise)
+    flops = tiles**2 * (cost.encode + predictor.members * predictor.calls * cost.denoise)
     return {"sample": flops / seconds, "measured": time.perf_counter() - start}
 
 
@@ -154,7 +153,7 @@ def formula(graph: Graph, task: str, method: str) -> dict[str, float]:
     from flexbench import registry
     from flexbench.steps import sample as step  # noqa: F401
 
-    Receipt(planned.sample(graph, task, method, 0))
+    _receipt(graph, "sample")
     device = prepare_device(graph.config)
     start = time.perf_counter()
     module = registry.load(graph.facts(method).name, graph.config.baseline_folders)
@@ -175,7 +174,7 @@ def score(graph: Graph) -> dict[str, Any]:
     from flexbench.metrics.snapshot import score_snapshot
     from flexbench.steps import score as step  # noqa: F401
 
-    Receipt(planned.score(graph, graph.jobs[0].task, graph.jobs[0].method, 0))
+    _receipt(graph, "score")
     start = time.perf_counter()
     side, members = min(graph.config.solver.grid, _SCORED_GRID), graph.config.sample.members
     random = np.random.default_rng(0)
@@ -213,6 +212,12 @@ def disk(graph: Graph, folder: str) -> dict[str, float]:
 PROBES: dict[str, Callable[..., dict[str, Any]]] = {
     probe.__name__: probe for probe in (simulate, statistics, train, sample, formula, score, disk)
 }
+
+
+def _receipt(graph: Graph, rule: str) -> None:
+    """What a verb does first, of any of its jobs."""
+    asked = graph.rule(rule)
+    Receipt(asked.step(graph, asked.jobs(graph)[0]))
 
 
 def _repeat(action: Callable[[], object], device: torch.device) -> tuple[float, int]:
@@ -253,7 +258,7 @@ def _network(
         options=chosen.options,
         baseline_folders=graph.config.baseline_folders,
     )
-    settings = graph.config.diffusion
+    settings = graph.config.diffusion_settings(method)
     learnt = make_method(network, problem=problem.spec, settings=settings, mode=chosen.mode)
     return problem, learnt, built
 

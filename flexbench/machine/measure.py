@@ -5,7 +5,6 @@ Whatever is too large for the minute is measured smaller, and its FLOPs per seco
 """
 
 import json
-import os
 import platform
 import subprocess
 import sys
@@ -24,7 +23,8 @@ from flexbench.errors import FlexbenchError
 from flexbench.graph import TOGETHER, Graph
 from flexbench.paths import checkout
 from flexbench.planning.facts import RunFacts
-from flexbench.planning.rates import ANY, WALLS, Calibration, Rates
+from flexbench.planning.forecast import cores_here
+from flexbench.planning.rates import ANY, WALLS, Measurement, Rates, save_measurement
 from flexbench.report.catalogue import figures_of
 from flexbench.runner import dry_run_command, run_environment
 
@@ -62,11 +62,11 @@ class _Session:
         self.threads = str(graph.config.threads)
 
     def probe(self, kind: str, *words: object) -> "Future[Measured]":
-        module = "flexbench.planning.probe"
+        module = "flexbench.machine.probe"
         return self.submit([module, kind, str(self.config), *map(str, words)])
 
     def verb(self, config: Path, *words: str) -> "Future[Measured]":
-        return self.submit(["flexbench", *words, "--config", str(config)])
+        return self.submit(["flexbench", *words, "--resolved", str(config)])
 
     def submit(self, words: Sequence[str]) -> "Future[Measured]":
         return self.pool.submit(self._run, words)
@@ -83,13 +83,27 @@ class _Session:
         wall = time.perf_counter() - start
         if done.returncode:
             last = (done.stderr.strip().splitlines() or ["no message"])[-1]
-            raise FlexbenchError(f"calibration: {' '.join(words[:4])} failed: {last}")
+            raise FlexbenchError(f"measuring: {' '.join(words[:4])} failed: {last}")
         lines = done.stdout.strip().splitlines()
         result = json.loads(lines[-1]) if lines and lines[-1].startswith("{") else {}
         return Measured(wall, result)
 
 
-def calibrate(graph: Graph, *, together: int, say: Say) -> Calibration:
+def measure_tier(graph: Graph, *, cores: int | None = None, jobs: int | None = None) -> None:
+    """Measure with as many processes as will run, and write `<root>/rates.json`."""
+    # A cluster gives every job cores of its own.
+    here = max(1, (cores or cores_here()) // graph.config.threads)
+    together = here if jobs is None else 1
+
+    def say(text: str) -> None:
+        print(f"flexbench: {text}", file=sys.stderr)
+
+    measured = measure(graph, together=together, say=say)
+    path = save_measurement(graph.layout.root, measured)
+    say(f"measured in {measured.seconds:.0f} s; wrote {path}")
+
+
+def measure(graph: Graph, *, together: int, say: Say) -> Measurement:
     """Measure; the results root holds the scratch files meanwhile. say: receives progress."""
     from flexbench.device import prepare_device
 
@@ -98,16 +112,16 @@ def calibrate(graph: Graph, *, together: int, say: Say) -> Calibration:
     root.mkdir(parents=True, exist_ok=True)
     device = prepare_device(graph.config).type
     say(
-        f"calibrating {graph.config.tier} on {machine()}: {together} processes at once, "
+        f"measuring {graph.config.tier} on {machine()}: {together} processes at once, "
         f"{graph.config.threads} threads each, {device}"
     )
     with (
-        tempfile.TemporaryDirectory(prefix=".calibration-", dir=root) as name,
+        tempfile.TemporaryDirectory(prefix=".measuring-", dir=root) as name,
         ThreadPoolExecutor(together) as pool,
     ):
         session = _Session(_alike(graph), Path(name), pool)
         rates, notes = _measure(session, device, say)
-    return Calibration(
+    return Measurement(
         machine=machine(),
         device=device,
         threads=graph.config.threads,
@@ -121,7 +135,7 @@ def calibrate(graph: Graph, *, together: int, say: Say) -> Calibration:
 
 
 def _alike(graph: Graph) -> Graph:
-    from flexbench.planning.rehearsal import simulated_alike
+    from flexbench.machine.rehearsal import simulated_alike
 
     return simulated_alike(RunFacts(graph, {}))
 
@@ -138,20 +152,15 @@ def machine() -> str:
     return f"{kind}, {cores_here()} cores"
 
 
-def cores_here() -> int:
-    """Cores that this process may use."""
-    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
-
-
 def _measure(session: _Session, device: str, say: Say) -> tuple[Rates, list[str]]:
-    from flexbench.planning.rehearsal import rehearsal_config
+    from flexbench.machine.rehearsal import rehearsal_config
 
     graph = session.graph
-    small = Graph(rehearsal_config(graph, session.folder / "run"))
+    small = Graph.of(rehearsal_config(graph, session.folder / "run"))
     config = session.folder / "small.yaml"
     write_text(config, small.text)
     say("starting processes, solver, statistics, scores, disk")
-    rehearsed = session.submit(["flexbench.planning.rehearsal", str(config)])
+    rehearsed = session.submit(["flexbench.machine.rehearsal", str(config)])
     planning = session.pool.submit(_dry_run_seconds, session)
     simulated = session.probe("simulate")
     scored = session.probe("score")
@@ -238,7 +247,7 @@ def _networks(
         trained[method] = session.probe("train", task, method, *exact.values())
         members = facts.members(method)
         rows = max(1, facts.sample.batch)
-        per_row = facts.evaluations(method) * size.denoise
+        per_row = facts.calls(method) * size.denoise
         if too_large:
             rows = min(rows, _SMALLER["rows"])
         elif rows * per_row > _LONGEST * speed:
@@ -251,9 +260,9 @@ def _formulas(session: _Session) -> list["Future[Measured]"]:
     """Probes of formulas: one for each kind of task."""
     graph, found = session.graph, {}
     for job in graph.jobs:
-        kind = graph.task_settings(job.task).kind
+        kind = graph.task_settings(job.case).kind
         if graph.is_formula(job.method) and kind not in found:
-            found[kind] = session.probe("formula", job.task, job.method)
+            found[kind] = session.probe("formula", job.case, job.method)
     return list(found.values())
 
 
@@ -284,5 +293,5 @@ def _dry_run_seconds(session: _Session) -> float:
     )
     if done.returncode:
         last = (done.stdout.strip().splitlines() or ["no message"])[-1]
-        raise FlexbenchError(f"calibration: snakemake -n failed: {last}")
+        raise FlexbenchError(f"measuring: snakemake -n failed: {last}")
     return time.perf_counter() - start

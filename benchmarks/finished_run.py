@@ -7,9 +7,10 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
+from flexbench.planning.jobs import RULES, PlannedJob
+
 from flexbench.errors import FlexbenchError
 from flexbench.graph import Graph
-from flexbench.planning.jobs import RULES, PlannedJob
 
 _BLOCK_UNIT = 512  # of st_blocks
 _CATEGORIES = {

@@ -1,4 +1,4 @@
-"""`flexbench snapshot`: a version of one tier's data and results, for git to name."""
+"""`flexbench record`: a version of one tier's data and results, for git to name."""
 
 import os
 import re
@@ -14,14 +14,14 @@ from flexbench.errors import FlexbenchError
 from flexbench.graph import Graph
 from flexbench.paths import checkout
 from flexbench.runner import dry_run_command, sole_owner
-from flexbench.verify import differences, verify
+from flexbench.verify import told_differences, verify
 from flexbench.versions import dvc, git, links
 
 _SHOWN = 3
 
 
 @dataclass(frozen=True, kw_only=True)
-class Snapshot:
+class Recorded:
     """What was recorded. files, bytes: verified; link: how cache and results share bytes.
 
     remote: where the bytes went, too; commit: git's name of the version, "" where it was not asked
@@ -36,19 +36,19 @@ class Snapshot:
     changed: list[str]
 
 
-def take_snapshot(
+def record(
     graph: Graph,
     *,
     remote: str | None = None,
     push: bool = True,
     cache: Path | None = None,
     message: str | None = None,
-) -> Snapshot:
+) -> Recorded:
     """Record a tier's results as they stand; no step is run.
 
     The graph has to be complete and every receipt true. remote: DVC's name of it; None: its
     default one, if any. cache: a folder for DVC's cache, shared by a group. message: of a git
-    commit of just this snapshot's files. Killed at any moment, the same call repairs and goes on.
+    commit of just this version's files. Killed at any moment, the same call repairs and goes on.
     Raises FlexbenchError for whatever would keep a clone from restoring it.
     """
     dvc.require()
@@ -70,12 +70,12 @@ def take_snapshot(
         link = _commit(graph, found, folder)
         if place:
             dvc.call("push", "--quiet", "--remote", place, *dvc.STAGES, folder=folder)
-        return Snapshot(
+        return Recorded(
             files=checked.files,
             bytes=checked.bytes,
             link=link,
             remote=place,
-            commit=git.commit(_small_files(graph), message) if message else "",
+            commit=git.commit(small_files(graph), message) if message else "",
             changed=git.changed_code(),
         )
 
@@ -113,7 +113,7 @@ def _require_complete(graph: Graph) -> None:
     jobs = f"{rules.total()} {'job' if rules.total() == 1 else 'jobs'}"
     own = graph.layout.config
     asked = graph.config.model_dump(mode="json")
-    changes = list(differences(read_yaml(own), asked)) if own.is_file() else []
+    changes = told_differences(read_yaml(own), asked) if own.is_file() else []
     if changes:
         raise FlexbenchError(
             f"{own}: {'; '.join(changes[:_SHOWN])} ({jobs} would run); a clone could not restore "
@@ -149,7 +149,7 @@ def _commit(graph: Graph, found: dict[str, str], folder: Path) -> str:
     if link != kinds[0]:
         order = ",".join(kinds[kinds.index(link) :])
         dvc.call("config", "--local", "cache.type", order, folder=folder)
-    large = [checkout() / path for path in _large_folders(graph)]
+    large = [checkout() / path for path in large_folders(graph)]
     if link == "hardlink":
         spares.lay(folder, large)
     dvc.call("commit", "--quiet", "--force", *dvc.STAGES, folder=folder)
@@ -158,14 +158,14 @@ def _commit(graph: Graph, found: dict[str, str], folder: Path) -> str:
     return link
 
 
-def _large_folders(graph: Graph) -> list[str]:
+def large_folders(graph: Graph) -> list[str]:
     """What DVC's cache holds, from the checkout; dvc.yaml says the same (a test compares)."""
     names = ("data", "checkpoints", "samples", "scores", "figures")
     return [f"{dvc.ROOT}/{graph.config.tier}/{name}" for name in names]
 
 
-def _small_files(graph: Graph) -> list[str]:
-    """What git holds of a snapshot, from the checkout."""
+def small_files(graph: Graph) -> list[str]:
+    """What git holds of a version, from the checkout."""
     names = ("config.yaml", "tables", "report.html", "report.html.receipt.json")
     own = [f"{dvc.ROOT}/{graph.config.tier}/{name}" for name in names]
     return ["dvc.lock", "dvc.yaml", "params.yaml", *own]
