@@ -61,7 +61,7 @@ class Labels:
     0 and 0 where there are none.
     """
 
-    task: str
+    case: str
     method: str
     mode: str
     training_seed: int
@@ -69,7 +69,7 @@ class Labels:
     steps: int
     parameters: int
     flops: float
-    evaluations: int
+    calls: int
     feedback: str = "none"
     patch: int = 0
     overlap: int = 0

@@ -277,7 +277,7 @@ def draw_samples(
             if snapshot.lead < leads:
                 past = feed_back(example.inputs, torch.from_numpy(segments.load(name)), feedback)
     labels = Labels(
-        task=task_name,
+        case=task_name,
         method=method_name,
         mode=predictor.mode,
         training_seed=training_seed,
@@ -285,7 +285,7 @@ def draw_samples(
         steps=predictor.steps,
         parameters=parameters,
         flops=flops,
-        evaluations=predictor.evaluations,
+        calls=predictor.evaluations,
         feedback=feedback if leads > 1 else "none",
         patch=predictor.patch or 0,
         overlap=predictor.overlap,

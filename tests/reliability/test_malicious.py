@@ -256,8 +256,8 @@ def stored_elsewhere(file):
 def test_samples_read_their_own_bytes_alone(folder, make, message):
     """Whoever reads them: figures by `Samples`, scoring by `score_samples`."""
     labels = Labels(
-        **{"task": "t", "method": "m", "mode": "denoiser", "training_seed": 0, "sampler": "ddim"},
-        **{"steps": 1, "parameters": 1, "flops": 1.0, "evaluations": 1},
+        **{"case": "t", "method": "m", "mode": "denoiser", "training_seed": 0, "sampler": "ddim"},
+        **{"steps": 1, "parameters": 1, "flops": 1.0, "calls": 1},
     )
     snapshot = Snapshot(trajectory="re1_seed1", reynolds=1.0, seed=1, index=0, time=0.0)
     field = np.zeros((1, 1, 8, 8), dtype=np.float32)
@@ -271,7 +271,7 @@ def test_samples_read_their_own_bytes_alone(folder, make, message):
     with pytest.raises(FlexbenchError, match=message):
         Samples(path)
     with pytest.raises(FlexbenchError, match=message):
-        score_samples(path, {truth.stem: truth}, task_name="t", tier="smoke", bands=1)
+        score_samples(path, {truth.stem: truth}, case="t", tier="smoke", bands=1)
 
 
 # --- YAML and settings ----------------------------------------------------------------------

@@ -8,7 +8,7 @@ from flexbench.data.samples import Labels, Samples, Snapshot, write_samples
 from flexbench.errors import FlexbenchError
 
 LABELS = Labels(
-    task="superres_x4",
+    case="superres_x4",
     method="flex",
     mode="denoiser",
     training_seed=3,
@@ -16,7 +16,7 @@ LABELS = Labels(
     steps=2,
     parameters=1234,
     flops=5.5e9,
-    evaluations=2,
+    calls=2,
 )
 SNAPSHOTS = [
     Snapshot(trajectory="re500_seed7", reynolds=500.0, seed=7, index=3, time=0.8),
@@ -58,7 +58,7 @@ def test_layout_as_documented(path):
         assert file["prediction"].chunks == (1, 1, 1, 8, 8)
         assert file["trajectory"].asstr()[:].tolist() == ["re500_seed7", "re2000_seed9"]
         assert file["index"][:].tolist() == [3, 12]
-        assert file.attrs["evaluations"] == 2
+        assert file.attrs["calls"] == 2
 
 
 def test_same_arguments_same_bytes(path, tmp_path):

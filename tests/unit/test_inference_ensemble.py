@@ -165,7 +165,7 @@ def test_snapshots_and_labels(files, tmp_path):
         assert [s.time for s in samples.snapshots[:2]] == pytest.approx([0.8, 1.2])
         labels = samples.labels
         assert (labels.mode, labels.sampler, labels.steps) == ("denoiser", "ddim", 2)
-        assert (labels.evaluations, labels.parameters, labels.flops) == (2, 7, 9.0)
+        assert (labels.calls, labels.parameters, labels.flops) == (2, 7, 9.0)
     assert not (tmp_path / "state" / "seed0").exists()
 
 
@@ -276,7 +276,7 @@ def test_regressor_has_one_member(files, tmp_path):
     samples = draw(predictor(task, "regressor"), task, files, tmp_path)
     assert samples.shape == (4, 1, 1, GRID, GRID)
     assert (samples.labels.mode, samples.labels.sampler) == ("regressor", "none")
-    assert (samples.labels.steps, samples.labels.evaluations) == (0, 1)
+    assert (samples.labels.steps, samples.labels.calls) == (0, 1)
 
 
 def test_formula_sees_the_whole_domain(files, tmp_path):
@@ -290,7 +290,7 @@ def test_formula_sees_the_whole_domain(files, tmp_path):
     samples = draw(FormulaPredictor(drift, {"cells": 2}), task, files, tmp_path)
     assert shapes == [(1, 2, GRID, GRID)] * 4
     assert samples.shape == (4, 1, 1, GRID, GRID)
-    assert (samples.labels.mode, samples.labels.evaluations) == ("formula", 0)
+    assert (samples.labels.mode, samples.labels.calls) == ("formula", 0)
     last = Trajectory(files[1]).snapshot(samples.snapshots[2].index - 1)
     assert np.array_equal(samples.member(2, 0)[0], np.roll(last, 2, axis=-1))
 

@@ -14,7 +14,7 @@ from flexbench.metrics.definitions import (
     rows_per_snapshot,
 )
 from flexbench.metrics.score_types import Definition, Group
-from flexbench.metrics.snapshot import score_flow, score_snapshot
+from flexbench.metrics.snapshot_scores import score_flow, score_snapshot
 from flexbench.metrics.spectral import wavenumber_bands
 
 GRID = 32

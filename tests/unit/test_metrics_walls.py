@@ -11,8 +11,9 @@ from flexbench.data.store import write_trajectory
 from flexbench.errors import FlexbenchError
 from flexbench.metrics.calibration import sigma_ref
 from flexbench.metrics.definitions import DEFINITIONS, NEAR_WALL, REGION_SCORES
-from flexbench.metrics.score import SPECTRA_COLUMNS, score_samples
-from flexbench.metrics.snapshot import score_flow, score_snapshot
+from flexbench.metrics.score import score_samples
+from flexbench.metrics.snapshot_scores import score_flow, score_snapshot
+from flexbench.metrics.tables import SPECTRA
 from flexbench.metrics.walls import regions
 
 GRID, MEMBERS = 32, 8
@@ -138,8 +139,8 @@ def test_files_with_walls_are_scored_over_the_flow(tmp_path):
     )
     name = "no_slip_re500_seed1"
     labels = Labels(
-        task="x", method="m", mode="denoiser", training_seed=0, sampler="ddim", steps=2,
-        parameters=1, flops=1.0, evaluations=2,
+        case="x", method="m", mode="denoiser", training_seed=0, sampler="ddim", steps=2,
+        parameters=1, flops=1.0, calls=2,
     )  # fmt: skip
     snapshot = Snapshot(trajectory=name, reynolds=500.0, seed=1, index=0, time=0.5)
     write_samples(
@@ -150,10 +151,10 @@ def test_files_with_walls_are_scored_over_the_flow(tmp_path):
         labels=labels,
     )
     scored = score_samples(
-        tmp_path / "s.h5", {name: tmp_path / f"{name}.h5"}, task_name="x", tier="smoke", bands=4
+        tmp_path / "s.h5", {name: tmp_path / f"{name}.h5"}, case="x", tier="smoke", bands=4
     )
     found = {(s, d): v for s, d, v in scored.scores[["score", "detail", "value"]].to_numpy()}
     assert found == score_flow(ensemble, truth, mask=channel())
     assert isinstance(scored.spectra, pd.DataFrame)
-    assert list(scored.spectra.columns) == list(SPECTRA_COLUMNS)
+    assert list(scored.spectra.columns) == list(SPECTRA.columns)
     assert scored.spectra.empty

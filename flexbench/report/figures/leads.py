@@ -8,13 +8,14 @@ import pandas as pd
 from flexbench.metrics.aggregate import BY_LEAD
 from flexbench.metrics.definitions import definition_of
 from flexbench.report import style
-from flexbench.report.figures.select import methods_of
+from flexbench.report.figures.parts import methods_of
 from flexbench.report.labels import escaped
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
     from matplotlib.figure import Figure
 
+    from flexbench.report.inputs import ReportInputs
     from flexbench.report.labels import Labels
 
 # What a forecast is worth, where a line says it: as bad as no forecast, lost, calibrated.
@@ -23,10 +24,16 @@ _COLUMNS = 3
 _LARGEST_ERROR = 2.0  # a straight line goes far beyond, and would flatten the rest
 
 
+def draw(inputs: "ReportInputs", case: str) -> "Figure":
+    """The figure of a case that is rolled out."""
+    leads, labels = inputs.of_case("leads", case), inputs.labels(case)
+    return draw_leads(leads, lead_time=inputs.lead_time(case), labels=labels)
+
+
 def draw_leads(leads: pd.DataFrame, *, lead_time: float, labels: "Labels") -> "Figure":
     """A panel per score, a line per method, intervals as bands.
 
-    leads: rows of one task of tables/leads.csv. lead_time: time between two leads.
+    leads: rows of one case of tables/leads.csv. lead_time: time between two leads.
     """
     shown = leads[np.isfinite(leads["value"].astype(float))]
     if shown.empty:
