@@ -171,7 +171,7 @@ def formula(graph: Graph, task: str, method: str) -> dict[str, float]:
 
 def score(graph: Graph) -> dict[str, Any]:
     """Seconds per point of a snapshot, and per point and member."""
-    from flexbench.metrics.snapshot import score_snapshot
+    from flexbench.metrics.snapshot_scores import score_snapshot
     from flexbench.steps import score as step  # noqa: F401
 
     _receipt(graph, "score")

@@ -9,5 +9,6 @@ from flexbench.report.page import write_report
 def report_step(graph: Graph) -> None:
     """Write `report.html`."""
     receipt = Receipt(graph.step("report"))
-    write_report(ReportInputs(layout=graph.layout, config=graph.config), graph.layout.report)
+    inputs = ReportInputs(layout=graph.layout, config=graph.config)
+    write_report(inputs, graph.layout.report, edges=graph.edges)
     receipt.write()

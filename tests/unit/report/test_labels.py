@@ -11,7 +11,7 @@ from flexbench.metrics.definitions import DEFINITIONS
 from flexbench.report import FIGURES, style
 from flexbench.report.figures.maps import draw_maps, field_scale
 from flexbench.report.labels import Box, of_own_data, simulated
-from flexbench.report.snapshot import ShownSnapshot
+from flexbench.report.shown_snapshot import ShownSnapshot
 
 from .test_figures import is_drawn, words
 

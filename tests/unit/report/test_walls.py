@@ -4,6 +4,7 @@ import dataclasses
 
 import numpy as np
 import pytest
+from flexbench.report.figures.animation import write_animation
 from matplotlib.image import AxesImage
 
 from flexbench.config import Config
@@ -11,12 +12,11 @@ from flexbench.data.samples import Labels, Samples, Snapshot, write_samples
 from flexbench.data.store import write_trajectory
 from flexbench.report import FIGURES, style
 from flexbench.report.figures import draw_figure
-from flexbench.report.figures.animation import write_animation
 from flexbench.report.figures.maps import draw_maps
 from flexbench.report.labels import simulated
 from flexbench.report.page import page_figure
 from flexbench.report.receipts import ReceiptIndex
-from flexbench.report.snapshot import ShownSnapshot
+from flexbench.report.shown_snapshot import ShownSnapshot
 
 from .conftest import GRID, World
 

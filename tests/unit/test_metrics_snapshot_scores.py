@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from flexbench.metrics.definitions import DEFINITIONS
-from flexbench.metrics.snapshot import score_snapshot
+from flexbench.metrics.snapshot_scores import score_snapshot
 
 OF_SNAPSHOTS = [name for name, definition in DEFINITIONS.items() if not definition.rollout]
 DETERMINISTIC = {

@@ -1,62 +1,21 @@
-"""Score rows of one method on one task as arrays, ready to be averaged and resampled."""
+"""Score rows of one method on one case as arrays, ready to be averaged and resampled."""
 
 from collections import Counter
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass
-from pathlib import Path
 
 import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
-from flexbench.errors import FlexbenchError
-from flexbench.metrics.score import COLUMNS
+from flexbench.metrics.tables import SNAPSHOT
 
 Array = NDArray[np.float64]
 Key = tuple[str, str]
 
-# What tells one predicted snapshot from another: rollouts may pass the same one at several leads.
-SNAPSHOT = ("trajectory", "index", "lead")
-
-_TEXT = ("benchmark_version", "tier", "task", "method", "mode", "trajectory", "score", "detail")
-
-
-def read_scores(path: Path) -> pd.DataFrame:
-    """A score file with its text as text ("" where empty); FlexbenchError where it is none."""
-    if not path.is_file():
-        raise FlexbenchError(f"{path}: no such score file; run `flexbench score` first")
-    try:
-        # Digits as labels ("3", "0.8824") must come back as they were written.
-        frame = pd.read_csv(
-            path,
-            dtype=dict.fromkeys(_TEXT, "object"),
-            na_values=["nan"],
-        )
-    except ValueError as error:
-        raise FlexbenchError(f"{path}: not a readable CSV table ({error})") from error
-    missing = [name for name in COLUMNS if name not in frame]
-    if missing:
-        raise FlexbenchError(f"{path}: column '{missing[0]}' is missing")
-    frame[list(_TEXT)] = frame[list(_TEXT)].fillna("")
-    return frame
-
-
-def gather(frames: Iterable[pd.DataFrame]) -> pd.DataFrame:
-    """All score rows in one frame; FlexbenchError where there are none or versions differ."""
-    parts = [frame for frame in frames if len(frame)]
-    if not parts:
-        raise FlexbenchError("no scores to aggregate: every score table is empty")
-    rows = pd.concat(parts, ignore_index=True)
-    versions = sorted(set(rows["benchmark_version"]))
-    if len(versions) > 1:
-        raise FlexbenchError(
-            f"scores of benchmark versions {', '.join(versions)} cannot be compared; score again"
-        )
-    return rows
-
 
 @dataclass(frozen=True, kw_only=True)
-class Cells:
+class TrajectoryMeans:
     """Means over the snapshots of each trajectory and training seed.
 
     mean, square: of the value and of its square, (keys, S, T), 0 where absent. present: same
@@ -77,7 +36,7 @@ class Cells:
         """Weighted means (keys, R) over trajectories and training seeds.
 
         weights: "trajectories" (R, T) and "seeds" (R, S); either may have R = 1. NaN where all
-        weight lies on absent cells.
+        weight lies where there is no value.
         """
         values = self.mean if power == 1 else self.square
         with np.errstate(divide="ignore", invalid="ignore"):
@@ -90,8 +49,8 @@ class Cells:
         return tuple(Counter(self.reynolds).values())
 
 
-def make_cells(rows: pd.DataFrame) -> Cells:
-    """Of the score rows of one task and method."""
+def trajectory_means(rows: pd.DataFrame) -> TrajectoryMeans:
+    """Of the score rows of one case and method."""
     places = rows[["reynolds", "trajectory"]].drop_duplicates()
     places = places.sort_values(["reynolds", "trajectory"])
     seeds, names = sorted(set(rows["training_seed"])), list(places["trajectory"])
@@ -108,7 +67,7 @@ def make_cells(rows: pd.DataFrame) -> Cells:
     np.add.at(total, place, value)
     np.add.at(squares, place, np.square(value))
     np.add.at(count, place, 1.0)
-    return Cells(
+    return TrajectoryMeans(
         keys=keys,
         mean=total / np.maximum(count, 1),
         square=squares / np.maximum(count, 1),

@@ -9,8 +9,9 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from flexbench.metrics import calibration, physics, pointwise, seams, spectral
-from flexbench.metrics.definitions import DEFINITIONS, REGION_SCORES, Moment
+from flexbench.metrics.definitions import DEFINITIONS, REGION_SCORES, in_order
 from flexbench.metrics.probabilistic import EnsemblePoints, measure_points
+from flexbench.metrics.score_types import Moment
 from flexbench.metrics.walls import regions
 
 # (score, detail) -> value
@@ -248,7 +249,11 @@ def _ensemble_scores(scores: Scores, points: EnsemblePoints) -> None:
 
 
 def _with_combined(scores: Scores, members: int) -> Scores:
-    """With the scores that are formed from others, all in the order of the definitions."""
+    """With the scores that are formed from others, all in the order of the definitions.
+
+    Raises FlexbenchError for a score that nobody defined.
+    """
+    in_order(score for score, _ in scores)
     found: Scores = {}
     for name, definition in DEFINITIONS.items():
         own = [detail for score, detail in scores if score == name]

@@ -2,20 +2,17 @@
 
 from contextlib import ExitStack
 from dataclasses import dataclass
-from pathlib import Path
 from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
 
-from flexbench.config import ForecastSettings, SuperResolutionSettings
 from flexbench.data.normaliser import Normaliser
 from flexbench.data.observe import open_trajectory
 from flexbench.data.patches import full_windows
 from flexbench.data.samples import Samples
 from flexbench.errors import FlexbenchError
-from flexbench.paths import Layout
-from flexbench.spec import Observable
+from flexbench.report.inputs import ReportInputs
 from flexbench.tasks import make_task
 
 Field = NDArray[np.floating]
@@ -54,19 +51,17 @@ class _Place(NamedTuple):
     lead: int
 
 
-def read_snapshot(
-    paths: dict[str, Path],
-    layout: Layout,
-    settings: SuperResolutionSettings | ForecastSettings,
-    *,
-    interval: float | None,
-    observable: Observable = "w",
-) -> ShownSnapshot | None:
-    """The middle snapshot of those in every samples file; None where they have none in common.
+def shown_snapshot(inputs: ReportInputs, case: str) -> ShownSnapshot | None:
+    """The middle one (by Re, trajectory, time) of the snapshots that all methods predicted.
 
-    paths: samples file of each method. interval: time between two stored snapshots; None: as in
-    the file.
+    None where they have none in common, or none was predicted.
     """
+    config, layout = inputs.config, inputs.layout
+    seed = config.training_seeds[0]
+    paths = {method: layout.samples(case, method, seed) for method in config.methods_of(case)}
+    paths = {method: path for method, path in paths.items() if path.is_file()}
+    if not paths:
+        return None
     with ExitStack() as stack:
         samples = {method: stack.enter_context(Samples(path)) for method, path in paths.items()}
         rows = {method: _rows(file) for method, file in samples.items()}
@@ -77,29 +72,37 @@ def read_snapshot(
         members = {
             method: file.ensemble(rows[method][place])[:, 0] for method, file in samples.items()
         }
-    path = layout.trajectory(place.trajectory)
-    with open_trajectory(path, observable) as trajectory:
-        if interval is None:
-            interval = trajectory.interval if isinstance(settings, ForecastSettings) else 1.0
+    shown = _with_truth(inputs, case, place, members)
+    for method, fields in members.items():
+        if fields.shape[1:] != shown.truth.shape:
+            raise FlexbenchError(
+                f"{paths[method]}: fields are {fields.shape[1:]}, but {place.trajectory} has "
+                f"{shown.truth.shape}"
+            )
+    return shown
+
+
+def _with_truth(
+    inputs: ReportInputs, case: str, place: _Place, members: dict[str, Field]
+) -> ShownSnapshot:
+    """The truth and what was given, beside what was predicted."""
+    settings = inputs.task(case)
+    path = inputs.layout.trajectory(place.trajectory)
+    with open_trajectory(path, inputs.config.cases[case].settings.observable) as trajectory:
         # Nothing normalised is shown, so the scales do not matter.
         task = make_task(
             settings,
             normaliser=Normaliser(1.0, 1.0),
-            interval=interval,
+            interval=1.0 if settings.lead_time is None else trajectory.interval,
             periodic=trajectory.periodic,
         )
-        # What was given lies before the rollout's first lead.
-        first = place.number - (place.lead - 1) * task.stride
+        # What was given is that of the rollout's first lead.
+        end = place.number + (task.ahead - (place.lead - 1)) * task.stride
         windows = full_windows(
-            trajectory, first, window=task.window, stride=task.stride, halo=task.halo
+            trajectory, end, window=task.window, stride=task.stride, halo=task.halo
         )
         truth, mask = trajectory.snapshot(place.number), trajectory.mask
     example = task.example(windows)
-    for method, fields in members.items():
-        if fields.shape[1:] != truth.shape:
-            raise FlexbenchError(
-                f"{paths[method]}: fields are {fields.shape[1:]}, but {path.name} has {truth.shape}"
-            )
     return ShownSnapshot(
         trajectory=place.trajectory,
         reynolds=place.reynolds,

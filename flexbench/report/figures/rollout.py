@@ -6,13 +6,20 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 import numpy as np
 from PIL import Image
 
-from flexbench.atomic import replacing
 from flexbench.data.observe import open_trajectory
 from flexbench.data.samples import Samples
 from flexbench.data.store import Trajectory
 from flexbench.errors import FlexbenchError
 from flexbench.report import style
-from flexbench.report.figures.maps import Field, Mask, amount_scale, field_scale, in_flow, thinned
+from flexbench.report.animation import Animation
+from flexbench.report.figures.parts import (
+    Field,
+    Mask,
+    amount_scale,
+    field_scale,
+    in_flow,
+    thinned,
+)
 from flexbench.report.labels import escaped
 from flexbench.spec import Observable
 
@@ -21,10 +28,10 @@ if TYPE_CHECKING:
     from matplotlib.figure import Figure
     from matplotlib.image import AxesImage
 
+    from flexbench.report.inputs import ReportInputs
     from flexbench.report.labels import Labels
 
 _MILLISECONDS = 250  # a lead
-_COLOURS = 128
 _DPI = 64
 _PANELS = ("truth", "one member", "ensemble mean", "spread (std)")
 _WIDTH, _HEIGHT = 9.0, 2.95  # inches
@@ -38,24 +45,50 @@ class _Frame(NamedTuple):
     time: float
 
 
-def write_animation(
+def draw(inputs: "ReportInputs", case: str) -> Animation:
+    """The animation of a case that is rolled out: the first rollout in the file of samples."""
+    with Samples(_shown_samples(inputs, case)) as samples:
+        return draw_rollout(
+            samples,
+            inputs.layout.trajectory(samples.snapshots[0].trajectory),
+            lead_time=inputs.lead_time(case),
+            labels=inputs.labels(case),
+            observable=inputs.config.cases[case].settings.observable,
+        )
+
+
+def _shown_samples(inputs: "ReportInputs", case: str) -> Path:
+    """Those of the first method that draws ensembles, or else of the first method."""
+    seed = inputs.config.training_seeds[0]
+    methods = inputs.config.methods_of(case)
+    paths = [inputs.layout.samples(case, method, seed) for method in methods]
+    found = [path for path in paths if path.is_file()]
+    if not found:
+        raise FlexbenchError(f"{paths[0]}: no such samples file; run `flexbench sample` first")
+    for path in found:
+        with Samples(path) as samples:
+            if samples.labels.mode == "denoiser":
+                return path
+    return found[0]
+
+
+def draw_rollout(
     samples: Samples,
     trajectory: Path,
-    path: Path,
     *,
     lead_time: float,
     labels: "Labels",
     observable: Observable = "w",
-) -> None:
-    """Write a GIF of the first rollout of a trajectory, atomically; same inputs, same bytes.
+) -> Animation:
+    """The first rollout of a trajectory, a picture for each lead.
 
     samples: of rollouts. trajectory: the file of the truth. lead_time: time between two leads.
     observable: what the samples predict of the file. Raises FlexbenchError where the samples hold
     no rollout of that trajectory.
     """
     rows = _first_rollout(samples, trajectory)
-    opened = open_trajectory(trajectory, observable)
-    with style.look(), opened as truth, replacing(path) as temporary:
+    with open_trajectory(trajectory, observable) as truth:
+        # Of the last lead, where every colour of the scales is in use.
         last = _frame(samples, truth, rows[-1], lead_time=lead_time)
         figure, images, title = _stage(last, truth.mask, labels)
         pictures = []
@@ -65,19 +98,7 @@ def write_animation(
                 image.set_data(thinned(field, most=_MAX_PIXELS))
             title.set_text(f"{trajectory.stem}: {frame.time:.6g} {escaped(labels.times)} ahead")
             pictures.append(_picture(figure))
-        # One palette, the last lead's, where every colour of the scales is in use.
-        palette = pictures[-1].quantize(_COLOURS)
-        first, *others = (
-            picture.quantize(palette=palette, dither=Image.Dither.NONE) for picture in pictures
-        )
-        first.save(
-            temporary,
-            format="GIF",
-            save_all=True,
-            append_images=others,
-            duration=_MILLISECONDS,
-            loop=0,
-        )
+    return Animation(pictures, _MILLISECONDS)
 
 
 def _picture(figure: "Figure") -> Image.Image:

@@ -1,18 +1,25 @@
 """Training and validation loss."""
 
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import pandas as pd
 
 from flexbench.report import style
-from flexbench.report.figures.select import methods_of
+from flexbench.report.figures.parts import connected, methods_of
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
     from matplotlib.figure import Figure
 
+    from flexbench.report.inputs import ReportInputs
+
 _SMOOTHING = 0.1  # share of a run over which the training loss is averaged
 _CLOCKS = {"step": "optimiser step", "seconds": "wall time [s]"}
+
+
+def draw(inputs: "ReportInputs", case: str) -> "Figure":
+    """The figure of a case on the test split, which is a task."""
+    return draw_loss(inputs.training_logs(case))
 
 
 def draw_loss(logs: pd.DataFrame) -> "Figure":
@@ -38,7 +45,7 @@ def draw_loss(logs: pd.DataFrame) -> "Figure":
         axis.yaxis.set_minor_formatter(_number)
         axis.set_xlabel(_CLOCKS[clock])
     axes[0].set_ylabel("loss [1]")
-    style.legend_below(figure, methods_of(logs), kind=_connected)
+    style.legend_below(figure, methods_of(logs), kind=connected)
     return figure
 
 
@@ -52,11 +59,6 @@ def _draw_run(axis: "Axes", run: pd.DataFrame, *, clock: str) -> None:
     if "validation_loss" in run:
         checks = run.dropna(subset=["validation_loss"])
         axis.plot(checks[clock], checks["validation_loss"], **style.dots(method, size=5))
-
-
-def _connected(method: str) -> dict[str, Any]:
-    """Keywords of the legend: the line of training with a dot of validation."""
-    return style.dots(method, size=5) | style.line(method)
 
 
 def _number(value: float, _: int) -> str:
