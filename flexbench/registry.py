@@ -24,8 +24,6 @@ from flexbench.paths import checkout
 
 FLEX = "flex"
 _CONSTANTS = ("TASKS", "TOGETHER", "WIDTH_STEP", "PERIODIC")
-# Its convolutions' padding; said here, so that its own file, and the sizes found for it, stay.
-_FLEX_PERIODIC = {"padding": "periodic"}
 _FLEX_FILE = Path(__file__).resolve().parent / "models" / "flex.py"
 
 
@@ -113,7 +111,7 @@ def facts(name: str, extra: Sequence[str | Path] = ()) -> Facts:
         tasks=_tasks(path, constants),
         together=_together(path, constants, formula=formula),
         width_step=None if formula or name == FLEX else _width_step(path, constants),
-        periodic=_FLEX_PERIODIC if name == FLEX else _periodic(path, constants),
+        periodic=_periodic(path, constants),
     )
 
 

@@ -25,7 +25,7 @@ from flexbench.device import prepare_device
 from flexbench.graph import Graph
 from flexbench.methods import Method, make_method
 from flexbench.provenance import Receipt
-from flexbench.sizing import NetworkSummary, build_network
+from flexbench.sizing.matching import NetworkSummary, build_network
 from flexbench.spec import TRAINING_PASSES
 from flexbench.tasks import Task, make_task
 

@@ -15,7 +15,7 @@ from flexbench.graph import Graph
 from flexbench.methods import make_method
 from flexbench.provenance import Receipt
 from flexbench.seeding import stream_seed
-from flexbench.sizing import NetworkSummary, build_network
+from flexbench.sizing.matching import NetworkSummary, build_network
 from flexbench.spec import TRAINING_PASSES, problem_facts
 from flexbench.steps.task import load_tasks
 from flexbench.tasks import JointTask, Task

@@ -104,7 +104,7 @@ def test_the_size_of_a_network_of_two_tasks():
 
 
 def test_a_narrowed_network_is_planned_as_it_is_trained():
-    from flexbench.sizing import build_network
+    from flexbench.sizing.matching import build_network
 
     facts = RunFacts.of(graph_of("smoke"))
     request = networks.request_of(facts.graph, "superres_x4+forecast", "flex-multi")
@@ -135,7 +135,7 @@ def test_saved_bytes_are_what_autograd_keeps():
     """On the CPU, with real memory, the same network keeps as much."""
     import torch
 
-    from flexbench.sizing import build_network
+    from flexbench.sizing.matching import build_network
 
     request = networks.request_of(graph_of("smoke"), "superres_x4", "unet")
     with warnings.catch_warnings():
