@@ -1,6 +1,7 @@
 """What sampling is planned to cost, against a count of what it does, with a tiny network."""
 
 import pytest
+from flexbench.planning.times import sampling_flops
 from torch.utils.flop_counter import FlopCounterMode
 
 from flexbench import registry
@@ -11,7 +12,6 @@ from flexbench.graph import Graph
 from flexbench.inference import ensemble
 from flexbench.methods import make_method
 from flexbench.planning.facts import RunFacts
-from flexbench.planning.times import sampling_flops
 from flexbench.solver.simulate import snapshot_times
 from flexbench.tasks import make_task
 
