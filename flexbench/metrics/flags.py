@@ -122,10 +122,11 @@ def _missing_snapshots(tables: _Tables) -> Iterator[Flag]:
     """A run, or one of its scores, with fewer snapshots than planned."""
     for _, run in tables.rows.groupby(["case", "method", "training_seed"], sort=False):
         first = run.iloc[0].to_dict()
+        scored = run.drop_duplicates(["score", *SNAPSHOT]).groupby("score", sort=False).size()
         short = {
-            str(score): _snapshots(group)
-            for score, group in run.groupby("score", sort=False)
-            if _of_all_snapshots(str(score)) and _snapshots(group) < tables.planned[first["case"]]
+            str(score): int(count)
+            for score, count in scored.items()
+            if _of_all_snapshots(str(score)) and count < tables.planned[first["case"]]
         }
         if short:
             every = set(short.values()) == {_snapshots(run)} and len(short) > 1
