@@ -1,7 +1,6 @@
 """What sampling is planned to cost, against a count of what it does, with a tiny network."""
 
 import pytest
-from flexbench.planning.times import sampling_flops
 from torch.utils.flop_counter import FlopCounterMode
 
 from flexbench import registry
