@@ -10,6 +10,7 @@ import pandas as pd
 
 from flexbench.config import Config, TaskSettings
 from flexbench.errors import FlexbenchError
+from flexbench.graph import TOGETHER
 from flexbench.metrics.tables import SPECTRA, TABLES
 from flexbench.paths import Layout, receipt_of
 
@@ -73,8 +74,16 @@ class ReportInputs:
         return self._of_runs(case, self.layout.spectra, SPECTRA.read)
 
     def training_logs(self, task: str) -> pd.DataFrame:
-        """Training logs of every method and training seed of a task; empty where nothing learns."""
-        return self._of_runs(task, self.layout.training_log, read_log)
+        """Training logs of every method and training seed of a task; empty where nothing learns.
+
+        Of a network that learns several tasks together, it is the log of them all.
+        """
+
+        def path_of(task: str, method: str, seed: int) -> Path:
+            together = self.config.method(method).together or [task]
+            return self.layout.training_log(TOGETHER.join(together), method, seed)
+
+        return self._of_runs(task, path_of, read_log)
 
     def _of_runs(
         self,

@@ -1,10 +1,13 @@
 """Figures of samples, spectra and logs: what is drawn is what stands in the files."""
 
+import dataclasses
+
 import numpy as np
 import pandas as pd
 import pytest
 from matplotlib.image import AxesImage
 
+from flexbench.config import Config
 from flexbench.data.observe import open_trajectory
 from flexbench.data.samples import Labels, Samples, Snapshot, write_samples
 from flexbench.data.store import Trajectory, write_trajectory
@@ -18,7 +21,7 @@ from flexbench.report.inputs import read_log
 from flexbench.report.labels import simulated
 from flexbench.report.shown_snapshot import shown_snapshot
 
-from .conftest import FIRST
+from .conftest import FIRST, copy_of
 from .drawn import lines_of, words
 
 CASE, ROLLOUT = "superres_x4", "forecast.rollout"
@@ -161,6 +164,20 @@ def test_losses_are_those_of_the_logs(usual):
                 np.testing.assert_allclose(at, kept[clock])
                 np.testing.assert_array_equal(checks, kept["validation_loss"])
     assert "interpolation" not in words(figure)
+
+
+def test_a_network_of_several_tasks_has_one_log(usual, tmp_path):
+    inputs = copy_of(usual, tmp_path)
+    together = {"unet": {"together": ["superres_x4", "forecast"]}}
+    config = Config.model_validate(usual.config.model_dump() | {"method_settings": together})
+    inputs = dataclasses.replace(inputs, config=config)
+    path = inputs.layout.training_log("superres_x4+forecast", "unet", 0)
+    path.parent.mkdir(parents=True)
+    path.write_text('{"step": 1, "loss": 3.0, "seconds": 1.0}\n')
+    for case in (CASE, "forecast"):
+        axis = draw_figure("loss", inputs, case=case).axes[0]
+        assert [list(y) for _, y in lines_of(axis, "unet") if len(y)] == [[3.0]]
+        assert len(lines_of(axis, "flex")) == 4, "of its own log"
 
 
 def smoothed(values, *, span):
