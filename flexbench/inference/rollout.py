@@ -128,11 +128,11 @@ def scored_indices(
 ) -> list[int]:
     """Ends of the first lead's windows: `count` of them, spread evenly over the file.
 
-    Where the target is a window's last snapshot, these are the targets. They are the middles of `count` equal parts of the file. Errors change several times over as a
-    flow decays, so they stand at the same times in every trajectory: Reynolds numbers, boundaries
-    and observables are compared at one age of the flow, and trajectories differ by their flows
-    alone. All `leads` of a rollout lie in the file. Raises FlexbenchError if the file has room for
-    fewer.
+    Where the target is a window's last snapshot, these are the targets. They are the middles of
+    `count` equal parts of the file. Errors change several times over as a flow decays, so they
+    stand at the same times in every trajectory: Reynolds numbers, boundaries and observables are
+    compared at one age of the flow, and trajectories differ by their flows alone. All `leads` of a
+    rollout lie in the file. Raises FlexbenchError if the file has room for fewer.
     """
     first, beyond = (window - 1) * stride, (leads - 1) * stride
     times = trajectory.shape[0]
