@@ -4,18 +4,23 @@ from snakemake.utils import min_version
 
 min_version("9.20")
 
+from functools import partial
+from pathlib import Path
+
 from flexbench.atomic import write_text
 from flexbench.graph import Graph, boundary_of, observable_of
-from flexbench.paths import TABLES
-from flexbench.planned import all_figures, described_in, figure_sources, train_statistics
-from flexbench.report.catalogue import FIGURES
+from flexbench.graph.snakefile import SnakemakeRule
 
-graph = Graph.from_overrides(config)
+# Snakemake works in the checkout, and names its targets from there.
+graph = Graph.from_overrides(config, start=Path())
 layout = graph.layout
+# All that a rule is made of but its line: of("train").input, and so on.
+of = partial(SnakemakeRule, graph)
 
 
 wildcard_constraints:
     task=r"[A-Za-z0-9_-]+",
+    training=r"[A-Za-z0-9_+-]+",
     case=r"[A-Za-z0-9_-]+(\.[A-Za-z0-9_-]+)?",
     method=r"[A-Za-z0-9_-]+",
     name=r"[a-z_]+",

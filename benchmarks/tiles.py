@@ -177,7 +177,7 @@ def main() -> None:
     if options.cases:
         Console().print(large_table(options.cases))
     try:
-        graph = Graph(load_config({"tier": options.tier, "root": options.root}))
+        graph = Graph.of(load_config({"tier": options.tier, "root": options.root}))
         Console().print(
             seam_table(
                 graph, options.tasks, members=options.members, trajectories=options.trajectories

@@ -22,12 +22,10 @@ from flexbench.crate import Contents, File, metadata_json
 from flexbench.errors import FlexbenchError
 from flexbench.graph import Graph
 from flexbench.paths import checkout
-from flexbench.planned import planned_steps
 from flexbench.provenance import PACKAGE, Step, read_receipt
 from flexbench.verify import verify
 
 METADATA = "ro-crate-metadata.json"
-DATA_STEPS = ("simulate", "import_data", "train", "sample")  # what they make is large
 SOFTWARE = "software"
 
 _CHUNK = 1 << 20
@@ -90,14 +88,14 @@ def _last_day(contents: Contents) -> date:
 def _add_results(archive: Archive, contents: Contents, *, with_data: bool, trusted: bool) -> None:
     """Every output that is there, with its receipt; the configuration without its folder."""
     graph = contents.graph
-    for step in planned_steps(graph):
+    for step in graph.steps:
         receipt = _receipt(step, trusted=trusted)
         if receipt:
             contents.runs.append((step, receipt))
         for path in step.outputs:
             name = contents.name_of(path)
             named = receipt.get("outputs", {}).get(path.name)
-            if step.name in DATA_STEPS and not with_data and path.suffix != ".jsonl":
+            if graph.rule(step.name).large and not with_data and path.suffix != ".jsonl":
                 size = receipt.get("bytes", {}).get(path.name)
                 contents.absent[name] = File(sha256=named, size=size, step=step.name)
             elif path.is_file():

@@ -2,14 +2,14 @@
 
 A step of the graph is a module `flexbench.steps.<name>`. Its code digest covers that module and
 all of flexbench that it imports, found by reading the source (nothing is imported here, so a
-Snakefile can ask in milliseconds). Comments and docstrings do not count.
+Snakefile can ask in milliseconds). Comments, docstrings and assertions do not count.
 """
 
-import ast
 import hashlib
 import json
 import os
 import platform
+import re
 import resource
 import time
 from collections.abc import Iterator, Mapping
@@ -17,6 +17,7 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from functools import cache
 from pathlib import Path
+from types import CodeType
 from typing import Any
 
 from flexbench import BENCHMARK_VERSION, __version__
@@ -58,11 +59,6 @@ def code_digest(step: str, *network_files: Path) -> str:
         digest.update(name.encode())
         digest.update(_read(path).code)
     return digest.hexdigest()[:16]
-
-
-def source_digest(path: Path) -> str:
-    """Digest of one source file alone, without what it imports."""
-    return hashlib.sha256(_read(path).code).hexdigest()[:16]
 
 
 def code_files(step: str, *network_files: Path) -> frozenset[Path]:
@@ -230,32 +226,44 @@ class _Source:
     code: bytes
 
 
+# `import flexbench.data.store`; `from flexbench.data import store, schema`, on one line or more.
+_IMPORT = re.compile(
+    r"^[ \t]*(?:import[ \t]+(?P<whole>flexbench\.[\w.]+)"
+    r"|from[ \t]+(?P<package>flexbench[\w.]*)[ \t]+import[ \t]+(?P<names>\([^)]*\)|[^\n(]+))",
+    flags=re.M,
+)
+
+
 @cache
 def _read(path: Path) -> _Source:
     """Read once in a process: every digest covers many files, and most files are in many."""
-    tree = ast.parse(path.read_bytes(), filename=str(path))
+    text = path.read_text(encoding="utf-8")
     names: set[str] = set()
-    for node in _statements(tree):
-        if isinstance(node, ast.Import):
-            names |= {alias.name for alias in node.names}
-        elif isinstance(node, ast.ImportFrom) and node.module and not node.level:
-            names.add(node.module)
-            # `from flexbench.data import store` names a module, not a value, where one exists.
-            names |= {f"{node.module}.{alias.name}" for alias in node.names}
-        elif isinstance(node, ast.Module | ast.FunctionDef | ast.ClassDef | ast.AsyncFunctionDef):
-            first = node.body[0] if node.body else None
-            if isinstance(first, ast.Expr) and isinstance(first.value, ast.Constant):
-                node.body = node.body[1:] or [ast.Pass()]
+    for found in _IMPORT.finditer(text):
+        if found["whole"]:
+            names.add(found["whole"])
+            continue
+        names.add(found["package"])
+        # `from flexbench.data import store` names a module, not a value, where one exists.
+        names |= {f"{found['package']}.{name}" for name in re.findall(r"\w+", found["names"])}
     known = (name for name in names if name.startswith("flexbench."))
     imports = frozenset(name for name in known if _source_of(name).is_file())
-    return _Source(imports, ast.dump(tree).encode())
+    # Compiled as under `python -OO`: neither docstrings nor assertions change a number.
+    code = compile(text, path.name, "exec", dont_inherit=True, optimize=2)
+    return _Source(imports, b"".join(_parts_of(code)))
 
 
-def _statements(tree: ast.Module) -> Iterator[ast.AST]:
-    """The module and all its statements, wherever they stand; far fewer than all its nodes."""
-    waiting: list[ast.AST] = [tree]
-    while waiting:
-        node = waiting.pop()
-        yield node
-        for part in ("body", "orelse", "finalbody", "handlers", "cases"):
-            waiting += getattr(node, part, [])
+def _parts_of(code: CodeType) -> Iterator[bytes]:
+    """All that decides what a piece of code does, and nothing of where it stands in its file."""
+    yield code.co_code
+    yield code.co_exceptiontable
+    names = (code.co_names, code.co_varnames, code.co_freevars, code.co_cellvars)
+    counts = (code.co_flags, code.co_argcount, code.co_kwonlyargcount, code.co_posonlyargcount)
+    yield repr((code.co_name, names, counts)).encode()
+    for value in code.co_consts:
+        if isinstance(value, CodeType):
+            yield from _parts_of(value)
+        elif isinstance(value, frozenset):
+            yield repr(sorted(map(repr, value))).encode()  # in the order of no process's own hashes
+        else:
+            yield repr(value).encode()

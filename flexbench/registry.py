@@ -14,6 +14,7 @@ import sys
 import traceback
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import cache
 from pathlib import Path
 from types import ModuleType
 
@@ -23,8 +24,6 @@ from flexbench.paths import checkout
 
 FLEX = "flex"
 _CONSTANTS = ("TASKS", "TOGETHER", "WIDTH_STEP", "PERIODIC")
-# Its convolutions' padding; said here, so that its own file, and the sizes found for it, stay.
-_FLEX_PERIODIC = {"padding": "periodic"}
 _FLEX_FILE = Path(__file__).resolve().parent / "models" / "flex.py"
 
 
@@ -112,7 +111,7 @@ def facts(name: str, extra: Sequence[str | Path] = ()) -> Facts:
         tasks=_tasks(path, constants),
         together=_together(path, constants, formula=formula),
         width_step=None if formula or name == FLEX else _width_step(path, constants),
-        periodic=_FLEX_PERIODIC if name == FLEX else _periodic(path, constants),
+        periodic=_periodic(path, constants),
     )
 
 
@@ -174,11 +173,17 @@ def _path_of(name: str, extra: Sequence[str | Path]) -> Path:
 
 def _parse(path: Path) -> ast.Module:
     try:
-        return ast.parse(path.read_text(encoding="utf-8"), filename=str(path))
+        return _parsed(path.read_text(encoding="utf-8"), str(path))
     except SyntaxError as error:
         raise FlexbenchError(f"{path}:{error.lineno}: not valid Python ({error.msg})") from None
     except (OSError, ValueError) as error:
         raise FlexbenchError(f"{path}: cannot be read ({error})") from None
+
+
+@cache
+def _parsed(text: str, path: str) -> ast.Module:
+    """Once for all methods that a file is the network of."""
+    return ast.parse(text, filename=path)
 
 
 def _constants(path: Path, tree: ast.Module) -> dict[str, object]:

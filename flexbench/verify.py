@@ -15,8 +15,8 @@ from typing import Any
 
 from flexbench.errors import FlexbenchError
 from flexbench.graph import Graph
+from flexbench.nested import differences
 from flexbench.paths import Layout, receipt_of
-from flexbench.planned import planned_steps
 from flexbench.provenance import Step, file_digest, name_in, plain, read_receipt
 
 # In the order in which they are told.
@@ -99,7 +99,7 @@ class _Check:
 
     def run(self) -> Verification:
         start = time.perf_counter()
-        steps = planned_steps(self.graph)
+        steps = self.graph.steps
         not_made: dict[str, list[str]] = {}
         made = []
         for step in steps:
@@ -157,7 +157,7 @@ class _Check:
             return
         yield from self._of_inputs(step, receipt)
         first = step.outputs[0]
-        changes = list(differences(receipt["slice"], plain(step.slice)))
+        changes = told_differences(receipt["slice"], plain(step.slice))
         if changes:
             more = len(changes) - _SHOWN_KEYS
             shown = "; ".join(changes[:_SHOWN_KEYS]) + (f"; and {more} more" if more > 0 else "")
@@ -225,14 +225,12 @@ class _Check:
         return Path(os.path.relpath(path, self.graph.layout.folder)).as_posix()
 
 
-def differences(made: Any, asked: Any, *, where: str = "") -> Iterator[str]:
-    """Which keys of two JSON-like slices differ, and how: "train.steps 30, asked for: 40"."""
-    if isinstance(made, Mapping) and isinstance(asked, Mapping):
-        for key in dict.fromkeys([*made, *asked]):
-            place = f"{where}.{key}" if where else str(key)
-            yield from differences(made.get(key), asked.get(key), where=place)
-    elif made != asked:
-        yield f"made with {where} {_brief(made)}, asked for: {_brief(asked)}"
+def told_differences(made: Any, asked: Any) -> list[str]:
+    """Which keys of two slices differ, and how: "made with train.steps 30, asked for: 40"."""
+    return [
+        f"made with {place} {_brief(before)}, asked for: {_brief(after)}"
+        for place, before, after in differences(made, asked)
+    ]
 
 
 def _brief(value: Any) -> str:

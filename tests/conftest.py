@@ -142,10 +142,9 @@ def make_steps():
     from typer.testing import CliRunner
 
     from flexbench import cli
-    from flexbench.planned import planned_steps
 
     def make(graph, options, without=()):
-        for step in planned_steps(graph):
+        for step in graph.steps:
             if step.name in without:
                 continue
             done = CliRunner().invoke(cli.app, [*_verb(step), *options])
@@ -162,7 +161,7 @@ def made(tmp_path_factory, make_steps):
 
     root = tmp_path_factory.mktemp("made")
     options = Clone.tiny(root)
-    make_steps(Graph(load_config({"tier": "smoke"} | parse_assignments(options[3::2]))), options)
+    make_steps(Graph.of(load_config({"tier": "smoke"} | parse_assignments(options[3::2]))), options)
     return root
 
 
@@ -187,5 +186,5 @@ def _verb_arguments(step):
         seed = made.name.partition(".")[0].removeprefix("seed")
         return [made.parent.parent.name, made.parent.name, "--seed", seed]
     return (
-        [step.slice["task"], step.slice["figure"]] if step.name in ("figure", "animation") else []
+        [step.slice["case"], step.slice["figure"]] if step.name in ("figure", "animation") else []
     )

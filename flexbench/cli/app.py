@@ -1,14 +1,20 @@
 """What all verbs share: the application, their common options, the graph that these ask for."""
 
+import inspect
 import io
 import sys
+from collections.abc import Callable, Mapping
 from contextlib import suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, NamedTuple
 
 import typer
 
+from flexbench.errors import FlexbenchError
+from flexbench.paths import checkout
+
 if TYPE_CHECKING:
+    from flexbench.config import Config
     from flexbench.graph import Graph
 
 app = typer.Typer(
@@ -25,10 +31,13 @@ PANELS = ("Run the graph", "One step of it", "What was made", "Regression gate",
 RUN, STEPS, RESULTS, GATE, TOOLS = PANELS
 
 Tier = Annotated[str | None, typer.Option(help="smoke, gate, desk (default), lab or paper")]
-ConfigFile = Annotated[Path | None, typer.Option("--config", help="a resolved configuration")]
 OwnFile = Annotated[
     Path | None,
     typer.Option("--config", help="a YAML file of your own: what differs from its tier's"),
+]
+Resolved = Annotated[
+    Path | None,
+    typer.Option("--resolved", help="instead: a whole configuration, as a run wrote it"),
 ]
 Set = Annotated[
     list[str] | None,
@@ -36,6 +45,7 @@ Set = Annotated[
 ]
 Log = Annotated[Path | None, typer.Option(help="also write what is printed to this file")]
 Task = Annotated[str, typer.Argument(help="a task of the configuration, such as superres_x4")]
+Training = Annotated[str, typer.Argument(help="a task, or those learnt together: a+b")]
 Case = Annotated[
     str,
     typer.Argument(help="a task, or one on other flows: superres_x4, forecast.no_slip"),
@@ -43,17 +53,67 @@ Case = Annotated[
 Method = Annotated[str, typer.Argument(help="a method of the configuration, such as flex")]
 Seed = Annotated[int, typer.Option(min=0, help="training seed")]
 
+# What every verb takes that is about a configuration; steps of the graph have a log, too.
+_COMMON: dict[str, Any] = {"tier": Tier, "config": OwnFile, "resolved": Resolved, "set_": Set}
+_STEP = {**_COMMON, "log": Log}
+
+
+def graph_verb(
+    panel: str, *, name: str | None = None
+) -> Callable[[Callable[..., None]], Callable[..., None]]:
+    """Registers a verb whose first parameter is the graph that its common options ask for."""
+    common = _STEP if panel == STEPS else _COMMON
+
+    def register(function: Callable[..., None]) -> Callable[..., None]:
+        _, *own = inspect.signature(function).parameters.values()
+
+        def command(**arguments: Any) -> None:
+            function(graph_of(**{key: arguments.pop(key) for key in common}), **arguments)
+
+        options = [
+            inspect.Parameter(key, inspect.Parameter.KEYWORD_ONLY, default=None, annotation=kind)
+            for key, kind in common.items()
+        ]
+        kept = [parameter.replace(kind=inspect.Parameter.KEYWORD_ONLY) for parameter in own]
+        signature = inspect.Signature([*kept, *options])
+        command.__dict__["__signature__"] = signature
+        command.__annotations__ = {key: it.annotation for key, it in signature.parameters.items()}
+        command.__name__, command.__doc__ = function.__name__, function.__doc__
+        app.command(name, rich_help_panel=panel)(command)
+        return function
+
+    return register
+
 
 def graph_of(
-    tier: str | None, config: Path | None, assignments: list[str] | None, log: Path | None = None
+    tier: str | None = None,
+    config: Path | None = None,
+    resolved: Path | None = None,
+    set_: list[str] | None = None,
+    log: Path | None = None,
 ) -> "Graph":
-    """The graph of the configuration that the options of a verb ask for."""
+    """The graph of the configuration that the options of a verb ask for.
+
+    config: a user's own file, over its tier. resolved: a whole configuration. FlexbenchError where
+    both are given.
+    """
     from flexbench.config.reading import load_config
-    from flexbench.graph import Graph
 
     if log is not None:
         _also_print_to(log)
-    return Graph(load_config(overrides_of(tier, assignments), resolved=config))
+    if resolved is not None:
+        if config is not None:
+            raise FlexbenchError("--config and --resolved: give one of them")
+        return located(load_config(overrides_of(tier, set_), resolved=resolved))
+    return located(load_config(asked_of(tier, config, set_).values, origin=config))
+
+
+def located(config: "Config") -> "Graph":
+    """The graph of a configuration; of results below the checkout, where the user stands in it,
+    paths stay as short as he would write them."""
+    from flexbench.graph import Graph
+
+    return Graph.of(config, start=Path() if Path.cwd() == checkout() else None)
 
 
 class Asked(NamedTuple):
@@ -67,13 +127,20 @@ class Asked(NamedTuple):
 
 
 def asked_of(
-    tier: str | None, config: Path | None, assignments: list[str] | None, profile: str | None
+    tier: str | None,
+    config: Path | None,
+    assignments: list[str] | None,
+    *,
+    given: Mapping[str, Any] | None = None,
 ) -> Asked:
-    """What a run is asked for: the profile's part, over it a user's file, then the options."""
-    from flexbench.config.reading import merge, read_own
-    from flexbench.profiles import profile_configuration
+    """What a verb is asked for: a profile's part, over it a user's file, then the options.
 
-    given, own = profile_configuration(profile), read_own(config) if config else {}
+    given: the profile's part of the configuration.
+    """
+    from flexbench.config.reading import read_own
+    from flexbench.nested import merge
+
+    given, own = given or {}, read_own(config) if config else {}
     options = overrides_of(tier, assignments)
     return Asked(
         values=merge(merge(given, own), options),

@@ -5,7 +5,7 @@ from typing import Annotated
 
 import typer
 
-from flexbench.cli.app import RUN, OwnFile, Set, Tier, app, asked_of
+from flexbench.cli.app import RUN, OwnFile, Set, Tier, app, asked_of, located
 
 
 @app.command(rich_help_panel=RUN)
@@ -21,22 +21,24 @@ def plan(
     profile: Annotated[
         str | None, typer.Option(help="a Snakemake profile, such as slurm: its jobs and retries")
     ] = None,
-    calibrate: Annotated[
-        bool, typer.Option("--calibrate", help="first measure this machine, about a minute")
+    measure: Annotated[
+        bool, typer.Option("--measure", help="first measure this machine, about a minute")
     ] = False,
     as_json: Annotated[bool, typer.Option("--json", help="for machines")] = False,
     set_: Set = None,
 ) -> None:
     """Show what would run and why; hours, disk, files, memory; the longest chain."""
     from flexbench.config.reading import load_config
-    from flexbench.graph import Graph
-    from flexbench.planning.plan import calibrate_tier, make_plan
+    from flexbench.planning.plan import make_plan
     from flexbench.planning.show import plan_text
+    from flexbench.profiles import profile_configuration
 
-    asked = asked_of(tier, own, set_, profile)
-    graph = Graph(load_config(asked.values, origin=own))
-    if calibrate:
-        calibrate_tier(graph, cores=cores, jobs=jobs)
+    asked = asked_of(tier, own, set_, given=profile_configuration(profile))
+    graph = located(load_config(asked.values, origin=own))
+    if measure:
+        from flexbench.machine.measure import measure_tier
+
+        measure_tier(graph, cores=cores, jobs=jobs)
     found = make_plan(
         graph, overrides=asked.options, own=own, cores=cores, jobs=jobs, profile=profile
     )

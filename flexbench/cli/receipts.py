@@ -7,20 +7,19 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from flexbench.cli.app import RESULTS, ConfigFile, Set, Tier, app, graph_of
+from flexbench.cli.app import RESULTS, graph_verb
 from flexbench.errors import FlexbenchError
 
 if TYPE_CHECKING:
+    from flexbench.graph import Graph
     from flexbench.verify import Finding, Verification
 
 _SHOWN = 3  # of a kind and step, unless all are asked for
 
 
-@app.command(rich_help_panel=RESULTS)
+@graph_verb(RESULTS)
 def verify(
-    tier: Tier = None,
-    config: ConfigFile = None,
-    set_: Set = None,
+    graph: "Graph",
     quick: Annotated[
         bool, typer.Option("--quick", help="compare sizes, not bytes (for terabytes)")
     ] = False,
@@ -30,7 +29,6 @@ def verify(
     all_: Annotated[bool, typer.Option("--all", help="list every single finding")] = False,
 ) -> None:
     """Check every output against its receipt, the configuration and today's code."""
-    graph = graph_of(tier, config, set_)
     from flexbench.config.reading import read_yaml
     from flexbench.verify import verify as check
 
@@ -43,7 +41,7 @@ def verify(
     own = graph.layout.config
     asked = graph.config.model_dump(mode="json")
     if own.is_file() and read_yaml(own) != asked:
-        print(f"its last run had other settings: --config {own} checks against those")
+        print(f"its last run had other settings: --resolved {own} checks against those")
     raise FlexbenchError(f"{folder}: {found.verdict}")
 
 
@@ -70,12 +68,10 @@ def _lines(found: "Verification", *, shown: int | None) -> list[str]:
     return lines
 
 
-@app.command(rich_help_panel=RESULTS)
+@graph_verb(RESULTS)
 def export(
+    graph: "Graph",
     output: Annotated[Path, typer.Argument(help="what to write: a .zip, or else a folder")],
-    tier: Tier = None,
-    config: ConfigFile = None,
-    set_: Set = None,
     with_data: Annotated[
         bool, typer.Option("--with-data", help="with trajectories, weights and samples")
     ] = False,
@@ -88,7 +84,6 @@ def export(
     ] = False,
 ) -> None:
     """Write the results as an archive to publish: an RO-Crate, with all receipts."""
-    graph = graph_of(tier, config, set_)
     from flexbench.export import export as write
 
     day = published.date() if published else None

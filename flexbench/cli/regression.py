@@ -94,4 +94,4 @@ def _run(tier: str, assignments: list[str] | None) -> "Run":
     """The run in the results folder that the options name, as its own configuration says."""
     from flexbench.regression.scores import read_run
 
-    return read_run(graph_of(tier, None, assignments).layout)
+    return read_run(graph_of(tier, set_=assignments).layout)

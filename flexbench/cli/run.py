@@ -5,7 +5,7 @@ from typing import Annotated
 
 import typer
 
-from flexbench.cli.app import RUN, OwnFile, Set, Tier, app, asked_of
+from flexbench.cli.app import RUN, OwnFile, Set, Tier, app, asked_of, located
 
 
 @app.command(rich_help_panel=RUN)
@@ -28,11 +28,11 @@ def run(
 ) -> None:
     """Run the graph with Snakemake; the same command resumes after any kill."""
     from flexbench.config.reading import load_config
-    from flexbench.graph import Graph
+    from flexbench.profiles import profile_configuration
     from flexbench.runner import run_graph
 
-    asked = asked_of(tier, own, set_, profile)
-    graph = Graph(load_config(asked.values, origin=own))
+    asked = asked_of(tier, own, set_, given=profile_configuration(profile))
+    graph = located(load_config(asked.values, origin=own))
     if graph.config.data is not None:
         from flexbench.data.own_data import check_sources
 

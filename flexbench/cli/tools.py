@@ -1,20 +1,22 @@
 """Verbs beside the graph: what there is to run, and files from elsewhere."""
 
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from flexbench.cli.app import TOOLS, Set, Tier, app, graph_of
+from flexbench.cli.app import TOOLS, app, graph_verb
 from flexbench.errors import FlexbenchError
 
+if TYPE_CHECKING:
+    from flexbench.graph import Graph
 
-@app.command(rich_help_panel=TOOLS)
-def methods(tier: Tier = None, set_: Set = None) -> None:
+
+@graph_verb(TOOLS)
+def methods(graph: "Graph") -> None:
     """List a tier's tasks, the network files that are found, and the tier's methods."""
     from flexbench import registry
 
-    graph = graph_of(tier, None, set_)
     used: dict[str, list[str]] = {}
     for method in graph.config.methods:
         used.setdefault(graph.facts(method).name, []).append(method)
@@ -27,10 +29,9 @@ def methods(tier: Tier = None, set_: Set = None) -> None:
         print(f"{name:15} {kind:8} {', '.join(facts.tasks):20} {graph.config.tier}: {as_methods}")
 
 
-@app.command(rich_help_panel=TOOLS)
+@graph_verb(TOOLS)
 def config(
-    tier: Tier = None,
-    set_: Set = None,
+    graph: "Graph",
     schema: Annotated[bool, typer.Option("--schema", help="print the JSON schema instead")] = False,
     output: Annotated[Path | None, typer.Option(help="write to this file instead")] = None,
 ) -> None:
@@ -38,7 +39,7 @@ def config(
     from flexbench.atomic import write_text
     from flexbench.config.reading import json_schema, to_yaml
 
-    text = json_schema() if schema else to_yaml(graph_of(tier, None, set_).config)
+    text = json_schema() if schema else to_yaml(graph.config)
     if output is None:
         print(text, end="")
     else:

@@ -12,7 +12,7 @@ Remote = Annotated[str | None, typer.Option(help="DVC's name of a remote; defaul
 
 
 @app.command(rich_help_panel=RESULTS)
-def snapshot(
+def record(
     tier: Tier = None,
     message: Annotated[
         str | None, typer.Option("--message", "-m", help="also commit it with git")
@@ -25,10 +25,10 @@ def snapshot(
 ) -> None:
     """Record a tier's finished results as a version (DVC); runs no step."""
     from flexbench.versions.dvc import tier_parameter
-    from flexbench.versions.snapshot import take_snapshot
+    from flexbench.versions.record import record as keep
 
-    graph = graph_of(tier or tier_parameter(), None, None)
-    done = take_snapshot(graph, remote=remote, push=push, cache=cache, message=message)
+    graph = graph_of(tier or tier_parameter())
+    done = keep(graph, remote=remote, push=push, cache=cache, message=message)
     print(f"{graph.layout.folder}: {done.files} files, {done.bytes / 1e6:.1f} MB, all verified")
     print(f"cache and results share bytes by: {done.link}")
     print(f"pushed to {done.remote}" if done.remote else "not pushed: kept in DVC's cache alone")
@@ -45,14 +45,14 @@ def restore(
     tier: Tier = None,
     remote: Remote = None,
     force: Annotated[
-        bool, typer.Option("--force", help="overwrite results that no snapshot holds")
+        bool, typer.Option("--force", help="overwrite results that no version holds")
     ] = False,
 ) -> None:
     """Bring back the data and results of the version that git has checked out."""
     from flexbench.versions.dvc import tier_parameter
     from flexbench.versions.restore import restore as bring_back
 
-    graph = graph_of(tier or tier_parameter(), None, None)
+    graph = graph_of(tier or tier_parameter())
     done = bring_back(graph, remote=remote, force=force)
     where = f"{done.remote} and the cache" if done.remote else "the cache"
     print(f"{graph.layout.folder}: {done.files} files, {done.bytes / 1e6:.1f} MB, from {where}")

@@ -63,8 +63,9 @@ class Rollout:
         """
         index = self.targets[lead - 1].index
         if past is None:
+            end = index + task.ahead * task.stride
             windows = full_windows(
-                self.trajectory, index, window=task.window, stride=task.stride, halo=task.halo
+                self.trajectory, end, window=task.window, stride=task.stride, halo=task.halo
             )
             return task.example(windows)
         truth = torch.from_numpy(self.trajectory.snapshot(index))  # (H, W)
@@ -103,14 +104,15 @@ def plan_rollouts(task: Task, targets: Targets) -> list[Rollout]:
                 f"{path}: grid is {trajectory.grid}, allowed: {grid}, as in "
                 f"{targets.trajectories[0]}"
             )
-        firsts = scored_indices(
+        ends = scored_indices(
             trajectory,
             count=targets.snapshots,
             window=task.window,
             stride=task.stride,
             leads=leads,
         )
-        for first in firsts:
+        for end in ends:
+            first = end - task.ahead * task.stride
             snapshots = (
                 _target(trajectory, index=first + (lead - 1) * task.stride, lead=lead)
                 for lead in range(1, leads + 1)
@@ -124,13 +126,13 @@ def plan_rollouts(task: Task, targets: Targets) -> list[Rollout]:
 def scored_indices(
     trajectory: Trajectory, *, count: int, window: int, stride: int, leads: int = 1
 ) -> list[int]:
-    """Targets of the first lead: `count` snapshots, spread evenly over those a window can end at.
+    """Ends of the first lead's windows: `count` of them, spread evenly over the file.
 
-    They are the middles of `count` equal parts of the file. Errors change several times over as a
-    flow decays, so they stand at the same times in every trajectory: Reynolds numbers, boundaries
-    and observables are compared at one age of the flow, and trajectories differ by their flows
-    alone. All `leads` of a rollout lie in the file. Raises FlexbenchError if the file has room for
-    fewer.
+    Where the target is a window's last snapshot, these are the targets. They are the middles of
+    `count` equal parts of the file. Errors change several times over as a flow decays, so they
+    stand at the same times in every trajectory: Reynolds numbers, boundaries and observables are
+    compared at one age of the flow, and trajectories differ by their flows alone. All `leads` of a
+    rollout lie in the file. Raises FlexbenchError if the file has room for fewer.
     """
     first, beyond = (window - 1) * stride, (leads - 1) * stride
     times = trajectory.shape[0]

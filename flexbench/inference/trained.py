@@ -12,7 +12,9 @@ from flexbench.config import DiffusionSettings
 from flexbench.errors import FlexbenchError
 from flexbench.methods import Method, make_method
 from flexbench.models.joint import OneTask
-from flexbench.sizing import Flops, build_network, count_flops
+from flexbench.sizing.counting import count_flops
+from flexbench.sizing.matching import build_network
+from flexbench.sizing.sizes import Flops
 from flexbench.spec import JointProblem, problem_of
 from flexbench.training.checkpoint import load_checkpoint, load_weights
 

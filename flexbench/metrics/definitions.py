@@ -8,115 +8,92 @@ Where a trajectory has walls, every score is taken over the points of the flow a
 need the whole square (of spectra and their bands, energy, enstrophy, SSIM, seams) mean nothing
 there and are left out; those in REGION_SCORES stand there twice more, with the details "near"
 (less than NEAR_WALL of the box's side from the nearest point outside the flow) and "away".
+
+Files, tables and the report have scores in the order of DEFINITIONS.
 """
 
 import math
-from collections.abc import Callable
-from dataclasses import dataclass
-from typing import Any, Literal
+from collections.abc import Iterable
+from typing import Any
 
-import numpy as np
-
-from flexbench.metrics.calibration import sigma_ref, spread_skill_factor
-
-Better = Literal["lower", "higher", "one", "zero", "none"]
-
-# Averages of a score, or of its square (power 2), with this detail: moment(score, power).
-Moment = Callable[[str, int], Any]
-# The score from averages, and M.
-Combine = Callable[[Moment, int], Any]
-
-NEAR_WALL = 1 / 16
-REGION_SCORES = (
-    *("rfne_mean", "rfne_member", "pearson", "crps"),
-    *("pull_mean", "pull_square", "pull_iqr_ratio"),
+from flexbench.errors import FlexbenchError
+from flexbench.metrics import combining
+from flexbench.metrics.score_types import (
+    BAND,
+    LEVEL,
+    OF_FIELD,
+    OF_TIME,
+    OVER_ROLLOUTS,
+    PAIR,
+    PULL_BIN,
+    PULLS,
+    RANK,
+    REGION,
+    ROOT,
+    Definition,
+    Scored,
 )
 
-OF_FIELD, OF_TIME = "the field's", "time"
-
-MEAN = "mean of the snapshots' values"
-OVER_ROLLOUTS = "mean of the rollouts' values"
-ROOT = "root of the mean square over snapshots"
-
-
-@dataclass(frozen=True, kw_only=True)
-class Definition:
-    """One score.
-
-    better: "one" and "zero" name the best value. unit: "1" where it has none, OF_FIELD where it is
-    that of the field that is scored, OF_TIME where it is that of the times. averaging: in words;
-    `combine` does it (None: the mean). moments: scores of snapshots that `combine` needs.
-    bounds: values it can take. helper: stands in score files only, for others to be formed from.
-    rollout: a score of a whole rollout, not of a snapshot. censored: no upper bound is known where
-    a rollout stays correlated to its end.
-    """
-
-    better: Better
-    unit: str = "1"
-    text: str
-    averaging: str = MEAN
-    moments: tuple[str, ...] = ()
-    combine: Combine | None = None
-    bounds: tuple[float, float] = (-math.inf, math.inf)
-    helper: bool = False
-    rollout: bool = False
-    censored: bool = False
-
-
-def _root_of(name: str) -> Combine:
-    return lambda moment, members: np.sqrt(moment(name, 2))
-
-
-def _rfne_batch(moment: Moment, members: int) -> Any:
-    return np.sqrt(moment("skill", 2) / moment("truth_rms", 2))
-
-
-def _spread_skill(moment: Moment, members: int) -> Any:
-    return spread_skill_factor(members) * np.sqrt(moment("spread", 2) / moment("skill", 2))
-
-
-def _pull_std(moment: Moment, members: int) -> Any:
-    # Rounding must not make the variance of a constant negative.
-    return np.sqrt(np.maximum(moment("pull_square", 1) - moment("pull_mean", 1) ** 2, 0.0))
-
-
-def _pull_ratio(moment: Moment, members: int) -> Any:
-    return _pull_std(moment, members) / sigma_ref(members)
-
-
-def _seam_ratio(moment: Moment, members: int) -> Any:
-    return np.sqrt(moment("seam_error", 2) / moment("inner_error", 2))
-
+NEAR_WALL = 1 / 16
 
 _POSITIVE = (0.0, math.inf)
 _SHARE = (0.0, 1.0)
 
+
+def _root_mean_square(name: str, **own: Any) -> Definition:
+    """A helper of files of scores, whose mean square over snapshots counts."""
+    return Definition(
+        group="Accuracy",
+        better="none",
+        unit=OF_FIELD,
+        bounds=_POSITIVE,
+        averaging=ROOT,
+        moments=(name,),
+        combine=combining.root_of(name),
+        helper=True,
+        **own,
+    )
+
+
 DEFINITIONS: dict[str, Definition] = {
     "rfne_mean": Definition(
+        label="RFNE, mean",
+        group="Accuracy",
+        details=REGION,
         better="lower",
         bounds=_POSITIVE,
         text="||p - y|| / ||y|| of the ensemble mean p and the truth y",
     ),
     "rfne_member": Definition(
+        label="RFNE, member",
+        group="Accuracy",
+        details=REGION,
         better="lower",
         bounds=_POSITIVE,
         text="||p - y|| / ||y|| of each member p",
         averaging="mean over members, then of the snapshots' values",
     ),
     "rfne_batch": Definition(
+        label="RFNE, batch",
+        group="Accuracy",
         better="lower",
         bounds=_POSITIVE,
         text="||p - y|| / ||y|| with one norm over all snapshots",
         averaging="mean squares of p - y and of y over snapshots, then the root of their ratio",
         moments=("skill", "truth_rms"),
-        combine=_rfne_batch,
+        combine=combining.rfne_batch,
     ),
     "pearson": Definition(
+        label="Pearson r",
+        group="Accuracy",
+        details=REGION,
         better="higher",
         bounds=(-1.0, 1.0),
         text="correlation over points of the ensemble mean and the truth",
     ),
     "correlation_time": Definition(
+        label="Correlation time, mean",
+        group="Rollout",
         better="higher",
         unit=OF_TIME,
         bounds=_POSITIVE,
@@ -127,6 +104,8 @@ DEFINITIONS: dict[str, Definition] = {
         averaging=OVER_ROLLOUTS,
     ),
     "correlation_time_member": Definition(
+        label="Correlation time, member",
+        group="Rollout",
         better="higher",
         unit=OF_TIME,
         bounds=_POSITIVE,
@@ -136,6 +115,8 @@ DEFINITIONS: dict[str, Definition] = {
         averaging="mean over members, then of the rollouts' values",
     ),
     "correlation_censored": Definition(
+        label="Correlated to the end",
+        group="Rollout",
         better="none",
         bounds=_SHARE,
         rollout=True,
@@ -144,18 +125,25 @@ DEFINITIONS: dict[str, Definition] = {
         averaging=OVER_ROLLOUTS,
     ),
     "psnr": Definition(
+        label="PSNR",
+        group="Accuracy",
         better="higher",
         unit="dB",
         text="peak signal-to-noise ratio of the ensemble mean; the peak is the truth's max - min",
         averaging="mean of the snapshots' values in dB",
     ),
     "ssim": Definition(
+        label="SSIM",
+        group="Accuracy",
+        square=True,
         better="higher",
         bounds=(-1.0, 1.0),
         text="structural similarity of the ensemble mean: Gaussian window of 1.5 points, "
         "data range = the truth's max - min",
     ),
     "max_error": Definition(
+        label="Max error",
+        group="Accuracy",
         better="lower",
         unit=OF_FIELD,
         bounds=_POSITIVE,
@@ -163,6 +151,11 @@ DEFINITIONS: dict[str, Definition] = {
         averaging="mean of the snapshots' maxima",
     ),
     "spectrum_error": Definition(
+        label="Spectrum error",
+        group="Physics",
+        whole=False,
+        details=BAND,
+        square=True,
         better="lower",
         bounds=_POSITIVE,
         text="|ln(E_member(k) / E_truth(k))| of the spectrum of kinetic energy, or of variance "
@@ -171,17 +164,27 @@ DEFINITIONS: dict[str, Definition] = {
         averaging="mean over members, then shells of the band, then snapshots",
     ),
     "enstrophy_error": Definition(
+        label="Enstrophy error",
+        group="Physics",
+        vorticity=True,
+        square=True,
         better="zero",
         text="(Z_member - Z_truth) / Z_truth, signed, of the enstrophy Z = <w^2> / 2",
         averaging="mean over members, then of the snapshots' values",
     ),
     "energy_error": Definition(
+        label="Energy error",
+        group="Physics",
+        vorticity=True,
+        square=True,
         better="zero",
         text="(E_member - E_truth) / E_truth, signed, of the kinetic energy of the velocity that "
         "belongs to the vorticity",
         averaging="mean over members, then of the snapshots' values",
     ),
     "pdf_distance": Definition(
+        label="PDF distance",
+        group="Physics",
         better="lower",
         unit=OF_FIELD,
         bounds=_POSITIVE,
@@ -189,6 +192,9 @@ DEFINITIONS: dict[str, Definition] = {
         averaging="mean over members, then of the snapshots' values",
     ),
     "crps": Definition(
+        label="CRPS",
+        group="Ensemble",
+        details=REGION,
         better="lower",
         unit=OF_FIELD,
         bounds=_POSITIVE,
@@ -197,74 +203,122 @@ DEFINITIONS: dict[str, Definition] = {
         averaging="mean over points, then of the snapshots' values",
     ),
     "spread": Definition(
+        label="Spread",
+        group="Ensemble",
+        details=BAND,
+        members=PAIR,
         better="none",
         unit=OF_FIELD,
         bounds=_POSITIVE,
         text="standard deviation of the members (ddof = 1), of all scales or of a band",
         averaging="root of the mean variance over points and snapshots",
-        combine=_root_of("spread"),
+        combine=combining.root_of("spread"),
         moments=("spread",),
     ),
     "skill": Definition(
+        label="Skill",
+        group="Ensemble",
+        details=BAND,
         better="lower",
         unit=OF_FIELD,
         bounds=_POSITIVE,
         text="error of the ensemble mean, of all scales or of a band",
         averaging="root of the mean square error over points and snapshots",
-        combine=_root_of("skill"),
+        combine=combining.root_of("skill"),
         moments=("skill",),
     ),
     "spread_skill": Definition(
+        label="Spread / skill",
+        group="Ensemble",
+        details=BAND,
+        members=PAIR,
         better="one",
         bounds=_POSITIVE,
         text="sqrt((M + 1) / M) spread / skill, of all scales or of a band; below 1: overconfident",
         averaging="mean variance and mean square error over snapshots, then the ratio's root",
         moments=("spread", "skill"),
-        combine=_spread_skill,
+        combine=combining.spread_skill,
     ),
     "coverage": Definition(
+        label="Coverage",
+        group="Ensemble",
+        whole=False,
+        details=LEVEL,
+        members=PAIR,
         better="none",
         bounds=_SHARE,
         text="share of points where the truth lies between the i-th smallest and the i-th largest "
         "member; nominally (M + 1 - 2 i) / (M + 1)",
     ),
     "pull_mean": Definition(
+        label="Pull mean",
+        group="Ensemble",
+        details=REGION,
+        members=PULLS,
         better="zero",
         text="mean over points of the pull (y - mean) / std (ddof = 1)",
     ),
     "pull_std": Definition(
+        label="Pull std",
+        group="Ensemble",
+        details=REGION,
+        members=PULLS,
         better="none",
         bounds=_POSITIVE,
         text="standard deviation of the pull; sqrt((1 + 1/M) (M - 1) / (M - 3)) if perfect; M >= 6",
         averaging="mean pull and mean square pull over snapshots, then the root of the variance",
         moments=("pull_square", "pull_mean"),
-        combine=_pull_std,
+        combine=combining.pull_std,
     ),
     "pull_ratio": Definition(
+        label="Pull ratio",
+        group="Ensemble",
+        details=REGION,
+        members=PULLS,
         better="one",
         bounds=_POSITIVE,
         text="pull_std over that of a perfect ensemble of M members; above 1: overconfident",
         averaging="as pull_std",
         moments=("pull_square", "pull_mean"),
-        combine=_pull_ratio,
+        combine=combining.pull_ratio,
     ),
     "pull_iqr_ratio": Definition(
+        label="Pull IQR ratio",
+        group="Ensemble",
+        details=REGION,
+        members=PAIR,
         better="one",
         bounds=_POSITIVE,
         text="distance of the pull's quartiles over that of a perfect ensemble of M members",
     ),
     "rank_hist": Definition(
+        label="Rank histogram",
+        group="Ensemble",
+        whole=False,
+        details=RANK,
+        figure_only=True,
+        members=PAIR,
         better="none",
         bounds=_SHARE,
         text="share of points by the number of members below the truth; ties count equally in "
         "every rank they allow; 1 / (M + 1) if perfect",
     ),
     "pull_hist": Definition(
+        label="Pull histogram",
+        group="Ensemble",
+        whole=False,
+        details=PULL_BIN,
+        figure_only=True,
+        members=PAIR,
         better="none",
         bounds=_POSITIVE,
         text="density of the pull at the centre of a bin of 0.25",
     ),
     "seam_ratio": Definition(
+        label="Seam ratio",
+        group="Accuracy",
+        tiled=True,
+        square=True,
         better="one",
         bounds=_POSITIVE,
         text="error of the ensemble mean at most 4 points away from an edge of the plain tiling "
@@ -272,45 +326,75 @@ DEFINITIONS: dict[str, Definition] = {
         "blended ones alike) over that elsewhere; above 1: torn at the tiles' edges",
         averaging="mean square errors of both parts over snapshots, then the root of their ratio",
         moments=("seam_error", "inner_error"),
-        combine=_seam_ratio,
+        combine=combining.seam_ratio,
     ),
-    "truth_rms": Definition(
-        better="none",
-        unit=OF_FIELD,
-        bounds=_POSITIVE,
-        helper=True,
-        text="root mean square of the truth",
-        averaging=ROOT,
-        moments=("truth_rms",),
-        combine=_root_of("truth_rms"),
+    "truth_rms": _root_mean_square(
+        "truth_rms", label="Truth, rms", text="root mean square of the truth"
     ),
     "pull_square": Definition(
-        better="none", bounds=_POSITIVE, helper=True, text="mean over points of the squared pull"
+        label="Pull, mean square",
+        group="Ensemble",
+        details=REGION,
+        members=PULLS,
+        better="none",
+        bounds=_POSITIVE,
+        helper=True,
+        text="mean over points of the squared pull",
     ),
     "zero_spread": Definition(
+        label="Without spread",
+        group="Ensemble",
+        members=PAIR,
         better="none",
         bounds=_SHARE,
         helper=True,
         text="share of points where all members agree; they have no pull",
     ),
-    "seam_error": Definition(
-        better="none",
-        unit=OF_FIELD,
-        bounds=_POSITIVE,
-        helper=True,
+    "seam_error": _root_mean_square(
+        "seam_error",
+        label="Error near seams",
+        tiled=True,
+        square=True,
         text="root mean square error of the ensemble mean near the edges of the plain tiling",
-        averaging=ROOT,
-        moments=("seam_error",),
-        combine=_root_of("seam_error"),
     ),
-    "inner_error": Definition(
-        better="none",
-        unit=OF_FIELD,
-        bounds=_POSITIVE,
-        helper=True,
+    "inner_error": _root_mean_square(
+        "inner_error",
+        label="Error elsewhere",
+        tiled=True,
+        square=True,
         text="root mean square error of the ensemble mean away from those edges",
-        averaging=ROOT,
-        moments=("inner_error",),
-        combine=_root_of("inner_error"),
     ),
 }
+
+REGION_SCORES = frozenset(name for name, how in DEFINITIONS.items() if how.details is REGION)
+
+
+def definition_of(score: str) -> Definition:
+    """The definition of a score; FlexbenchError names those that exist."""
+    if score not in DEFINITIONS:
+        raise FlexbenchError(f"score '{score}' is not defined; allowed: {', '.join(DEFINITIONS)}")
+    return DEFINITIONS[score]
+
+
+def in_order(scores: Iterable[str]) -> list[str]:
+    """Each of them once, in the order of the definitions; FlexbenchError where one has none."""
+    wanted = {score: definition_of(score) for score in scores}
+    return [name for name in DEFINITIONS if name in wanted]
+
+
+def rows_per_snapshot(
+    *,
+    members: int,
+    bands: int,
+    tiled: bool,
+    vorticity: bool = True,
+    walls: bool = False,
+    helpers: bool = True,
+) -> int:
+    """How many score rows one snapshot has, those of its rollout aside.
+
+    As in `score_types.Scored`; helpers: with those that only files of scores have. There may be
+    fewer: of a band in which the truth has nothing, or of members that agree everywhere.
+    """
+    scored = Scored(members=members, bands=bands, tiled=tiled, vorticity=vorticity, walls=walls)
+    return sum(how.rows(scored) for how in DEFINITIONS.values() if helpers or not how.helper)

@@ -4,18 +4,19 @@ A flag is a defect, except `INFORMATION`, which tells what a reader would want t
 """
 
 from collections.abc import Callable, Iterable, Iterator, Mapping
-from dataclasses import asdict, dataclass, fields
+from dataclasses import asdict, dataclass
 from itertools import pairwise
 from typing import Any
 
 import numpy as np
 import pandas as pd
 
-from flexbench.config import ForecastSettings, SuperResolutionSettings, TaskSettings
+from flexbench.config import TaskSettings
 from flexbench.data.schema import RESOLVED
-from flexbench.metrics.aggregate import ALL, COMPARED, FORMULA
-from flexbench.metrics.cells import SNAPSHOT, gather
-from flexbench.metrics.forming import definition_of
+from flexbench.metrics.comparisons import COMPARED, FORMULA
+from flexbench.metrics.definitions import definition_of
+from flexbench.metrics.rows import gather
+from flexbench.metrics.tables import ALL, RED_FLAGS, SNAPSHOT
 
 # An ensemble whose pull ratio lies outside is worth a line; few-step samplers do so by nature.
 CALIBRATED = (0.9, 1.1)
@@ -36,7 +37,7 @@ class Flag:
     """One row of the table."""
 
     tier: str
-    task: str
+    case: str
     method: str
     flag: str
     message: str
@@ -54,7 +55,7 @@ class _Tables:
     flow: str
 
     def flag(self, row: Mapping[Any, Any], flag: str, message: str) -> Flag:
-        named = {name: str(row[name]) for name in ("tier", "task", "method")}
+        named = {name: str(row[name]) for name in ("tier", "case", "method")}
         return Flag(**named, flag=flag, message=message)
 
     def overall(self, score: str) -> pd.DataFrame:
@@ -71,7 +72,7 @@ def red_flags(
     resolutions: Mapping[str, Mapping[str, float]],
     flow: str = "Re",
 ) -> pd.DataFrame:
-    """All flags: columns tier, task, method, flag, message; empty where nothing is wrong.
+    """All flags; empty where nothing is wrong.
 
     scores: from `aggregate`. frames: the score files it was made of. tasks: the settings of each
     task. planned: snapshots that every method was to be scored on, by case (per training seed).
@@ -92,7 +93,7 @@ def red_flags(
     checks: tuple[Callable[[_Tables], Iterator[Flag]], ...] = (
         _not_finite,
         _missing_snapshots,
-        _worse_than_trivial,
+        _worse_than_formula,
         _harder_but_better,
         _copies,
         _collapsed,
@@ -100,14 +101,13 @@ def red_flags(
         _seams,
         _unresolved,
     )
-    found = [asdict(flag) for check in checks for flag in check(tables)]
-    return pd.DataFrame(found, columns=[field.name for field in fields(Flag)])
+    return RED_FLAGS.of(asdict(flag) for check in checks for flag in check(tables))
 
 
 def _not_finite(tables: _Tables) -> Iterator[Flag]:
     """NaN or infinity in any score of any snapshot."""
     rows = tables.rows[~np.isfinite(tables.rows["value"].astype(float))]
-    for _, group in rows.groupby(["task", "method", "training_seed"], sort=False):
+    for _, group in rows.groupby(["case", "method", "training_seed"], sort=False):
         first = group.iloc[0].to_dict()
         names = ", ".join(dict.fromkeys(group["score"]))
         yield tables.flag(
@@ -120,12 +120,13 @@ def _not_finite(tables: _Tables) -> Iterator[Flag]:
 
 def _missing_snapshots(tables: _Tables) -> Iterator[Flag]:
     """A run, or one of its scores, with fewer snapshots than planned."""
-    for _, run in tables.rows.groupby(["task", "method", "training_seed"], sort=False):
+    for _, run in tables.rows.groupby(["case", "method", "training_seed"], sort=False):
         first = run.iloc[0].to_dict()
+        scored = run.drop_duplicates(["score", *SNAPSHOT]).groupby("score", sort=False).size()
         short = {
-            str(score): _snapshots(group)
-            for score, group in run.groupby("score", sort=False)
-            if _of_all_snapshots(str(score)) and _snapshots(group) < tables.planned[first["task"]]
+            str(score): int(count)
+            for score, count in scored.items()
+            if _of_all_snapshots(str(score)) and count < tables.planned[first["case"]]
         }
         if short:
             every = set(short.values()) == {_snapshots(run)} and len(short) > 1
@@ -134,7 +135,7 @@ def _missing_snapshots(tables: _Tables) -> Iterator[Flag]:
                 first,
                 "missing snapshots",
                 f"training seed {first['training_seed']}: {min(short.values())} of "
-                f"{tables.planned[first['task']]} planned snapshots have {which}",
+                f"{tables.planned[first['case']]} planned snapshots have {which}",
             )
 
 
@@ -143,18 +144,18 @@ def _of_all_snapshots(score: str) -> bool:
     return score not in _MAY_BE_ABSENT and not definition_of(score).rollout
 
 
-def _worse_than_trivial(tables: _Tables) -> Iterator[Flag]:
-    """A learned method whose score is worse than the best formula's of its task."""
+def _worse_than_formula(tables: _Tables) -> Iterator[Flag]:
+    """A learned method whose score is worse than the best formula's of its case."""
     for score in COMPARED:
-        for task, group in tables.overall(score).groupby("task", sort=False):
-            if task not in tables.tasks:
+        for case, group in tables.overall(score).groupby("case", sort=False):
+            if case not in tables.tasks:
                 continue
             formulas = group[group["mode"] == FORMULA].dropna(subset=["value"])
             for _, own in group[group["mode"] != FORMULA].groupby("method", sort=False):
                 worse = _where_worse(own, formulas, flow=tables.flow)
                 if worse:
                     first = own.iloc[0].to_dict()
-                    yield tables.flag(first, "worse than trivial", f"{score}: {'; '.join(worse)}")
+                    yield tables.flag(first, "worse than formula", f"{score}: {'; '.join(worse)}")
 
 
 def _where_worse(own: pd.DataFrame, formulas: pd.DataFrame, *, flow: str) -> list[str]:
@@ -175,8 +176,8 @@ def _harder_but_better(tables: _Tables) -> Iterator[Flag]:
     errors = tables.overall("rfne_mean")
     errors = errors[errors["reynolds"] == ALL]
     for easy, hard in harder_pairs(tables.tasks):
-        both = errors[errors["task"] == easy].merge(
-            errors[errors["task"] == hard], on=["tier", "method"], suffixes=("_easy", "")
+        both = errors[errors["case"] == easy].merge(
+            errors[errors["case"] == hard], on=["tier", "method"], suffixes=("_easy", "")
         )
         for row in both[both["value"] < both["value_easy"]].to_dict("records"):
             yield tables.flag(
@@ -187,16 +188,11 @@ def _harder_but_better(tables: _Tables) -> Iterator[Flag]:
 
 
 def harder_pairs(tasks: Mapping[str, TaskSettings]) -> list[tuple[str, str]]:
-    """(easier, harder) names of tasks alike but for their factor or lead, neighbours only."""
+    """(easier, harder) names of tasks alike but for their difficulty, neighbours only."""
     chains: dict[str, list[tuple[float, str]]] = {}
     for name, settings in tasks.items():
-        match settings:
-            case SuperResolutionSettings():
-                difficulty = float(settings.factor)
-            case ForecastSettings():
-                difficulty = settings.lead
-        alike = settings.model_dump_json(exclude={"factor", "lead", "methods", "patch"})
-        chains.setdefault(alike, []).append((difficulty, name))
+        alike = settings.model_dump_json(exclude={settings.difficulty_key, "methods", "patch"})
+        chains.setdefault(alike, []).append((settings.difficulty, name))
     pairs = []
     for chain in map(sorted, chains.values()):
         pairs += [(a[1], b[1]) for a, b in pairwise(chain) if a[0] < b[0]]
@@ -214,7 +210,7 @@ def _copies(tables: _Tables) -> Iterator[Flag]:
 def _collapsed(tables: _Tables) -> Iterator[Flag]:
     """An ensemble with many points where all members agree."""
     rows = tables.rows[tables.rows["score"] == "zero_spread"]
-    for _, group in rows.groupby(["task", "method", "training_seed"], sort=False):
+    for _, group in rows.groupby(["case", "method", "training_seed"], sort=False):
         share = float(group["value"].mean())
         if share > MOST_COLLAPSED:
             first = group.iloc[0].to_dict()
@@ -251,8 +247,8 @@ def _seams(tables: _Tables) -> Iterator[Flag]:
 
 def _unresolved(tables: _Tables) -> Iterator[Flag]:
     """For information: flows whose smallest scales the solver's grid does not hold."""
-    for task, group in tables.scores.groupby("task", sort=False):
-        known = tables.resolutions.get(str(task), {})
+    for case, group in tables.scores.groupby("case", sort=False):
+        known = tables.resolutions.get(str(case), {})
         coarse = sorted((value, name) for name, value in known.items() if value < RESOLVED)
         if coarse:
             worst, name = coarse[0]

@@ -5,19 +5,16 @@ from collections.abc import Iterable, Sequence
 import pandas as pd
 
 from flexbench.config import Case
+from flexbench.metrics.tables import ALL, MATRIX
 
 # Accuracy, correlation and calibration, as the scores are named.
 MATRIX_SCORES = ("rfne_mean", "pearson", "pull_ratio")
-MATRIX_COLUMNS = (
-    *("task", "case", "observable", "boundary", "reynolds", "in_distribution"),
-    *("method", "score", "value", "low", "high", "to_reference", "trajectories"),
-)
 
 
 def matrix(
     scores: pd.DataFrame, *, cases: Iterable[Case], trained: Sequence[float]
 ) -> pd.DataFrame:
-    """One row per task, flow, method and score: columns MATRIX_COLUMNS.
+    """One row per task, flow, method and score.
 
     scores: the table of `aggregate`. cases: the test split's first, of each task, then those
     whose flows differ in kind. trained: Reynolds numbers of the training split.
@@ -26,25 +23,23 @@ def matrix(
     score; NaN where it has none. Without cases the table is empty.
     """
     rows = scores[
-        scores["score"].isin(MATRIX_SCORES)
-        & (scores["detail"] == "")
-        & (scores["reynolds"] != "all")
+        scores["score"].isin(MATRIX_SCORES) & (scores["detail"] == "") & (scores["reynolds"] != ALL)
     ]
     parts = []
     for case in cases:
-        own = rows[rows["task"] == case.name].copy()
+        own = rows[rows["case"] == case.name].copy()
         flow = case.settings
-        own["case"], own["task"] = case.name, case.task
+        own["task"] = case.task
         own["observable"], own["boundary"] = flow.observable, flow.boundary
         like = flow.observable == "w" and flow.boundary == "periodic"
         own["in_distribution"] = own["reynolds"].astype(float).isin(trained) & like
         parts.append(own)
     if not parts:
-        return pd.DataFrame(columns=list(MATRIX_COLUMNS))
+        return MATRIX.of([])
     table = pd.concat(parts, ignore_index=True)
     key = ["task", "method", "score"]
     split = table["in_distribution"] & (table["case"] == table["task"])
     known = table[split].groupby(key)["value"].mean().rename("reference")
     table = table.join(known, on=key)
     table["to_reference"] = table["value"] / table["reference"]
-    return table[list(MATRIX_COLUMNS)]
+    return table[list(MATRIX.columns)]

@@ -8,7 +8,7 @@ from numpy.typing import NDArray
 
 from flexbench.errors import FlexbenchError
 from flexbench.metrics.pointwise import pearson
-from flexbench.metrics.snapshot import Scores
+from flexbench.metrics.snapshot_scores import Scores
 
 # Below this correlation with the truth a forecast counts as lost.
 CORRELATED = 0.8

@@ -18,18 +18,10 @@ from flexbench.data.observe import open_trajectory
 from flexbench.data.samples import Samples
 from flexbench.errors import FlexbenchError
 from flexbench.metrics.rollout import Correlations, rollout_lengths, shown_leads
-from flexbench.metrics.snapshot import Curves, Scores, score_flow, score_snapshot
+from flexbench.metrics.snapshot_scores import Curves, Scores, score_flow, score_snapshot
+from flexbench.metrics.tables import SNAPSHOT_SCORES, SPECTRA
 from flexbench.spec import Observable
 
-COLUMNS = (
-    *("benchmark_version", "tier", "task", "method", "mode", "training_seed"),
-    *("trajectory", "reynolds", "seed", "index", "time", "lead", "score", "detail", "value"),
-    *("members", "parameters", "flops", "evaluations"),
-)
-SPECTRA_COLUMNS = (
-    *("trajectory", "index", "lead", "reynolds", "k"),
-    *("truth", "member_mean", "ensemble_mean", "error", "spread"),
-)
 # Labels of a samples file that every row of its scores repeats.
 _LABELS = ("method", "mode", "training_seed", "parameters", "flops")
 
@@ -38,8 +30,8 @@ _SAME_TIME = 1e-6
 
 
 class Scored(NamedTuple):
-    """scores: columns COLUMNS. spectra: columns SPECTRA_COLUMNS, a row per snapshot and k, where
-    the flow is everywhere (a spectrum across walls has no meaning).
+    """scores: a row per snapshot, score and detail. spectra: a row per snapshot and k, where the
+    flow is everywhere (a spectrum across walls has no meaning). Both as `tables` has them.
 
     Of a rollout, spectra stand for its first, middle and last lead alone.
     """
@@ -65,7 +57,7 @@ def score_samples(
     samples_path: Path | str,
     trajectory_paths: Mapping[str, Path],
     *,
-    task_name: str,
+    case: str,
     tier: str,
     bands: int,
     observable: Observable = "w",
@@ -73,23 +65,22 @@ def score_samples(
 ) -> Scored:
     """All scores of a samples file, snapshot by snapshot.
 
-    trajectory_paths: the file of each trajectory, by its stem. bands: wavenumber bands.
-    observable: what is predicted of them. vorticity: whether the files hold one, or another field;
-    of what is no vorticity of a periodic flow, scores of enstrophy and energy are left out, and
-    spectra are of variance.
+    case: whose samples these are. trajectory_paths: the file of each trajectory, by its stem.
+    bands: wavenumber bands. observable: what is predicted of them. vorticity: whether the files
+    hold one, or another field; of what is no vorticity of a periodic flow, scores of enstrophy and
+    energy are left out, and spectra are of variance.
     Raises FlexbenchError where a file is missing, not in its format, or does not fit the other.
     """
     path = Path(samples_path)
     scores: list[dict[str, Any]] = []
     spectra: list[pd.DataFrame] = []
     with Samples(path) as samples:
-        _check(samples, task_name)
+        _check(samples, case)
         labels = {name: getattr(samples.labels, name) for name in _LABELS}
-        labels["evaluations"] = samples.labels.calls
         patch = samples.labels.patch
         version = str(BENCHMARK_VERSION)
-        common = {"benchmark_version": version, "tier": tier, "task": task_name, **labels}
-        common["members"] = samples.shape[1]
+        common = {"benchmark_version": version, "tier": tier, "case": case, **labels}
+        common |= {"members": samples.shape[1], "calls": samples.labels.calls}
         snapshots = [asdict(snapshot) for snapshot in samples.snapshots]
         lengths = rollout_lengths([snapshot["lead"] for snapshot in snapshots], path=path)
         rollout = Correlations()
@@ -116,17 +107,14 @@ def score_samples(
                 names = {name: snapshot[name] for name in ("trajectory", "index", "lead")}
                 names["reynolds"] = snapshot["reynolds"]
                 spectra.append(curves.table().assign(**names))
-    return Scored(
-        pd.DataFrame(scores, columns=list(COLUMNS)),
-        _one_table(spectra),
-    )
+    return Scored(SNAPSHOT_SCORES.of(scores), _one_table(spectra))
 
 
 def _one_table(spectra: list[pd.DataFrame]) -> pd.DataFrame:
-    """All spectra, with columns SPECTRA_COLUMNS, also where no snapshot has any."""
+    """All spectra; the columns are there even where no snapshot has any."""
     if not spectra:
-        return pd.DataFrame(columns=list(SPECTRA_COLUMNS))
-    return pd.concat(spectra, ignore_index=True)[list(SPECTRA_COLUMNS)]
+        return SPECTRA.of([])
+    return pd.concat(spectra, ignore_index=True)[list(SPECTRA.columns)]
 
 
 def _score(
@@ -145,11 +133,11 @@ def _score(
     )
 
 
-def _check(samples: Samples, task_name: str) -> None:
-    """FlexbenchError where the samples are none of the task's, or none that can be scored."""
-    if samples.labels.case != task_name:
+def _check(samples: Samples, case: str) -> None:
+    """FlexbenchError where the samples are none of the case's, or none that can be scored."""
+    if samples.labels.case != case:
         raise FlexbenchError(
-            f"{samples.path}: holds samples of task '{samples.labels.case}', not of '{task_name}'"
+            f"{samples.path}: holds samples of case '{samples.labels.case}', not of '{case}'"
         )
     if min(samples.shape) < 1 or samples.shape[2] != 1:
         raise FlexbenchError(

@@ -29,6 +29,8 @@ from flexbench.spec import JointProblem, Problem
 TASKS = ("superres", "forecast")
 # One network may learn several tasks, each by a task encoder of its own.
 TOGETHER = True
+# Padding that takes patches as cut from periodic fields.
+PERIODIC = {"padding": "periodic"}
 
 Skips = Literal["all", "convolutional", "none"]
 

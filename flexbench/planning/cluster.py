@@ -7,14 +7,13 @@ from typing import Any
 
 from flexbench.config.reading import read_yaml
 from flexbench.errors import FlexbenchError
+from flexbench.graph.planned import PlannedJob
+from flexbench.graph.resources import resources
+from flexbench.planning.costs import cost_of
 from flexbench.planning.facts import RunFacts
 from flexbench.planning.forecast import Slots
-from flexbench.planning.jobs import PlannedJob
-from flexbench.planning.memory import memory_bytes
 from flexbench.profiles import profile_folder
 
-# Rules whose jobs save their state before the time limit, and go on when they are tried again.
-RESUMING = frozenset({"simulate", "train", "sample"})
 _MB = 1_000_000
 # Of the GPUs that clusters commonly have.
 _GPU_BYTES = 80_000_000_000
@@ -77,15 +76,15 @@ def _complaints(
     facts: RunFacts, job: PlannedJob, seconds: float, profile: Profile
 ) -> dict[str, tuple[float, str]]:
     """What one job would fail of: how much too much it is, and a line."""
-    method = job.wildcards.get("method")
-    asked = facts.graph.resources(job.rule, method)
+    rule = facts.graph.rule(job.rule)
+    asked = resources(facts.graph, rule, job.names)
     found = {}
     runtime = 60 * int(asked["runtime"])
     tries = math.ceil(seconds / runtime)
-    if tries > 1 and job.rule not in RESUMING:
+    if tries > 1 and not rule.resumes:
         text = (
             f"{job.name} needs {seconds / 60:.0f} minutes, asks for {runtime // 60} and cannot "
-            f"resume: raise cluster.{job.rule}.minutes"
+            f"resume: raise cluster.{rule.section}.minutes"
         )
         found["time"] = (seconds, text)
     elif tries > 1 + profile.retries:
@@ -95,7 +94,7 @@ def _complaints(
             f"{profile.retries}, {tries - 1} are needed"
         )
         found["time"] = (float(tries), text)
-    memory, granted = memory_bytes(facts, job), int(asked["mem_mb"]) * _MB
+    memory, granted = cost_of(job.rule).memory_bytes(facts, job), int(asked["mem_mb"]) * _MB
     if "gpu" in asked and memory > _GPU_BYTES:
         remedy = "lower sample.batch" if job.rule == "sample" else "raise train.accumulate"
         text = (
@@ -107,7 +106,7 @@ def _complaints(
     elif memory > granted and "gpu" not in asked:
         text = (
             f"{job.name} needs about {memory / _MB:.0f} MB, asks for {granted // _MB}: "
-            f"raise cluster.{job.rule}.memory_mb"
+            f"raise cluster.{rule.section}.memory_mb"
         )
         found["memory"] = (float(memory), text)
     return found

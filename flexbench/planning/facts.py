@@ -10,9 +10,6 @@ from flexbench.planning.networks import NetworkSize, network_sizes
 
 FLOAT = 4
 
-# Members of an ensemble whose pull is measured, and scores that only ensembles have.
-PULL_BINS = 41
-
 
 @dataclass(frozen=True)
 class RunFacts:
@@ -94,11 +91,11 @@ class RunFacts:
         sample = self.sample if case is None else self.graph.case(case).sample
         return sample.members if self.graph.is_stochastic(method) else 1
 
-    def evaluations(self, method: str, case: str | None = None) -> int:
-        """Network evaluations per member."""
-        sample = self.sample if case is None else self.graph.case(case).sample
+    def calls(self, method: str, case: str | None = None) -> int:
+        """Calls of the network per member."""
         from flexbench.diffusion import Draw
 
+        sample = self.sample if case is None else self.graph.case(case).sample
         if self.graph.config.method(method).mode != "denoiser":
             return 1
         return Draw(sampler=sample.sampler, steps=sample.steps).calls
@@ -107,7 +104,7 @@ class RunFacts:
         """How often a tile's condition is encoded, in all leads that follow one another.
 
         Members share a condition, except where each goes on from its own prediction, after the
-        first lead. Stitched tiles are encoded once, blended ones at every evaluation, and again
+        first lead. Stitched tiles are encoded once, blended ones at every call, and again
         for every group of members that do not fit into a batch, or into memory, together.
         """
         here = self.graph.case(case)
@@ -120,7 +117,7 @@ class RunFacts:
             together = max(1, DOMAIN_BYTES // self.field_bytes)
             groups = (min(together, members - first) for first in range(0, members, together))
             shared = sum(len(s) for group in groups for _, s in chunks(1, group, sample.batch))
-            repeats = self.evaluations(method, case)
+            repeats = self.calls(method, case)
         later = members if here.settings.feedback == "member" else shared
         return repeats * (shared + (leads - 1) * later)
 
@@ -129,21 +126,22 @@ class RunFacts:
         from flexbench.inference.tiles import tile_starts
 
         settings, overlap = self.graph.task_settings(case), self.graph.case(case).sample.overlap
-        align = getattr(settings, "factor", 1)
         data = self.graph.config.data
         starts = tile_starts(
             self.grid,
             patch=settings.patch,
             overlap=overlap,
             periodic=data is None or data.is_periodic,
-            align=align,
+            align=settings.align,
         )
         return len(starts) ** 2
 
     def score_rows(self, method: str, case: str) -> int:
         """Rows that the scores of one snapshot have."""
-        members, bands = self.members(method, case), self.graph.config.score.bands
-        always = 12 + 2 * bands + (0 if self.graph.is_formula(method) else 3)
-        if members == 1:
-            return always + 1
-        return always + 1 + 2 * (bands + 1) + members // 2 + members + 1 + 6 + PULL_BINS
+        from flexbench.metrics.definitions import rows_per_snapshot
+
+        return rows_per_snapshot(
+            members=self.members(method, case),
+            bands=self.graph.config.score.bands,
+            tiled=not self.graph.is_formula(method),
+        )

@@ -1,18 +1,20 @@
 """The whole forecast: jobs, hours, disk, files, memory and the longest chain, of all or of some."""
 
+import os
 from collections import Counter
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import asdict, dataclass
 from itertools import chain
+from pathlib import Path
 from typing import Any
 
-from flexbench.planning.disk import BLOCK, Written, folders, temporary, written
+from flexbench.graph import RULES
+from flexbench.graph.planned import PlannedJob
+from flexbench.planning.costs import BLOCK, Written, cost_of
+from flexbench.planning.costs.learn import on_gpu
 from flexbench.planning.facts import RunFacts
-from flexbench.planning.jobs import RULES, PlannedJob
-from flexbench.planning.memory import memory_bytes
-from flexbench.planning.rates import Calibration
+from flexbench.planning.rates import Measurement
 from flexbench.planning.schedule import Schedule, simulate_schedule
-from flexbench.planning.times import on_gpu
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -25,6 +27,11 @@ class Slots:
     @property
     def text(self) -> str:
         return f"{self.count} {'cores' if self.cores else 'jobs at once'}"
+
+
+def cores_here() -> int:
+    """Cores that this process may use."""
+    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -70,9 +77,34 @@ class Forecast:
         return asdict(self) | {"disk_bytes": self.disk_bytes, "jobs": self.jobs}
 
 
+def all_seconds(
+    facts: RunFacts, speed: Measurement, jobs: Mapping[str, PlannedJob]
+) -> dict[str, float]:
+    """Seconds of each job, by key, in a slot of its own: from its process's start to its receipt.
+
+    jobs: all of the graph, as sizes of inputs are those of other jobs' outputs.
+    """
+    sizes: dict[Path, int] = {}
+    for job in jobs.values():
+        own = cost_of(job.rule).sizes(facts, job.names)
+        sizes |= zip(job.step.outputs, own, strict=True)
+    found = {}
+    for key, job in jobs.items():
+        cost = cost_of(job.rule)
+        # Receipts hash every input and output, however large.
+        files = (*job.step.outputs, *job.step.inputs)
+        hashed = sum(sizes.get(path) or path.stat().st_size for path in files)
+        found[key] = (
+            cost.start(facts, speed, job.names)
+            + cost.work(facts, speed, job.names)
+            + hashed / speed.rates.digest
+        )
+    return found
+
+
 def forecast(
     facts: RunFacts,
-    calibration: Calibration,
+    speed: Measurement,
     jobs: Mapping[str, PlannedJob],
     *,
     slots: Slots,
@@ -80,21 +112,21 @@ def forecast(
 ) -> Forecast:
     """What these jobs cost, everything that they need from others being there."""
     schedule = simulate_schedule(jobs, seconds, slots=slots.count, cores=slots.cores)
-    memory = {key: memory_bytes(facts, job) for key, job in jobs.items()}
+    memory = {key: cost_of(job.rule).memory_bytes(facts, job) for key, job in jobs.items()}
     largest = max(memory, key=memory.__getitem__, default="")
-    files = {key: written(facts, job) for key, job in jobs.items()}
+    files = {key: cost_of(job.rule).written(facts, job) for key, job in jobs.items()}
     disk = Counter[str]()
     for file in chain.from_iterable(files.values()):
         disk[file.category] += file.on_disk
     if jobs:
-        disk["folders"] = BLOCK * folders(facts, jobs.values())
+        disk["folders"] = BLOCK * _folders(facts, jobs.values())
     peak_bytes, peak_files = _peak(facts, jobs, files, schedule)
-    begin = calibration.rates.snakemake if jobs else 0.0
+    begin = speed.rates.snakemake if jobs else 0.0
     return Forecast(
         rules={
-            rule: _cost(facts, calibration, seconds, memory, own)
+            rule.name: _cost(facts, speed, seconds, memory, own)
             for rule in RULES
-            if (own := {key: job for key, job in jobs.items() if job.rule == rule})
+            if (own := {key: job for key, job in jobs.items() if job.rule == rule.name})
         },
         seconds=schedule.makespan + begin,
         disk=dict(disk),
@@ -110,7 +142,7 @@ def forecast(
 
 def _cost(
     facts: RunFacts,
-    calibration: Calibration,
+    speed: Measurement,
     seconds: Mapping[str, float],
     memory: Mapping[str, int],
     jobs: Mapping[str, PlannedJob],
@@ -119,9 +151,8 @@ def _cost(
     for key, job in jobs.items():
         hours = seconds[key] / 3600
         cpu += hours * job.threads
-        if on_gpu(facts, calibration, job.rule):
-            method = job.wildcards["method"]
-            gpu += hours * (facts.train(method).processes if job.rule == "train" else 1)
+        if on_gpu(facts, speed, job.rule):
+            gpu += hours * facts.graph.rule(job.rule).gpus(facts.graph, job.names)
     return RuleCost(
         jobs=len(jobs),
         cpu_hours=cpu,
@@ -144,7 +175,7 @@ def _peak(
     events: list[tuple[float, int, int, int]] = []
     for key, job in jobs.items():
         own = sum(file.on_disk for file in files[key])
-        beside, count = temporary(facts, job)
+        beside, count = cost_of(job.rule).temporary(facts, job.names)
         events.append((schedule.start[key], 1, own + beside, len(files[key]) + count))
         events.append((schedule.end[key], 0, -beside, -count))
     most_bytes = most_files = now_bytes = now_files = 0
@@ -152,3 +183,21 @@ def _peak(
         now_bytes, now_files = now_bytes + size, now_files + count
         most_bytes, most_files = max(most_bytes, now_bytes), max(most_files, now_files)
     return most_bytes, most_files
+
+
+def _folders(facts: RunFacts, jobs: Iterable[PlannedJob]) -> int:
+    """Folders that a run makes: of outputs, logs and benchmarks, and of state."""
+    layout = facts.graph.layout
+    found = {layout.folder}
+    for job in jobs:
+        rule = facts.graph.rule(job.rule)
+        places = [output.parent for output in job.step.outputs]
+        places += [rule.log(layout, job.names).parent, rule.benchmark(layout, job.names).parent]
+        if cost_of(job.rule).state:
+            places.append(layout.state(job.rule, *list(job.names.values())[:-1]))
+        for place in places:
+            # All lie in the first; what is above one that was found was found with it.
+            while place not in found:
+                found.add(place)
+                place = place.parent
+    return len(found)

@@ -1,6 +1,5 @@
 """What `flexbench plan` tells: what would run now and why, and forecasts of that and of all."""
 
-import sys
 from collections.abc import Mapping
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import asdict, dataclass
@@ -9,14 +8,12 @@ from typing import Any
 
 from flexbench.errors import FlexbenchError
 from flexbench.graph import Graph
-from flexbench.planning.calibrate import calibrate, cores_here
+from flexbench.graph.planned import planned_jobs
 from flexbench.planning.cluster import Profile, cluster_warnings, read_profile
 from flexbench.planning.facts import RunFacts
-from flexbench.planning.forecast import Forecast, Slots, forecast
-from flexbench.planning.jobs import planned_jobs
-from flexbench.planning.rates import Calibration, load_calibration, save_calibration
+from flexbench.planning.forecast import Forecast, Slots, all_seconds, cores_here, forecast
+from flexbench.planning.rates import Measurement, load_measurement
 from flexbench.planning.stale import DryRun, Stale, explained
-from flexbench.planning.times import all_seconds
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -25,7 +22,7 @@ class Plan:
 
     tier: str
     folder: str
-    calibration: Calibration
+    speed: Measurement
     slots: Slots
     everything: Forecast
     left: Forecast
@@ -37,7 +34,7 @@ class Plan:
             "tier": self.tier,
             "folder": self.folder,
             "slots": asdict(self.slots),
-            "calibration": self.calibration.model_dump(exclude={"rates"}),
+            "measured": self.speed.model_dump(exclude={"rates"}),
             "left": self.left.as_json(),
             "everything": self.everything.as_json(),
             "stale": [
@@ -63,72 +60,55 @@ def make_plan(
     found = read_profile(profile) if profile else Profile()
     count = jobs or (found.jobs if cores is None else None)
     slots = Slots(count=count or cores or cores_here(), cores=count is None)
-    calibration = load_calibration(graph.layout.root, graph.config.tier)
+    speed = load_measurement(graph.layout.root, graph.config.tier)
     # In this order, so that an error ends the dry run and does not wait for it.
     with ThreadPoolExecutor(1) as pool, DryRun.start(graph, overrides, own=own) as dry_run:
         waiting = pool.submit(dry_run.reasons)
         planned = planned_jobs(graph)
         facts = RunFacts.of(graph)
-        seconds = all_seconds(facts, calibration, planned)
-        everything = forecast(facts, calibration, planned, slots=slots, seconds=seconds)
+        seconds = all_seconds(facts, speed, planned)
+        everything = forecast(facts, speed, planned, slots=slots, seconds=seconds)
         stale = explained(graph, planned, waiting.result())
     jobs_left = {key: job for key, job in planned.items() if key in stale}
     left = everything
     if len(jobs_left) < len(planned):
-        left = forecast(facts, calibration, jobs_left, slots=slots, seconds=seconds)
+        left = forecast(facts, speed, jobs_left, slots=slots, seconds=seconds)
     return Plan(
         tier=graph.config.tier,
         folder=str(graph.layout.folder),
-        calibration=calibration,
+        speed=speed,
         slots=slots,
         everything=everything,
         left=left,
         stale=stale,
         warnings=[
-            *_doubts(graph, calibration, slots, own=own),
+            *_doubts(graph, speed, slots, own=own),
             *cluster_warnings(facts, planned, seconds, profile=found, slots=slots),
         ],
     )
 
 
-def calibrate_tier(graph: Graph, *, cores: int | None = None, jobs: int | None = None) -> None:
-    """Measure with as many processes as will run, and write `<root>/calibration.json`."""
-    # A cluster gives every job cores of its own.
-    here = max(1, (cores or cores_here()) // graph.config.threads)
-    together = here if jobs is None else 1
-
-    def say(text: str) -> None:
-        print(f"flexbench: {text}", file=sys.stderr)
-
-    measured = calibrate(graph, together=together, say=say)
-    path = save_calibration(graph.layout.root, measured)
-    say(f"measured in {measured.seconds:.0f} s; wrote {path}")
-
-
-def _doubts(graph: Graph, calibration: Calibration, slots: Slots, *, own: Path | None) -> list[str]:
+def _doubts(graph: Graph, speed: Measurement, slots: Slots, *, own: Path | None) -> list[str]:
     """What makes the hours worth less."""
     asked_by = f"--config {own}" if own else f"--tier {graph.config.tier}"
-    measure = f"measure with `flexbench plan {asked_by} --calibrate`"
+    advice = f"measure with `flexbench plan {asked_by} --measure`"
     found = []
-    if calibration.default:
-        found.append(f"hours are of another machine: no calibration here yet; {measure}")
-    elif calibration.tier != graph.config.tier:
-        found.append(f"hours are from the calibration of tier {calibration.tier}; {measure}")
-    if not calibration.default and calibration.threads != graph.config.threads:
+    if speed.default:
+        found.append(f"hours are of another machine: nothing was measured here yet; {advice}")
+    elif speed.tier != graph.config.tier:
+        found.append(f"hours are from what was measured of tier {speed.tier}; {advice}")
+    if not speed.default and speed.threads != graph.config.threads:
         found.append(
-            f"calibrated with {calibration.threads} threads per job, planned with "
-            f"{graph.config.threads}"
+            f"measured with {speed.threads} threads per job, planned with {graph.config.threads}"
         )
     together = max(1, slots.count // graph.config.threads) if slots.cores else 1
-    if not calibration.default and slots.cores and calibration.together != together:
-        found.append(
-            f"calibrated with {calibration.together} processes at once, planned with {together}"
-        )
+    if not speed.default and slots.cores and speed.together != together:
+        found.append(f"measured with {speed.together} processes at once, planned with {together}")
     asked = graph.config.cluster.train.gpu or graph.config.cluster.sample.gpu
-    if asked and calibration.device != "cuda":
-        assumed = calibration.rates.gpu / 1e12
+    if asked and speed.device != "cuda":
+        assumed = speed.rates.gpu / 1e12
         found.append(
             f"GPU-hours assume {assumed:.0f} TFLOP per second and GPU, which nobody measured; on "
-            "a GPU node: `srun ... flexbench plan --calibrate`"
+            "a GPU node: `srun ... flexbench plan --measure`"
         )
-    return found + [f"calibration: {note}" for note in calibration.notes]
+    return found + [f"measured: {note}" for note in speed.notes]

@@ -1,4 +1,4 @@
-"""How fast a machine is: measured by `flexbench plan --calibrate`, or a default that says so."""
+"""How fast a machine is: measured by `flexbench plan --measure`, or a default that says so."""
 
 import json
 from collections.abc import Mapping
@@ -54,7 +54,7 @@ class Rates(BaseModel):
     snakemake: Seconds
 
 
-class Calibration(BaseModel):
+class Measurement(BaseModel):
     """Rates, and of which machine and tier they are.
 
     together: processes that ran at once while it was measured. default: measured elsewhere.
@@ -75,32 +75,32 @@ class Calibration(BaseModel):
     notes: list[str] = Field(default_factory=list)
 
 
-def calibration_file(root: Path) -> Path:
-    """Where a results root keeps its calibrations: one for each tier."""
-    return root / "calibration.json"
+def rates_file(root: Path) -> Path:
+    """Where a results root keeps what was measured of this machine: once for each tier."""
+    return root / "rates.json"
 
 
-def save_calibration(root: Path, calibration: Calibration) -> Path:
-    """Write a calibration, and keep those of the other tiers."""
-    path = calibration_file(root)
+def save_measurement(root: Path, measurement: Measurement) -> Path:
+    """Write a measurement, and keep those of the other tiers."""
+    path = rates_file(root)
     kept = {tier: found.model_dump() for tier, found in _read(path).items()} if _has(path) else {}
-    kept[calibration.tier] = calibration.model_dump()
+    kept[measurement.tier] = measurement.model_dump()
     write_text(path, json.dumps(kept, indent=1) + "\n")
     return path
 
 
-def load_calibration(root: Path, tier: str) -> Calibration:
-    """The calibration of a tier; else the newest of another tier; else the default's.
+def load_measurement(root: Path, tier: str) -> Measurement:
+    """The measurement of a tier; else the newest of another tier; else the default's.
 
     FlexbenchError where the file is there but cannot be used.
     """
-    path = calibration_file(root)
+    path = rates_file(root)
     found = _read(path) if _has(path) else {}
     if tier in found:
         return found[tier]
     if found:
-        return max(found.values(), key=lambda calibration: calibration.measured)
-    return Calibration.model_validate_json(DEFAULTS.read_bytes())
+        return max(found.values(), key=lambda measurement: measurement.measured)
+    return Measurement.model_validate_json(DEFAULTS.read_bytes())
 
 
 def rate(table: Mapping[str, float], method: str, network: str) -> float:
@@ -112,13 +112,13 @@ def _has(path: Path) -> bool:
     return path.is_file()
 
 
-def _read(path: Path) -> dict[str, Calibration]:
+def _read(path: Path) -> dict[str, Measurement]:
     try:
         values: dict[str, Any] = json.loads(path.read_text(encoding="utf-8"))
-        found = {tier: Calibration.model_validate(entry) for tier, entry in values.items()}
+        found = {tier: Measurement.model_validate(entry) for tier, entry in values.items()}
     except (ValueError, AttributeError, ValidationError) as error:
         reason = " ".join(str(error).split())[:120]
         raise FlexbenchError(
-            f"{path}: not a calibration ({reason}); run `flexbench plan --calibrate` again"
+            f"{path}: not a measurement ({reason}); run `flexbench plan --measure` again"
         ) from None
     return found

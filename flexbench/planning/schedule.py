@@ -5,7 +5,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from itertools import count
 
-from flexbench.planning.jobs import PlannedJob
+from flexbench.graph.planned import PlannedJob
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -75,21 +75,15 @@ def longest_chain(
     jobs: Mapping[str, PlannedJob], seconds: Mapping[str, float]
 ) -> tuple[list[str], float]:
     """The chain of jobs that no number of slots makes shorter, and its seconds."""
-    until: dict[str, float] = {}
-    before: dict[str, str | None] = {}
+    import networkx
+
+    # Each edge carries what its target takes; one source stands before all that wait for nothing.
+    waits = networkx.DiGraph()
     for key, job in jobs.items():
-        needs = [need for need in job.needs if need in jobs]
-        before[key] = max(needs, key=until.__getitem__, default=None)
-        reached = before[key]
-        until[key] = seconds[key] + (until[reached] if reached is not None else 0.0)
-    if not until:
-        return [], 0.0
-    last: str | None = max(until, key=until.__getitem__)
-    length, chain = until[str(last)], []
-    while last is not None:
-        chain.append(last)
-        last = before[last]
-    return chain[::-1], length
+        for need in [need for need in job.needs if need in jobs] or [""]:
+            waits.add_edge(need, key, weight=seconds[key])
+    chain = networkx.dag_longest_path(waits)[1:] if jobs else []
+    return chain, sum(seconds[key] for key in chain)
 
 
 def _width(job: PlannedJob, slots: int, *, cores: bool) -> int:

@@ -1,6 +1,6 @@
 """A plan as text that is readable on a terminal and in a log."""
 
-from flexbench.planning.disk import CATEGORIES
+from flexbench.planning.costs import CATEGORIES
 from flexbench.planning.forecast import Forecast
 from flexbench.planning.plan import Plan
 from flexbench.planning.stale import grouped
@@ -10,11 +10,11 @@ _REASON_LINES = 5  # for each rule
 
 def plan_text(plan: Plan) -> str:
     """All of it; what is left to do comes before the whole where they differ."""
-    calibration = plan.calibration
-    source = "default rates" if calibration.default else f"calibrated {calibration.measured}"
+    speed = plan.speed
+    source = "default rates" if speed.default else f"measured {speed.measured}"
     lines = [
         f"tier {plan.tier} in {plan.folder}, on {plan.slots.text}",
-        f"rates: {source}, {calibration.machine}, {calibration.device}",
+        f"rates: {source}, {speed.machine}, {speed.device}",
         "",
         *_why(plan),
         "",

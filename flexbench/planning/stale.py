@@ -9,10 +9,11 @@ from types import TracebackType
 from typing import Any, Self
 
 from flexbench.errors import FlexbenchError
-from flexbench.graph import Graph
+from flexbench.graph import RULES, Graph
+from flexbench.graph.planned import PlannedJob
+from flexbench.nested import ABSENT, Difference, differences
 from flexbench.paths import checkout
-from flexbench.planning.jobs import RULES, PlannedJob
-from flexbench.provenance import code_files, plain, read_receipt
+from flexbench.provenance import plain, read_receipt
 from flexbench.runner import dry_run_command, run_environment
 
 # What Snakemake says of a job, and what it is called here.
@@ -114,26 +115,19 @@ def explain(graph: Graph, job: PlannedJob, reasons: tuple[str, ...]) -> tuple[st
     receipt = read_receipt(job.step.outputs[0])
     if not receipt:
         return ("no receipt tells what it was made with",)
-    details = changed_settings(receipt.get("slice", {}), plain(dict(job.step.slice)))
+    before, now = receipt.get("slice", {}), plain(dict(job.step.slice))
+    details = [_told(difference) for difference in differences(before, now)]
     if not details:
         details = [_changed_code(graph, job)]
     return tuple(details)
 
 
-def changed_settings(before: Any, now: Any, *, place: str = "") -> list[str]:
-    """`train.learning_rate: 0.002 -> 0.01` for every value that differs between two slices."""
-    if not (isinstance(before, dict) and isinstance(now, dict)):
-        return [] if before == now else [f"{place}: {_short(before)} -> {_short(now)}"]
-    found = []
-    for name in dict.fromkeys([*before, *now]):
-        inner = f"{place}.{name}" if place else str(name)
-        if name not in before:
-            found.append(f"{inner}: new, {_short(now[name])}")
-        elif name not in now:
-            found.append(f"{inner}: {_short(before[name])} -> gone")
-        else:
-            found += changed_settings(before[name], now[name], place=inner)
-    return found
+def _told(difference: Difference) -> str:
+    """`train.learning_rate: 0.002 -> 0.01`."""
+    place, before, now = difference
+    if before is ABSENT:
+        return f"{place}: new, {_short(now)}"
+    return f"{place}: {_short(before)} -> {'gone' if now is ABSENT else _short(now)}"
 
 
 def _short(value: Any) -> str:
@@ -143,22 +137,13 @@ def _short(value: Any) -> str:
 
 def _changed_code(graph: Graph, job: PlannedJob) -> str:
     """A receipt holds one digest for all the code: the files edited since then are the suspects."""
-    drawn = job.rule in ("figure", "animation")
-    step = f"report.figures.{_module(job)}" if drawn else f"steps.{job.rule}"
-    method = job.wildcards.get("method") if job.rule in ("train", "sample") else None
-    files = code_files(step, *graph.network_files(job.rule, method))
+    files = graph.rule(job.rule).code_files(graph, job.names)
     made = job.step.outputs[0].stat().st_mtime if job.step.outputs[0].is_file() else 0.0
     edited = sorted(_place(path) for path in files if path.stat().st_mtime > made)
     if not edited:
         return f"code of {job.rule}"
     more = f" and {len(edited) - 4} more" if len(edited) > 4 else ""
     return f"code of {job.rule}; edited since: {', '.join(edited[:4])}{more}"
-
-
-def _module(job: PlannedJob) -> str:
-    from flexbench.report.catalogue import FIGURES
-
-    return FIGURES[job.wildcards["name"]].module
 
 
 def _place(path: Path) -> str:
@@ -168,6 +153,7 @@ def _place(path: Path) -> str:
 
 def grouped(stale: Mapping[str, Stale]) -> list[tuple[str, int, str]]:
     """(rule, jobs, why) for each rule and reason, in the graph's order: lines for a person."""
+    order = [rule.name for rule in RULES]
     groups: dict[tuple[str, str], int] = {}
     for entry in stale.values():
         rule = entry.key.partition(" ")[0]
@@ -177,5 +163,5 @@ def grouped(stale: Mapping[str, Stale]) -> list[tuple[str, int, str]]:
         groups[rule, why] = groups.get((rule, why), 0) + 1
     return [
         (rule, count, why)
-        for (rule, why), count in sorted(groups.items(), key=lambda item: RULES.index(item[0][0]))
+        for (rule, why), count in sorted(groups.items(), key=lambda item: order.index(item[0][0]))
     ]

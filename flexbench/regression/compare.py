@@ -9,12 +9,14 @@ import pandas as pd
 
 from flexbench.config.reading import load_config
 from flexbench.errors import FlexbenchError
+from flexbench.metrics.tables import ALL, SCORES
+from flexbench.nested import differences
 from flexbench.paths import Layout
-from flexbench.regression.scores import code_of, comparable, differences
+from flexbench.regression.scores import code_of, comparable
 
 HEADLINE = ("rfne_mean", "crps", "spread_skill", "pull_ratio", "spectrum_error")
-KEYS = ["task", "method", "score", "detail"]
-HEADS = ("task method score", "A", "B", "B / A", "intervals")
+KEYS = ["case", "method", "score", "detail"]
+HEADS = ("case method score", "A", "B", "B / A", "intervals")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -33,16 +35,8 @@ def read_side(path: Path) -> Side:
     table_path = path / "tables" / "scores.csv" if folder else path
     if not table_path.is_file():
         raise FlexbenchError(f"{table_path}: no such table of scores; a results folder is needed")
-    try:
-        table = pd.read_csv(
-            table_path, dtype=dict.fromkeys([*KEYS, "reynolds"], "object"), encoding="utf-8"
-        )
-    except ValueError as error:
-        raise FlexbenchError(f"{table_path}: not a readable CSV table ({error})") from error
-    missing = [name for name in (*KEYS, "reynolds", "value", "low", "high") if name not in table]
-    if missing:
-        raise FlexbenchError(f"{table_path}: column '{missing[0]}' is missing")
-    table = table[table["reynolds"] == "all"].fillna({"detail": ""})
+    table = SCORES.read(table_path)
+    table = table[table["reynolds"] == ALL]
     settings = path / "config.yaml"
     configuration: dict[str, Any] | None = None
     code: dict[str, str] = {}
@@ -50,8 +44,8 @@ def read_side(path: Path) -> Side:
         config = load_config(resolved=settings)
         configuration = comparable(config) | {"training_seeds": config.training_seeds}
         layout = Layout(path.parent, path.name)
-        for task, method in table[["task", "method"]].drop_duplicates().itertuples(index=False):
-            steps = code_of(layout, task, config.training_seeds[0], method)
+        for case, method in table[["case", "method"]].drop_duplicates().itertuples(index=False):
+            steps = code_of(layout, case, config.training_seeds[0], method)
             code |= {f"{step} {method}": digest for step, digest in steps.items()}
     return Side(name=str(path), table=table, configuration=configuration, code=code)
 
@@ -74,10 +68,10 @@ def compare_sides(
     if len(both):
         lines += [write(HEADS, [_row(record) for record in both.to_dict("records")]), ""]
     else:
-        lines += ["The two share no task, method and score.", ""]
+        lines += ["The two share no case, method and score.", ""]
     for side, column in (("A", "value_b"), ("B", "value_a")):
-        alone = joined[joined[column].isna()][["task", "method"]].drop_duplicates()
-        names = [f"{task} {method}" for task, method in alone.itertuples(index=False)]
+        alone = joined[joined[column].isna()][["case", "method"]].drop_duplicates()
+        names = [f"{case} {method}" for case, method in alone.itertuples(index=False)]
         if names:
             lines.append(f"only in {side}: {', '.join(names)}")
     return "\n".join(lines + _what_differs(one, other))

@@ -10,8 +10,9 @@ from pydantic import ValidationError
 
 from flexbench.config import Config
 from flexbench.errors import FlexbenchError
+from flexbench.nested import differences
 from flexbench.regression.reference import Reference
-from flexbench.regression.scores import Run, comparable, differences, kind_of
+from flexbench.regression.scores import Run, comparable, kind_of
 from flexbench.regression.statistics import (
     ALPHA,
     Limits,

@@ -3,7 +3,7 @@
 Three scores per task, of FLEX; smaller is better for all. `accuracy`: the error of the ensemble
 mean over that of the best formula. `calibration`: |ln(spread / skill)|, 0 where calibrated.
 `time`: of sampling, relative to a matrix multiply timed beside it. Beside them `counts`, which
-have no noise: network evaluations, and FLOPs, of one member.
+have no noise: calls of the network, and FLOPs, of one member.
 """
 
 import math
@@ -18,15 +18,17 @@ from flexbench.config import PACE, Config
 from flexbench.config.reading import load_config
 from flexbench.errors import FlexbenchError
 from flexbench.graph import Graph
-from flexbench.metrics.aggregate import CENTRAL, best_trivial, mean_score
-from flexbench.metrics.cells import gather, read_scores
-from flexbench.metrics.definitions import DEFINITIONS
+from flexbench.metrics.comparisons import CENTRAL, best_formula
+from flexbench.metrics.definitions import definition_of
 from flexbench.metrics.flags import INFORMATION
+from flexbench.metrics.group_scores import mean_score
+from flexbench.metrics.rows import gather
+from flexbench.metrics.tables import COST, RED_FLAGS, SNAPSHOT_SCORES
 from flexbench.paths import Layout
 from flexbench.provenance import read_receipt
 
 MOST_SCORES = 6
-COUNTS = ("evaluations", "flops")
+COUNTS = ("calls", "flops")
 
 # Settings that say where a run goes and how it is scheduled, not what comes out.
 FREE = ("root", "training_seeds", "cluster")
@@ -87,7 +89,7 @@ def read_run(layout: Layout) -> Run:
             f"{layout.folder}: holds no run; `flexbench run tabulate --tier {layout.tier}` makes it"
         )
     config = load_config(resolved=layout.config)
-    graph = Graph(config)
+    graph = Graph.of(config)
     if CENTRAL not in config.methods:
         raise FlexbenchError(
             f"{layout.config}: methods lack '{CENTRAL}', whose scores are compared"
@@ -98,10 +100,10 @@ def read_run(layout: Layout) -> Run:
             f"{layout.config}: {len(tasks)} tasks give {len(tasks) * len(KINDS)} scores; at most "
             f"{MOST_SCORES} are compared, so at most {MOST_SCORES // len(KINDS)} tasks"
         )
-    cost = read_table(layout, "cost")
+    cost = COST.read(layout.table("cost"))
     frames = {
         task: gather(
-            read_scores(layout.scores(job.task, job.method, job.seed))
+            SNAPSHOT_SCORES.read(layout.scores(job.case, job.method, job.seed))
             for job in graph.jobs_of(task)
         )
         for task in tasks
@@ -137,19 +139,6 @@ def comparable(config: Config) -> dict[str, Any]:
     return values
 
 
-def read_table(layout: Layout, name: str) -> pd.DataFrame:
-    """A table of the run."""
-    path = layout.table(name)
-    if not path.is_file():
-        raise FlexbenchError(
-            f"{path}: missing; `flexbench run tabulate --tier {layout.tier}` makes it"
-        )
-    try:
-        return pd.read_csv(path, dtype={"method": "object", "task": "object"})
-    except ValueError as error:
-        raise FlexbenchError(f"{path}: not a readable CSV table ({error})") from error
-
-
 def code_of(layout: Layout, task: str, seed: int, method: str = CENTRAL) -> dict[str, str]:
     """The code digest in the receipt of each step behind a method's scores."""
     outputs = {
@@ -164,35 +153,35 @@ def code_of(layout: Layout, task: str, seed: int, method: str = CENTRAL) -> dict
 
 def _measure(rows: pd.DataFrame, own: pd.DataFrame, time: float) -> dict[str, float]:
     """The scores of one seed on one task; NaN where there is none."""
-    best = best_trivial(rows, score="rfne_mean")
-    trivial = _score(rows[rows["method"] == best], "rfne_mean") if best else math.nan
+    best = best_formula(rows, score="rfne_mean")
+    formula = _score(rows[rows["method"] == best], "rfne_mean") if best else math.nan
     with np.errstate(divide="ignore", invalid="ignore"):
         ratio = np.float64(_score(own, "spread_skill"))
         return {
-            "accuracy": _score(own, "rfne_mean") / trivial,
+            "accuracy": _score(own, "rfne_mean") / formula,
             "calibration": float(abs(np.log(ratio))),
             "time": time,
         }
 
 
 def _score(rows: pd.DataFrame, name: str) -> float:
-    needed = DEFINITIONS[name].moments or (name,)
+    needed = definition_of(name).moments or (name,)
     whole = rows[rows["detail"] == ""]
     return mean_score(whole, name) if set(needed) <= set(whole["score"]) else math.nan
 
 
 def _relative_time(cost: pd.DataFrame, task: str, seed: int) -> float:
     """Relative time of sampling; NaN where it was not measured."""
-    keys = (cost["task"] == task) & (cost["method"] == CENTRAL) & (cost["training_seed"] == seed)
-    found = cost.loc[keys, "relative_time"].tolist() if "relative_time" in cost else []
+    keys = (cost["case"] == task) & (cost["method"] == CENTRAL) & (cost["training_seed"] == seed)
+    found = cost.loc[keys, "relative_time"].tolist()
     return float(found[0]) if found else math.nan
 
 
 def _flags(layout: Layout) -> list[str]:
     """The red flags that are defects."""
-    table = read_table(layout, "red_flags")
+    table = RED_FLAGS.read(layout.table("red_flags"))
     return [
-        f"{row['task']} {row['method']}: {row['flag']}: {row['message']}"
+        f"{row['case']} {row['method']}: {row['flag']}: {row['message']}"
         for row in table.to_dict("records")
         if row["flag"] != INFORMATION
     ]
@@ -206,14 +195,3 @@ def _machine(layout: Layout, task: str, seed: int) -> dict[str, str]:
     found |= {name: facts.get("timing", {}).get(name) for name in ("processor", "threads")}
     found["device"] = facts.get("device")
     return {name: str(value) for name, value in found.items() if value is not None}
-
-
-def differences(one: Any, other: Any, *, prefix: str = "") -> list[tuple[str, Any, Any]]:
-    """Dotted keys whose values differ between two nested mappings, with both values."""
-    if not (isinstance(one, dict) and isinstance(other, dict)):
-        return [] if one == other else [(prefix, one, other)]
-    found = []
-    for key in dict.fromkeys([*one, *other]):
-        name = f"{prefix}.{key}" if prefix else str(key)
-        found += differences(one.get(key), other.get(key), prefix=name)
-    return found

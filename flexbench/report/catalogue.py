@@ -4,29 +4,43 @@ from dataclasses import dataclass
 
 from flexbench.config import Config
 
+# What a figure may be drawn from beside the tables: "snapshot" (samples and data), "spectra",
+# "logs" (of training), "rollout" (the samples of one method, and the data), or "" (nothing).
+SOURCES = ("", "snapshot", "spectra", "logs", "rollout")
+
+# The kinds of case: on the test split, on an evaluation, and rolled out.
+KINDS = ("task", "evaluation", "rollout")
+
 
 @dataclass(frozen=True, kw_only=True)
 class FigureEntry:
-    """One figure: its module, a title, and a caption that says what better looks like.
+    """One figure, drawn by the module of its name below `report/figures/`.
 
-    title, caption: with the names in braces that `Labels.worded` fills in, case by case.
-    walls: what the caption goes on with where the flow has walls.
-    module: the file below `report/figures/` that draws it; its code decides when to redraw.
-    source: what it is drawn from beside the tables: "snapshot" (samples and data), "spectra",
-    "logs", "rollout" (the samples of one method, and the data), or "" (nothing).
+    title, caption: with the names in braces that `Labels.worded` fills in, case by case; the
+    caption says what better looks like. walls: what it goes on with where the flow has walls.
+    source: one of SOURCES. of: the KINDS of case that have it.
     animated: a GIF, by a rule of its own, and not a PNG with a PDF beside it.
-    of: the kinds of case that have it: "task" (on the test split), "evaluation", "rollout".
     needs_evaluations: only drawn where flows unlike those of training are evaluated.
+    sizes: bytes of each file that it writes, of six methods in the mean: PNG and PDF; of a GIF,
+    each frame.
     """
 
-    module: str
     title: str
     caption: str
+    sizes: tuple[int, ...]
     walls: str = ""
     source: str = ""
     of: tuple[str, ...] = ("task",)
     needs_evaluations: bool = False
     animated: bool = False
+
+    def __post_init__(self) -> None:
+        """ValueError for a source or a kind of case that there is not."""
+        if self.source not in SOURCES:
+            raise ValueError(f"source '{self.source}'; allowed: {', '.join(map(repr, SOURCES))}")
+        for kind in self.of:
+            if kind not in KINDS:
+                raise ValueError(f"of '{kind}'; allowed: {', '.join(KINDS)}")
 
 
 _WALLS = (
@@ -36,13 +50,13 @@ _WALLS = (
 
 FIGURES: dict[str, FigureEntry] = {
     "maps": FigureEntry(
-        module="maps",
+        sizes=(461_000, 236_000),
         source="snapshot",
         of=("task", "evaluation", "rollout"),
         title="One test snapshot",
         caption=(
-            "{Field} of one test snapshot: the truth, what the methods are given, and the field "
-            "their residual is added to; then, for each method, one ensemble member, the ensemble "
+            "{Field} of one test snapshot: the truth, what the methods are given, and the base "
+            "that residuals are added to; then, for each method, one ensemble member, the ensemble "
             "mean, the mean's absolute error, and the ensemble's spread (standard deviation over "
             "the members). Maps of the field share one scale, error and spread share another. "
             "Better: a member as sharp as the truth, a pale error, and a spread that is dark "
@@ -51,7 +65,7 @@ FIGURES: dict[str, FigureEntry] = {
         walls=_WALLS,
     ),
     "spectra": FigureEntry(
-        module="spectra",
+        sizes=(177_000, 26_000),
         of=("task", "rollout"),
         source="spectra",
         title="{Density} spectra",
@@ -64,7 +78,7 @@ FIGURES: dict[str, FigureEntry] = {
         ),
     ),
     "rfne_by_re": FigureEntry(
-        module="accuracy",
+        sizes=(31_000, 17_000),
         title="Accuracy by {flow}",
         caption=(
             "Relative Frobenius norm error of the ensemble mean, by {flow} (dots, with intervals "
@@ -73,7 +87,7 @@ FIGURES: dict[str, FigureEntry] = {
         ),
     ),
     "accuracy_cost": FigureEntry(
-        module="accuracy",
+        sizes=(44_000, 19_000),
         title="Accuracy against cost",
         caption=(
             "Error of the ensemble mean against what one member costs: counted floating-point "
@@ -83,7 +97,7 @@ FIGURES: dict[str, FigureEntry] = {
         ),
     ),
     "loss": FigureEntry(
-        module="training",
+        sizes=(84_000, 18_000),
         source="logs",
         title="Training",
         caption=(
@@ -94,7 +108,7 @@ FIGURES: dict[str, FigureEntry] = {
         ),
     ),
     "pull": FigureEntry(
-        module="calibration",
+        sizes=(102_000, 25_000),
         title="Pull",
         caption=(
             "Distribution of (truth − ensemble mean) / ensemble standard deviation over all "
@@ -105,7 +119,7 @@ FIGURES: dict[str, FigureEntry] = {
         ),
     ),
     "spread_skill": FigureEntry(
-        module="calibration",
+        sizes=(59_000, 21_000),
         title="Spread and skill",
         caption=(
             "Left: spread of the ensemble against the error of its mean, per {flow} (small) and "
@@ -115,7 +129,7 @@ FIGURES: dict[str, FigureEntry] = {
         ),
     ),
     "rank": FigureEntry(
-        module="calibration",
+        sizes=(49_000, 19_000),
         title="Rank histogram",
         caption=(
             "How often the truth has each rank among the members, relative to how often it should "
@@ -124,7 +138,7 @@ FIGURES: dict[str, FigureEntry] = {
         ),
     ),
     "coverage": FigureEntry(
-        module="calibration",
+        sizes=(47_000, 16_000),
         title="Coverage",
         caption=(
             "How often the truth falls between two order statistics of the ensemble, against how "
@@ -133,7 +147,7 @@ FIGURES: dict[str, FigureEntry] = {
         ),
     ),
     "leads": FigureEntry(
-        module="leads",
+        sizes=(98_000, 27_000),
         of=("rollout",),
         title="Rollout",
         caption=(
@@ -145,7 +159,7 @@ FIGURES: dict[str, FigureEntry] = {
         ),
     ),
     "rollout": FigureEntry(
-        module="animation",
+        sizes=(50_000,),
         source="rollout",
         of=("rollout",),
         animated=True,
@@ -158,7 +172,7 @@ FIGURES: dict[str, FigureEntry] = {
         walls=_WALLS,
     ),
     "matrix": FigureEntry(
-        module="matrix",
+        sizes=(96_000, 27_000),
         needs_evaluations=True,
         title="Out of distribution",
         caption=(

@@ -1,12 +1,14 @@
 """The workflow's graph as an inline drawing (SVG), without graphviz.
 
-Layers by longest path, a few barycentre sweeps against crossings (Sugiyama, Tagawa and Toda 1981);
-edges that pass over a layer bend through a free place in it.
+Layers by the longest path from a source, a few barycentre sweeps against crossings (Sugiyama,
+Tagawa and Toda 1981); edges that pass over a layer bend through a free place in it.
 """
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from itertools import pairwise
 
+import networkx as nx
 from markupsafe import Markup
 
 from flexbench.errors import FlexbenchError
@@ -26,7 +28,7 @@ class _Layout:
     bends: frozenset[str]
 
 
-def draw_graph(edges: list[Edge]) -> Markup:
+def draw_graph(edges: Sequence[Edge]) -> Markup:
     """The graph as an <svg> element that takes its colours from the page; "" without edges.
 
     edges: (source, target); those that a longer path implies are not drawn.
@@ -50,28 +52,22 @@ def draw_graph(edges: list[Edge]) -> Markup:
     return Markup("").join(parts) + Markup("</svg>")
 
 
-def reduce_edges(edges: list[Edge]) -> list[Edge]:
-    """Without the edges that a longer path implies (transitive reduction)."""
-    after: dict[str, set[str]] = {}
-    for source, target in edges:
-        after.setdefault(source, set()).add(target)
-    order = sorted(_depths(edges).items(), key=lambda item: -item[1])
-    reached: dict[str, set[str]] = {}
-    for name, _ in order:
-        nexts = after.get(name, set())
-        reached[name] = nexts.union(*(reached[n] for n in nexts))
-    return [
-        (source, target)
-        for source, target in edges
-        if not any(target in reached[n] for n in after[source] if n != target)
-    ]
+def reduce_edges(edges: Sequence[Edge]) -> list[Edge]:
+    """Without the edges that a longer path implies, in their order.
+
+    Raises FlexbenchError where the graph has a cycle.
+    """
+    graph = nx.DiGraph(edges)
+    if not nx.is_directed_acyclic_graph(graph):
+        raise FlexbenchError("the workflow's graph has a cycle; a graph without one is needed")
+    reduced = nx.transitive_reduction(graph)
+    return [edge for edge in dict.fromkeys(edges) if reduced.has_edge(*edge)]
 
 
 def _lay_out(edges: list[Edge]) -> _Layout:
-    depth = _depths(edges)
-    layers: list[list[str]] = [[] for _ in range(max(depth.values()) + 1)]
-    for name, layer in depth.items():
-        layers[layer].append(name)
+    graph = nx.DiGraph(edges)
+    layers: list[list[str]] = [list(layer) for layer in nx.topological_generations(graph)]
+    depth = {name: number for number, layer in enumerate(layers) for name in layer}
     chains, bends = [], []
     for number, (source, target) in enumerate(edges):
         passed = [f"\0{number}.{layer}" for layer in range(depth[source] + 1, depth[target])]
@@ -81,18 +77,6 @@ def _lay_out(edges: list[Edge]) -> _Layout:
         bends += passed
     _untangle(layers, chains)
     return _Layout(layers, chains, frozenset(bends))
-
-
-def _depths(edges: list[Edge]) -> dict[str, int]:
-    """Longest path from a source to each node; FlexbenchError where the graph has a cycle."""
-    depth = {name: 0 for edge in edges for name in edge}
-    for _ in range(len(depth)):
-        late = [(s, t) for s, t in edges if depth[t] <= depth[s]]
-        if not late:
-            return depth
-        for source, target in late:
-            depth[target] = max(depth[target], depth[source] + 1)
-    raise FlexbenchError("the workflow's graph has a cycle; a graph without one is needed")
 
 
 def _untangle(layers: list[list[str]], chains: list[list[str]]) -> None:

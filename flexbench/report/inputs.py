@@ -1,6 +1,7 @@
 """What the report is drawn from: the files of one results folder, each read where it is needed."""
 
 import json
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -9,34 +10,12 @@ import pandas as pd
 
 from flexbench.config import Config, TaskSettings
 from flexbench.errors import FlexbenchError
+from flexbench.graph import TOGETHER
+from flexbench.metrics.tables import SPECTRA, TABLES
 from flexbench.paths import Layout, receipt_of
 
 if TYPE_CHECKING:
     from flexbench.report.labels import Labels
-    from flexbench.report.snapshot import ShownSnapshot
-
-# Columns that pandas would otherwise guess to be numbers, or whose empty cells mean "".
-_TEXT_COLUMNS = {"benchmark_version", "tier", "task", "method", "mode", "reynolds", "detail"}
-_TEXT_COLUMNS |= {
-    "score",
-    "observable",
-    "boundary",
-    "reference",
-    "receipt",
-    "flag",
-    "message",
-    "device",
-    "trajectory",
-}
-
-_REQUIRED = {
-    "scores": ("task", "method", "reynolds", "score", "detail", "value", "low", "high"),
-    "leads": ("task", "method", "score", "lead", "value", "low", "high"),
-    "comparisons": ("task", "method", "reference", "score", "reynolds", "value", "low", "high"),
-    "red_flags": ("task", "method", "flag", "message"),
-    "matrix": ("task", "method", "score", "observable", "boundary", "reynolds", "value"),
-    "cost": ("task", "method", "parameters", "flops_per_evaluation", "evaluations"),
-}
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -59,19 +38,23 @@ class ReportInputs:
 
     def table(self, name: str) -> pd.DataFrame:
         """tables/<name>.csv; FlexbenchError where the file or one of its columns is missing."""
-        path = self.layout.table(name)
-        if not path.is_file():
-            raise FlexbenchError(f"{path}: no such table; run `flexbench tabulate` first")
-        return read_table(path, required=_REQUIRED[name])
+        return TABLES[name].read(self.layout.table(name))
 
-    def task_scores(self, task: str) -> pd.DataFrame:
-        """The aggregated scores of one task, methods in the configuration's order."""
-        scores = self.table("scores")
-        return in_method_order(scores[scores["task"] == task], self.methods(task))
+    def of_case(self, name: str, case: str) -> pd.DataFrame:
+        """The rows of a table that are of one case, methods in the configuration's order."""
+        table = self.table(name)
+        return in_method_order(table[table["case"] == case], self.config.methods)
 
     def task(self, case: str) -> TaskSettings:
         """The settings of a case's task."""
-        return self.config.tasks[self.config.cases[case].task]
+        return self.config.cases[case].task_settings
+
+    def lead_time(self, case: str) -> float:
+        """Time between two leads of a case that is rolled out."""
+        lead_time = self.task(case).lead_time
+        if lead_time is None:
+            raise FlexbenchError(f"case '{case}' has no leads; a task that rolls out is needed")
+        return lead_time
 
     def labels(self, case: str) -> "Labels":
         """What the results of a case are labelled with."""
@@ -86,46 +69,37 @@ class ReportInputs:
                 raise FlexbenchError(f"{path}: not readable statistics ({error})") from None
         return labels_of(self.config, case, statistics)
 
-    def methods(self, task: str) -> list[str]:
-        """The methods of a task, in the configuration's order."""
-        return self.config.methods_of(task)
-
-    def spectra(self, task: str) -> pd.DataFrame:
-        """Spectra of every method and training seed of a task; empty where none was written."""
-        spectra = self._of_runs(task, self.layout.spectra, read_table)
-        return spectra.astype({"reynolds": float}) if len(spectra) else spectra
+    def spectra(self, case: str) -> pd.DataFrame:
+        """Spectra of every method and training seed of a case; empty where none was written."""
+        return self._of_runs(case, self.layout.spectra, SPECTRA.read)
 
     def training_logs(self, task: str) -> pd.DataFrame:
-        """Training logs of every method and training seed of a task; empty where nothing learns."""
-        return self._of_runs(task, self.layout.training_log, read_log)
+        """Training logs of every method and training seed of a task; empty where nothing learns.
 
-    def _of_runs(self, task: str, path_of: Any, read: Any) -> pd.DataFrame:
-        """One frame from the files of all runs of a task, with the run's name in two columns."""
+        Of a network that learns several tasks together, it is the log of them all.
+        """
+
+        def path_of(task: str, method: str, seed: int) -> Path:
+            together = self.config.method(method).together or [task]
+            return self.layout.training_log(TOGETHER.join(together), method, seed)
+
+        return self._of_runs(task, path_of, read_log)
+
+    def _of_runs(
+        self,
+        case: str,
+        path_of: Callable[[str, str, int], Path],
+        read: Callable[[Path], pd.DataFrame],
+    ) -> pd.DataFrame:
+        """One frame from the files of all runs of a case, with the run's name in two columns."""
         frames = []
-        for method in self.methods(task):
+        for method in self.config.methods_of(case):
             for seed in self.config.training_seeds:
-                path = path_of(task, method, seed)
+                path = path_of(case, method, seed)
                 if path.is_file():
                     frames.append(read(path).assign(method=method, training_seed=seed))
         frames = [frame for frame in frames if len(frame)]
         return pd.concat(frames, ignore_index=True) if frames else pd.DataFrame()
-
-    def snapshot(self, task: str) -> "ShownSnapshot | None":
-        """The middle one (by Re, trajectory, time) of the snapshots that all methods predicted."""
-        from flexbench.report.snapshot import read_snapshot
-
-        seed = self.config.training_seeds[0]
-        paths = {method: self.layout.samples(task, method, seed) for method in self.methods(task)}
-        paths = {method: path for method, path in paths.items() if path.is_file()}
-        if not paths:
-            return None
-        return read_snapshot(
-            paths,
-            self.layout,
-            self.task(task),
-            interval=None if self.config.data else self.config.solver.interval,
-            observable=self.config.cases[task].settings.observable,
-        )
 
     def receipts(self) -> list[Receipt]:
         """Every receipt below the results folder, by path, but for an older report's own."""
@@ -141,23 +115,6 @@ class ReportInputs:
                 raise FlexbenchError(f"{path}: not a JSON receipt ({error})") from error
             found.append(Receipt(output=output, content=content))
         return found
-
-
-def read_table(path: Path, *, required: tuple[str, ...] = ()) -> pd.DataFrame:
-    """A CSV with text columns kept as text ("" where empty) and everything else as numbers."""
-    try:
-        header = pd.read_csv(path, nrows=0)
-        text = [column for column in _TEXT_COLUMNS if column in header]
-        frame = pd.read_csv(path, dtype=dict.fromkeys(text, "object"), na_values=["nan"])
-    except (ValueError, pd.errors.EmptyDataError) as error:
-        raise FlexbenchError(f"{path}: not a readable CSV table ({error})") from error
-    for column in required:
-        if column not in frame:
-            raise FlexbenchError(
-                f"{path}: column {column!r} is missing; found {', '.join(frame.columns)}"
-            )
-    frame[text] = frame[text].fillna("")
-    return frame
 
 
 def read_log(path: Path) -> pd.DataFrame:

@@ -1,5 +1,6 @@
 """The report: one HTML page that needs nothing else, neither a network nor the results folder."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -8,11 +9,11 @@ from jinja2 import Environment, FileSystemLoader, StrictUndefined
 from flexbench import BENCHMARK_VERSION, __version__
 from flexbench.atomic import write_text
 from flexbench.config.reading import to_yaml
-from flexbench.graph import EDGES
 from flexbench.metrics.flags import INFORMATION
+from flexbench.metrics.tables import ALL
 from flexbench.report import style
 from flexbench.report.catalogue import FIGURES, figures_of
-from flexbench.report.dag import draw_graph
+from flexbench.report.dag import Edge, draw_graph
 from flexbench.report.embed import EmbeddedImage, embed_gif, embed_png
 from flexbench.report.inputs import ReportInputs
 from flexbench.report.labels import Labels
@@ -46,8 +47,8 @@ class PageFigure:
 
 
 @dataclass(frozen=True, kw_only=True)
-class TaskPart:
-    """All that the page shows of one task."""
+class CasePart:
+    """All that the page shows of one case."""
 
     name: str
     anchor: str
@@ -60,16 +61,17 @@ class TaskPart:
     cost: Table
 
 
-def write_report(inputs: ReportInputs, path: Path) -> None:
+def write_report(inputs: ReportInputs, path: Path, *, edges: Sequence[Edge]) -> None:
     """Write the page of a results folder; the same inputs give the same bytes.
 
-    Figures are taken from `figures/<task>/<name>.png`; one that is missing is named on the page.
+    edges: (rule, rule that takes what it makes), for the drawing of the workflow.
+    Figures are taken from `figures/<case>/<name>.png`; one that is missing is named on the page.
     Raises FlexbenchError where a table is missing or not readable.
     """
-    write_text(path, render_page(inputs))
+    write_text(path, render_page(inputs, edges=edges))
 
 
-def render_page(inputs: ReportInputs) -> str:
+def render_page(inputs: ReportInputs, *, edges: Sequence[Edge]) -> str:
     """The page's HTML."""
     environment = Environment(
         loader=FileSystemLoader(TEMPLATES),
@@ -82,13 +84,12 @@ def render_page(inputs: ReportInputs) -> str:
     scores, flags = inputs.table("scores"), inputs.table("red_flags")
     receipts = inputs.receipts()
     index = ReceiptIndex(inputs.layout, receipts)
-    present = set(scores["task"])
+    present = set(scores["case"])
     cases = [case for case in config.cases if case in present]
     with style.look(config.methods):
         # Methods that were left out have no scores.
         shown = [method for method in config.methods if method in set(scores["method"])]
         colours = {method: style.colour(method) for method in shown}
-    first = {"simulate": "import_data"} if config.data else {}
     return environment.get_template("page.html").render(
         tier=config.tier,
         benchmark_version=BENCHMARK_VERSION,
@@ -97,7 +98,7 @@ def render_page(inputs: ReportInputs) -> str:
         confidence=f"{100 * config.score.confidence:g} %",
         flags=flags[flags["flag"] != INFORMATION].to_dict("records"),
         notes=flags[flags["flag"] == INFORMATION].to_dict("records"),
-        tasks=[task_part(inputs, case, index) for case in cases],
+        cases=[case_part(inputs, case, index) for case in cases],
         # Of own data all cases have one field.
         labels=inputs.labels([*cases, *config.cases][0]),
         definitions=definition_table(scores["score"]),
@@ -107,24 +108,24 @@ def render_page(inputs: ReportInputs) -> str:
         receipts=[receipt_view(receipt, index) for receipt in receipts],
         versions=version_rows(receipts),
         code=code_rows(receipts),
-        graph=draw_graph([(first.get(a, a), b) for a, b in EDGES]),
+        graph=draw_graph(edges),
     )
 
 
-def task_part(inputs: ReportInputs, task: str, index: ReceiptIndex) -> TaskPart:
-    """Tables and figures of one task."""
-    scores, labels = inputs.task_scores(task), inputs.labels(task)
-    cost, comparisons = (table[table["task"] == task] for table in map(inputs.table, _BESIDE))
-    pooled = comparisons["reynolds"] == "all"
+def case_part(inputs: ReportInputs, case: str, index: ReceiptIndex) -> CasePart:
+    """Tables and figures of one case."""
+    scores, labels = inputs.of_case("scores", case), inputs.labels(case)
+    cost, comparisons = (table[table["case"] == case] for table in map(inputs.table, _BESIDE))
+    pooled = comparisons["reynolds"] == ALL
     compared = index.of(inputs.layout.table("comparisons"))
-    return TaskPart(
-        name=task,
-        anchor=slug("task", task),
-        description=describe_task(inputs, task),
+    return CasePart(
+        name=case,
+        anchor=slug("case", case),
+        description=describe_case(inputs, case),
         summary=summary_table(scores, cost, index.find, index.of_cost, labels=labels),
         figures=[
-            page_figure(inputs, task, name, index, labels)
-            for name in figures_of(inputs.config, task)
+            page_figure(inputs, case, name, index, labels)
+            for name in figures_of(inputs.config, case)
         ],
         scores=score_tables(scores, index.find, labels=labels),
         comparisons=comparison_table(comparisons[pooled], labels=labels, anchor=compared),
@@ -133,26 +134,24 @@ def task_part(inputs: ReportInputs, task: str, index: ReceiptIndex) -> TaskPart:
     )
 
 
-def describe_task(inputs: ReportInputs, task: str) -> str:
-    """A task's settings in a line."""
-    own = inputs.task(task)
-    settings = own.model_dump(exclude={"methods", "kind"})
-    kind = {"superres": "Super-resolution", "forecast": "Forecast"}[own.kind]
-    case = inputs.config.cases[task]
-    if case.evaluation is not None:
-        settings |= case.settings.model_dump(exclude={"tasks", "methods"}, exclude_defaults=True)
+def describe_case(inputs: ReportInputs, case: str) -> str:
+    """The settings of a case in a line: its task's, and what differs from the test split."""
+    here = inputs.config.cases[case]
+    settings = here.task_settings.model_dump(exclude={"methods", "kind"})
+    if here.evaluation is not None:
+        settings |= here.settings.model_dump(exclude={"tasks", "methods"}, exclude_defaults=True)
     shown = ", ".join(f"{key} {value}" for key, value in settings.items())
-    return f"{kind}: {shown}"
+    return f"{here.task_settings.title}: {shown}"
 
 
 def page_figure(
-    inputs: ReportInputs, task: str, name: str, index: ReceiptIndex, labels: Labels
+    inputs: ReportInputs, case: str, name: str, index: ReceiptIndex, labels: Labels
 ) -> PageFigure:
-    """A figure of a task, in the words of its labels."""
+    """A figure of a case, in the words of its labels."""
     entry = FIGURES[name]
     animated = entry.animated
-    has_walls = inputs.config.cases[task].settings.boundary != "periodic"
-    path = (inputs.layout.animation if animated else inputs.layout.figure)(task, name)
+    has_walls = inputs.config.cases[case].settings.boundary != "periodic"
+    path = (inputs.layout.animation if animated else inputs.layout.figure)(case, name)
     embed = embed_gif if animated else embed_png
     return PageFigure(
         title=labels.worded(entry.title),

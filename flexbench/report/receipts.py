@@ -42,8 +42,8 @@ class ReceiptIndex:
         """From a column and a row of the table of costs: whose receipt the number comes from."""
         run = (str(record["method"]), int(record["training_seed"]))
         if column in ("training", "train_flops", "train_seconds"):
-            return self.of(self.layout.checkpoint(str(record.get("training", "")), *run))
-        return self.of(self.layout.samples(str(record["task"]), *run))
+            return self.of(self.layout.checkpoint(str(record["training"]), *run))
+        return self.of(self.layout.samples(str(record["case"]), *run))
 
 
 def receipt_view(receipt: Receipt, index: ReceiptIndex) -> dict[str, Any]:

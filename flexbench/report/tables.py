@@ -7,17 +7,9 @@ from typing import Any
 
 import pandas as pd
 
-from flexbench.report.definitions import (
-    BETTER_SIGNS,
-    BETTER_WORDS,
-    FIGURE_ONLY,
-    LABELS,
-    SUMMARY,
-    definition,
-    group,
-    label,
-    loss_of,
-)
+from flexbench.metrics.definitions import definition_of, in_order
+from flexbench.metrics.tables import ALL
+from flexbench.report.better import BETTER_SIGNS, BETTER_WORDS, SUMMARY, loss_of
 from flexbench.report.labels import Labels
 from flexbench.report.numbers import amount, duration, with_interval
 
@@ -77,14 +69,14 @@ def summary_table(
     *,
     labels: Labels,
 ) -> Table:
-    """The headline scores of one task, all Reynolds numbers together, with cost beside them."""
-    pooled = scores[(scores["reynolds"] == "all") & (scores["detail"] == "")]
+    """The headline scores of one case, all Reynolds numbers together, with cost beside them."""
+    pooled = scores[(scores["reynolds"] == ALL) & (scores["detail"] == "")]
     present = [score for score in SUMMARY if score in set(pooled["score"])]
     table = _score_table(pooled, [(score, "") for score in present], find_anchor, labels)
     runs = {str(method): rows for method, rows in cost.groupby("method", sort=False)}
     table.heads += [
         Head(text="Parameters"),
-        Head(text="FLOP", hint="floating-point operations per member, all evaluations"),
+        Head(text="FLOP", hint="floating-point operations per member, all calls"),
         Head(text="Time", hint="measured wall time per member; not comparable across machines"),
     ]
     for row in table.rows:
@@ -96,44 +88,42 @@ def _cost_cells(runs: pd.DataFrame, find_cost: FindCost) -> list[Cell]:
     """Means over the training seeds; the first one's receipt stands for all."""
     record: dict[Any, float] = runs.mean(numeric_only=True).to_dict()
     anchor = find_cost("seconds_per_member", runs.iloc[0].to_dict())
-    flops = record["flops_per_evaluation"] * record["evaluations"]
-    seconds = record.get("seconds_per_member", math.nan)
+    flops = record["flops_per_call"] * record["calls"]
     return [
         Cell(text=amount(record["parameters"]), anchor=anchor),
         Cell(text=amount(flops), anchor=anchor),
-        Cell(text=duration(seconds), anchor=anchor),
+        Cell(text=duration(record["seconds_per_member"]), anchor=anchor),
     ]
 
 
 def score_tables(scores: pd.DataFrame, find_anchor: FindAnchor, *, labels: Labels) -> list[Table]:
-    """All scores of one task: a table per group and Reynolds number, one per banded score."""
-    scores = scores[~scores["score"].isin(FIGURE_ONLY)]
+    """All scores of one case: a table per group and Reynolds number, one per banded score."""
+    listed = [s for s in in_order(scores["score"]) if not definition_of(s).figure_only]
+    scores = scores[scores["score"].isin(listed)]
     tables = []
     for reynolds in reynolds_in_order(scores):
         part = scores[scores["reynolds"] == reynolds]
         where = f"{labels.flow_short} {reynolds}"
-        if reynolds == "all":
+        if reynolds == ALL:
             where = f"all {labels.flows}"
         single = part[part["detail"] == ""]
-        for name in dict.fromkeys(group(score) for score in ordered(single["score"])):
-            columns = [(s, "") for s in ordered(single["score"]) if group(s) == name]
+        groups: dict[str, list[tuple[str, str]]] = {}
+        for score in in_order(single["score"]):
+            groups.setdefault(definition_of(score).group, []).append((score, ""))
+        for name, columns in groups.items():
             table = _score_table(single, columns, find_anchor, labels)
             table.title = f"{name}, {where}"
             tables.append(table)
         detailed = part[part["detail"] != ""]
-        for score in ordered(detailed["score"]):
+        for score in in_order(detailed["score"]):
+            how = definition_of(score)
             rows = detailed[detailed["score"] == score]
             columns = [(score, detail) for detail in details_in_order(rows)]
             table = _score_table(rows, columns, find_anchor, labels)
-            table.title = f"{label(score)} by {_detail_word(score, set(rows['detail']))}, {where}"
+            word = how.details.title if how.details else "detail"
+            table.title = f"{how.label} by {word}, {where}"
             tables.append(table)
     return tables
-
-
-def _detail_word(score: str, details: set[str]) -> str:
-    if details <= {"near", "away"}:
-        return "distance from the walls"
-    return "nominal level" if score == "coverage" else "wavenumber band"
 
 
 def _score_table(
@@ -143,8 +133,7 @@ def _score_table(
     heads = [_head(score, detail, labels) for score, detail in columns]
     table = Table(corner="Method", heads=heads)
     for method, own in rows.groupby("method", sort=False):
-        modes = own["mode"].iloc[0] if "mode" in own else ""
-        table.rows.append(Row(name=str(method), note=str(modes), cells=[]))
+        table.rows.append(Row(name=str(method), note=str(own["mode"].iloc[0]), cells=[]))
     for score, detail in columns:
         column = rows[(rows["score"] == score) & (rows["detail"] == detail)]
         records = {record["method"]: record for record in column.to_dict("records")}
@@ -155,10 +144,10 @@ def _score_table(
 
 
 def _head(score: str, detail: str, labels: Labels) -> Head:
-    meaning = definition(score)
+    meaning = definition_of(score)
     unit = "" if meaning.unit == "1" else f" [{labels.unit_of(meaning.unit)}]"
     return Head(
-        text=_shorter(detail) if detail else label(score) + unit,
+        text=_shorter(detail) if detail else meaning.label + unit,
         sign=BETTER_SIGNS[meaning.better],
         hint=f"{meaning.text} ({BETTER_WORDS[meaning.better]})",
     )
@@ -193,9 +182,7 @@ def _score_cell(
     elif best is not None:
         is_best = math.isclose(loss_of(score, value), loss_of(score, best), abs_tol=1e-12)
         kind = "best" if is_best else ("near" if low <= best <= high else "")
-    return Cell(
-        text=text, interval=interval, kind=kind, anchor=find_anchor(str(record.get("receipt", "")))
-    )
+    return Cell(text=text, interval=interval, kind=kind, anchor=find_anchor(str(record["receipt"])))
 
 
 def comparison_table(comparisons: pd.DataFrame, *, labels: Labels, anchor: str = "") -> Table:
@@ -213,10 +200,10 @@ def comparison_table(comparisons: pd.DataFrame, *, labels: Labels, anchor: str =
         text, interval = with_interval(value, low, high)
         cells = [
             Cell(text=str(record["reference"])),
-            Cell(text=label(score)),
+            Cell(text=definition_of(score).label),
             Cell(text=str(record["reynolds"])),
             Cell(text=text, interval=interval, kind=_verdict(score, low, high), anchor=anchor),
-            Cell(text=amount(float(record.get("trajectories", math.nan)))),
+            Cell(text=amount(float(record["trajectories"]))),
         ]
         table.rows.append(Row(name=str(record["method"]), cells=cells))
     return table
@@ -224,7 +211,7 @@ def comparison_table(comparisons: pd.DataFrame, *, labels: Labels, anchor: str =
 
 def _verdict(score: str, low: float, high: float) -> str:
     """Whether a ratio's interval says better or worse; "" where it says neither."""
-    better = definition(score).better
+    better = definition_of(score).better
     if better not in ("lower", "higher"):
         return ""
     below, above = ("best", "worse") if better == "lower" else ("worse", "best")
@@ -234,8 +221,8 @@ def _verdict(score: str, low: float, high: float) -> str:
 _COST_COLUMNS: dict[str, tuple[str, Callable[[float], str]]] = {
     "training_seed": ("training seed", amount),
     "parameters": ("parameters", amount),
-    "flops_per_evaluation": ("FLOP / evaluation", amount),
-    "evaluations": ("evaluations / member", amount),
+    "flops_per_call": ("FLOP / call", amount),
+    "calls": ("calls / member", amount),
     "tiles": ("tiles / field", amount),
     "train_flops": ("training FLOP", amount),
     "train_seconds": ("training", duration),
@@ -252,21 +239,17 @@ _COST_WORDS = {"training": "trained on", "device": "device"}
 
 
 def cost_table(cost: pd.DataFrame, find_cost: FindCost) -> Table:
-    """What each run of one task cost."""
-    columns = {name: how for name, how in _COST_COLUMNS.items() if name in cost}
-    words = {name: head for name, head in _COST_WORDS.items() if name in cost}
-    heads = [*(head for head, _ in columns.values()), *words.values()]
+    """What each run of one case cost."""
+    heads = [*(head for head, _ in _COST_COLUMNS.values()), *_COST_WORDS.values()]
     table = Table(corner="Method", heads=[Head(text=head) for head in heads])
     for record in cost.to_dict("records"):
         cells = [
             Cell(text=write(float(record[name])), anchor=find_cost(name, record))
-            for name, (_, write) in columns.items()
+            for name, (_, write) in _COST_COLUMNS.items()
         ]
         cells += [
-            Cell(text=str(record[name]), anchor=find_cost(name, record))
-            if isinstance(record[name], str)
-            else _NONE
-            for name in words
+            Cell(text=str(record[name]), anchor=find_cost(name, record)) if record[name] else _NONE
+            for name in _COST_WORDS
         ]
         table.rows.append(Row(name=str(record["method"]), cells=cells))
     return table
@@ -276,23 +259,17 @@ def definition_table(present: Iterable[str]) -> Table:
     """What each score means; those that the run does not have are left out."""
     heads = ("unit", "better", "averaging", "definition")
     table = Table(corner="Score", heads=[Head(text=text) for text in heads])
-    for score in ordered(present):
-        meaning = definition(score)
+    for score in in_order(present):
+        meaning = definition_of(score)
         texts = (meaning.unit, BETTER_WORDS[meaning.better], meaning.averaging, meaning.text)
         cells = [Cell(text=text) for text in texts]
-        table.rows.append(Row(name=label(score), note=score, cells=cells))
+        table.rows.append(Row(name=meaning.label, note=score, cells=cells))
     return table
 
 
-def ordered(scores: Iterable[str]) -> list[str]:
-    """Scores in the order of the definitions, unknown ones last; each once."""
-    place = {score: number for number, score in enumerate(LABELS)}
-    return sorted(set(scores), key=lambda score: (place.get(score, len(place)), score))
-
-
 def reynolds_in_order(scores: pd.DataFrame) -> list[str]:
-    """ "all" first, then Reynolds numbers by size."""
-    return sorted(set(scores["reynolds"]), key=lambda re: (re != "all", _number(re)))
+    """ALL first, then Reynolds numbers by size."""
+    return sorted(set(scores["reynolds"]), key=lambda re: (re != ALL, _number(re)))
 
 
 def details_in_order(rows: pd.DataFrame) -> list[str]:

@@ -2,7 +2,6 @@
 
 import sys
 
-from flexbench import planned
 from flexbench.data.adapters import import_part
 from flexbench.errors import FlexbenchError
 from flexbench.graph import Graph
@@ -14,7 +13,7 @@ def import_data_step(graph: Graph, *, source: str, split: str) -> None:
     data = graph.config.data
     if data is None:
         raise FlexbenchError("data: null; there is nothing to import")
-    step = planned.import_data(graph, source, split)
+    step = graph.step("import_data", source=source, split=split)
     receipt = Receipt(step)
     summary = import_part(
         data,

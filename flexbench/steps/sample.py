@@ -5,7 +5,7 @@ from typing import Any
 
 import torch
 
-from flexbench import planned, registry
+from flexbench import registry
 from flexbench.data.normaliser import Normaliser
 from flexbench.data.store import Trajectory
 from flexbench.device import prepare_device
@@ -22,36 +22,36 @@ from flexbench.tasks import Task
 from flexbench.tasks.loading import load_task
 
 
-def sample_step(graph: Graph, *, task: str, method: str, seed: int) -> None:
+def sample_step(graph: Graph, *, case: str, method: str, seed: int) -> None:
     """Write the file of samples; the same call resumes after any kill."""
-    graph.require(task, method)
-    step = planned.sample(graph, task, method, seed)
+    graph.require(case, method)
+    step = graph.step("sample", case=case, method=method, seed=seed)
     receipt = Receipt(step)
     device = prepare_device(graph.config)
-    problem = load_task(graph, task)
-    case = graph.case(task)
+    problem = load_task(graph, case)
+    here = graph.case(case)
     if graph.is_formula(method):
         predictor: Predictor = _formula(graph, method)
         size: dict[str, Any] = {}
     else:
-        predictor, size = _network(graph, task=task, method=method, seed=seed, device=device)
+        predictor, size = _network(graph, case=case, method=method, seed=seed, device=device)
     stopwatch = Stopwatch(
         torch.device("cpu") if graph.is_formula(method) else device, members=predictor.members
     )
     targets = Targets(
-        trajectories=graph.tested(task),
-        snapshots=case.sample.snapshots,
-        observable=case.settings.observable,
-        leads=case.settings.leads,
-        feedback=case.settings.feedback,
+        trajectories=graph.tested(case),
+        snapshots=here.sample.snapshots,
+        observable=here.settings.observable,
+        leads=here.settings.leads,
+        feedback=here.settings.feedback,
     )
     draw_samples(
         predictor,
         task=problem,
         targets=targets,
-        labels=describe(predictor, targets, case=task, method=method, training_seed=seed, **size),
+        labels=describe(predictor, targets, case=case, method=method, training_seed=seed, **size),
         path=step.outputs[0],
-        state_dir=graph.layout.state("sample", task, method, f"seed{seed}"),
+        state_dir=graph.layout.state("sample", case, method, f"seed{seed}"),
         identity=step.code,
         progress=sys.stderr.isatty(),
         stopwatch=stopwatch,
@@ -61,7 +61,7 @@ def sample_step(graph: Graph, *, task: str, method: str, seed: int) -> None:
         device=str(device),
         calls=predictor.calls,
         members=predictor.members,
-        tiles=_tiles(predictor, problem, grid=Trajectory(graph.tested(task)[0]).grid),
+        tiles=_tiles(predictor, problem, grid=Trajectory(graph.tested(case)[0]).grid),
         timing=stopwatch.facts(),
     )
 
@@ -87,25 +87,25 @@ def _formula(graph: Graph, method: str) -> Predictor:
 
 
 def _network(
-    graph: Graph, *, task: str, method: str, seed: int, device: torch.device
+    graph: Graph, *, case: str, method: str, seed: int, device: torch.device
 ) -> tuple[Predictor, dict[str, Any]]:
     """The trained network as its checkpoint describes it, and its size."""
-    case = graph.case(task)
-    (path,) = graph.weights(task, method, seed)
+    here = graph.case(case)
+    (path,) = graph.weights(case, method, seed)
     state, metadata = load_trained(path)
-    training = graph.training(task, method)
+    training = graph.training(case, method)
     if metadata["network"] != graph.facts(method).name or metadata["task"] != training:
         raise FlexbenchError(
             f"{path}: holds network '{metadata['network']}' for task '{metadata['task']}'; "
             f"'{graph.facts(method).name}' for '{training}' is needed"
         )
-    joint = training != case.task
-    scales = metadata["normaliser"][case.task] if joint else metadata["normaliser"]
+    joint = training != here.task
+    scales = metadata["normaliser"][here.task] if joint else metadata["normaliser"]
     # What it learnt is in units of the training's own field, whatever it is applied to.
-    if Normaliser(**scales) != load_task(graph, case.task).normaliser:
+    if Normaliser(**scales) != load_task(graph, here.task).normaliser:
         raise FlexbenchError(f"{path}: was trained with other statistics; train it again")
     folders = graph.config.baseline_folders
-    trained = rebuild(state, metadata, source=path, task=case.task, device=device, folders=folders)
-    predictor = NetworkPredictor(trained.method, settings=case.sample, seed=seed, device=device)
+    trained = rebuild(state, metadata, source=path, task=here.task, device=device, folders=folders)
+    predictor = NetworkPredictor(trained.method, settings=here.sample, seed=seed, device=device)
     flops = float(trained.cost.encode + predictor.calls * trained.cost.denoise)
     return predictor, {"parameters": trained.parameters, "flops": flops}

@@ -1,6 +1,5 @@
 """Step `score`: the scores of one file of samples, snapshot by snapshot."""
 
-from flexbench import planned
 from flexbench.atomic import write_text
 from flexbench.errors import FlexbenchError
 from flexbench.graph import Graph
@@ -8,21 +7,21 @@ from flexbench.metrics.score import score_samples
 from flexbench.provenance import Receipt
 
 
-def score_step(graph: Graph, *, task: str, method: str, seed: int) -> None:
+def score_step(graph: Graph, *, case: str, method: str, seed: int) -> None:
     """Write the tidy scores and, beside them, the spectra that the figures need."""
-    graph.require(task, method)
-    step = planned.score(graph, task, method, seed)
+    graph.require(case, method)
+    step = graph.step("score", case=case, method=method, seed=seed)
     receipt = Receipt(step)
-    samples = graph.layout.samples(task, method, seed)
+    samples = graph.layout.samples(case, method, seed)
     if not samples.is_file():
-        command = f"flexbench sample {task} {method} --seed {seed}"
+        command = f"flexbench sample {case} {method} --seed {seed}"
         raise FlexbenchError(f"{samples}: missing; run `{command}` first")
-    trajectories = {path.stem: path for path in graph.tested(task)}
+    trajectories = {path.stem: path for path in graph.tested(case)}
     scored = score_samples(
         samples,
         trajectories,
-        task_name=task,
-        observable=graph.case(task).settings.observable,
+        case=case,
+        observable=graph.case(case).settings.observable,
         vorticity=graph.config.data is None or graph.config.data.is_vorticity,
         tier=graph.config.tier,
         bands=graph.config.score.bands,

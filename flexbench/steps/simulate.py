@@ -4,7 +4,6 @@ import sys
 from collections.abc import Mapping
 from typing import Any
 
-from flexbench import planned
 from flexbench.config import Run
 from flexbench.data.generate import generate_trajectory
 from flexbench.device import prepare_device
@@ -18,7 +17,7 @@ def simulate_step(
 ) -> None:
     """Write a trajectory's file; resumes from its restart point after a kill."""
     run = Run(boundary, reynolds, seed)
-    step = planned.simulate(graph, run)
+    step = graph.step("simulate", walls=run.walls, reynolds=f"{run.reynolds:g}", seed=run.seed)
     receipt = Receipt(step)
     device = prepare_device(graph.config)
     summary = generate_trajectory(

@@ -2,7 +2,6 @@
 
 import json
 
-from flexbench import planned
 from flexbench.atomic import write_text
 from flexbench.data.splits import LEARNT, check_leaks
 from flexbench.graph import Graph
@@ -11,7 +10,7 @@ from flexbench.provenance import Receipt, file_digest
 
 def splits_step(graph: Graph) -> None:
     """Write `data/splits.json`: the files of each split with their hashes."""
-    receipt = Receipt(planned.splits(graph))
+    receipt = Receipt(graph.step("splits"))
     paths = {name: graph.trajectories(name) for name in LEARNT} | graph.untrained
     check_leaks(paths, gap=graph.config.gap)
     hashes = {path: file_digest(path) for files in paths.values() for path in files}

@@ -2,10 +2,9 @@
 
 import json
 
-from flexbench import planned
 from flexbench.atomic import write_text
 from flexbench.device import prepare_device
-from flexbench.graph import Graph
+from flexbench.graph import Graph, velocity_of
 from flexbench.provenance import Receipt
 from flexbench.spec import Observable
 from flexbench.tasks.statistics import compute_statistics
@@ -14,9 +13,9 @@ from flexbench.tasks.statistics import compute_statistics
 def statistics_step(graph: Graph, *, task: str, observable: Observable = "w") -> None:
     """Write `data/statistics_<task>.json`; of a velocity, `statistics_<task>.<observable>.json`."""
     settings = graph.task_settings(task)
-    receipt = Receipt(planned.statistics(graph, task, observable))
+    step = graph.step("statistics", task=task, velocity=velocity_of(observable))
+    receipt = Receipt(step)
     prepare_device(graph.config)
     found = compute_statistics(settings, graph.trajectories("train"), observable=observable)
-    output = graph.layout.statistics(task, observable)
-    write_text(output, json.dumps(found, indent=1) + "\n")
+    write_text(step.outputs[0], json.dumps(found, indent=1) + "\n")
     receipt.write(device="cpu")

@@ -2,32 +2,32 @@
 
 from typing import Any
 
-from flexbench import planned
 from flexbench.atomic import write_text
 from flexbench.data.schema import K_MAX_ETA
 from flexbench.graph import Graph, Job
-from flexbench.metrics.aggregate import aggregate, aggregate_leads, comparisons
-from flexbench.metrics.cells import read_scores
-from flexbench.metrics.cost import cost_row, cost_table
+from flexbench.metrics.aggregate import aggregate, aggregate_leads
+from flexbench.metrics.comparisons import comparisons, twin_cases
+from flexbench.metrics.cost import cost_row
 from flexbench.metrics.flags import red_flags
 from flexbench.metrics.headline import headline_json
 from flexbench.metrics.matrix import matrix
-from flexbench.paths import TABLES
+from flexbench.metrics.tables import COST, SNAPSHOT_SCORES, TABLES
 from flexbench.provenance import Receipt, read_receipt
 
 
 def tabulate_step(graph: Graph) -> None:
-    """Write `tables/*.csv`, one of each name in `paths.TABLES`, and `tables/headline.json`."""
-    receipt = Receipt(planned.tabulate(graph))
+    """Write `tables/*.csv`, one for each of TABLES, and `tables/headline.json`."""
+    receipt = Receipt(graph.step("tabulate"))
     layout, settings = graph.layout, graph.config.score
-    paths = [layout.scores(job.task, job.method, job.seed) for job in graph.jobs]
-    frames = [read_scores(path) for path in paths]
-    resamples, confidence = settings.bootstrap, settings.confidence
-    scores = aggregate(frames, bootstrap=resamples, confidence=confidence)
+    paths = [layout.scores(job.case, job.method, job.seed) for job in graph.jobs]
+    frames = [SNAPSHOT_SCORES.read(path) for path in paths]
+    cases = [graph.case(name) for name in graph.cases]
+    how: dict[str, Any] = {"bootstrap": settings.bootstrap, "confidence": settings.confidence}
+    scores = aggregate(frames, **how)
     tables = {
         "scores": scores,
-        "leads": aggregate_leads(frames, bootstrap=resamples, confidence=confidence),
-        "comparisons": comparisons(frames, bootstrap=resamples, confidence=confidence),
+        "leads": aggregate_leads(frames, **how),
+        "comparisons": comparisons(frames, twins=twin_cases(cases), **how),
         "red_flags": red_flags(
             scores,
             frames,
@@ -36,11 +36,11 @@ def tabulate_step(graph: Graph) -> None:
             resolutions={name: _resolutions(graph, name) for name in graph.cases},
             flow=graph.config.data.flow if graph.config.data else "Re",
         ),
-        "cost": cost_table(
+        "cost": COST.of(
             cost_row(
                 frame,
                 train=_training_receipt(graph, job),
-                sample=read_receipt(layout.samples(job.task, job.method, job.seed)),
+                sample=read_receipt(layout.samples(job.case, job.method, job.seed)),
             )
             for job, frame in zip(graph.jobs, frames, strict=True)
         ),
@@ -72,5 +72,5 @@ def _resolutions(graph: Graph, case: str) -> dict[str, float]:
 
 def _training_receipt(graph: Graph, job: Job) -> dict[str, Any]:
     """Of what made a job's weights; {} for a formula."""
-    weights = graph.weights(job.task, job.method, job.seed)
+    weights = graph.weights(job.case, job.method, job.seed)
     return read_receipt(weights[0]) if weights else {}

@@ -6,7 +6,7 @@ from typing import Any
 
 import torch
 
-from flexbench import BENCHMARK_VERSION, planned
+from flexbench import BENCHMARK_VERSION
 from flexbench.data.joint import JointSampler
 from flexbench.data.patches import PatchSampler
 from flexbench.device import prepare_device
@@ -15,7 +15,7 @@ from flexbench.graph import Graph
 from flexbench.methods import make_method
 from flexbench.provenance import Receipt
 from flexbench.seeding import stream_seed
-from flexbench.sizing import NetworkSummary, build_network
+from flexbench.sizing.matching import NetworkSummary, build_network
 from flexbench.spec import TRAINING_PASSES, problem_facts
 from flexbench.tasks import JointTask, Task
 from flexbench.tasks.loading import load_tasks
@@ -25,16 +25,17 @@ from flexbench.training.loop import train
 from flexbench.training.state import clear_state
 
 
-def train_step(graph: Graph, *, task: str, method: str, seed: int) -> None:
+def train_step(graph: Graph, *, training: str, method: str, seed: int) -> None:
     """Write the checkpoint and its log; the same call resumes after any kill.
 
-    task: of several that the method learns together any one, or the name of the training.
+    training: its name, or, of several tasks that the method learns together, any one.
     """
-    graph.require_training(task, method)
+    graph.require_training(training, method)
     if graph.is_formula(method):
         raise FlexbenchError(f"method '{method}' is a formula: it has nothing to train")
-    config, training = graph.config, graph.training(task, method)
-    step = planned.train(graph, training, method, seed)
+    config = graph.config
+    training = graph.training(training, method)
+    step = graph.step("train", training=training, method=method, seed=seed)
     receipt = Receipt(step)
     device = prepare_device(config)
     problem = load_tasks(graph, training)
@@ -133,5 +134,5 @@ def _metadata(
         "matched": {"by": built.match, "ratio": built.ratio},
         "footprint": dataclasses.asdict(built.footprint),
         "diffusion": graph.config.diffusion_settings(method).model_dump(),
-        "slice": graph.train_slice(training, method, seed),
+        "slice": graph.step("train", training=training, method=method, seed=seed).slice,
     }

@@ -11,7 +11,7 @@ from flexbench.paths import checkout
 from flexbench.runner import run_owned, snakemake_command, sole_owner, with_options
 from flexbench.verify import verify
 from flexbench.versions import dvc
-from flexbench.versions.snapshot import problems, results_folder
+from flexbench.versions.record import problems, results_folder
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -24,11 +24,11 @@ class Restored:
 
 
 def restore(graph: Graph, *, remote: str | None = None, force: bool = False) -> Restored:
-    """Bring back the large files of a snapshot, check them, and date them for Snakemake.
+    """Bring back the large files of a version, check them, and date them for Snakemake.
 
     remote: DVC's name of it; None: its default one, if any, else the cache alone. force: results
-    that no snapshot holds may be overwritten. Afterwards `snakemake -n` has nothing to do; a
-    change of settings or code is noticed as ever. Raises FlexbenchError where anything is not
+    that no recorded version holds may be overwritten. Afterwards `snakemake -n` has nothing to do;
+    a change of settings or code is noticed as ever. Raises FlexbenchError where anything is not
     what its receipt says; then no date is changed, and Snakemake will not trust the files.
     """
     dvc.require()
@@ -37,12 +37,13 @@ def restore(graph: Graph, *, remote: str | None = None, force: bool = False) -> 
     record = dvc.recorded()
     if not record:
         raise FlexbenchError(
-            f"{checkout() / 'dvc.lock'}: this version holds no snapshot; check out one that does, "
-            f"or make one: `flexbench run --tier {tier}`, `flexbench snapshot --tier {tier}`"
+            f"{checkout() / 'dvc.lock'}: this commit holds no recorded version; check out one that "
+            "does, "
+            f"or make one: `flexbench run --tier {tier}`, `flexbench record --tier {tier}`"
         )
     if not any(Path(path).is_relative_to(f"{dvc.ROOT}/{tier}") for path in record):
         held = next(iter(record)).split("/")[1]
-        raise FlexbenchError(f"this version holds a snapshot of tier '{held}', not of '{tier}'")
+        raise FlexbenchError(f"this commit holds a version of tier '{held}', not of '{tier}'")
     with sole_owner(folder):
         dvc.repair()
         _require_small_files(record)
@@ -63,7 +64,7 @@ def restore(graph: Graph, *, remote: str | None = None, force: bool = False) -> 
 
 
 def _require_small_files(record: dict[str, str]) -> None:
-    """FlexbenchError unless the files that git holds are those of the snapshot."""
+    """FlexbenchError unless the files that git holds are those of the version."""
     for path, digest in record.items():
         file = checkout() / path
         if digest.endswith(".dir"):
@@ -73,7 +74,7 @@ def _require_small_files(record: dict[str, str]) -> None:
         with file.open("rb") as opened:
             if hashlib.file_digest(opened, "md5").hexdigest() != digest:
                 raise FlexbenchError(
-                    f"{file}: not as in the snapshot of this version; keep it by a snapshot of "
+                    f"{file}: not as in the recorded version; keep it by recording one of "
                     f"your own, or take the version's by `git checkout -- {path}`"
                 )
 
@@ -87,7 +88,7 @@ def _fetch(remote: str | None, folder: Path, *, force: bool) -> None:
     except FlexbenchError as error:
         if "confirmation" in str(error):
             raise FlexbenchError(
-                f"{error}; no snapshot holds what is there now: keep it with `flexbench snapshot`, "
+                f"{error}; no version holds what is there now: keep it with `flexbench record`, "
                 "or give it up with --force"
             ) from None
         if remote is None:

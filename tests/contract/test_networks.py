@@ -168,7 +168,7 @@ def test_it_runs_under_bfloat16_autocast(awake, inputs):
 @pytest.mark.parametrize("patch", [32, 64, 128, 256])
 def test_it_can_be_built_at_the_tiers_patches(network_name, extra, patch):
     """Built and run on the meta device: shapes alone, no arithmetic."""
-    from flexbench.sizing import footprint
+    from flexbench.sizing.counting import footprint
     from flexbench.spec import ProblemSpec
 
     size = {"size": "S"} if network_name == registry.FLEX else {"width": 64}

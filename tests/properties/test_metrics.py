@@ -7,7 +7,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from flexbench.metrics.probabilistic import crps_points
-from flexbench.metrics.snapshot import score_snapshot
+from flexbench.metrics.snapshot_scores import score_snapshot
 
 SEEDS = st.integers(0, 2**32 - 1)
 MEMBERS = st.integers(1, 9)

@@ -9,7 +9,7 @@ from flexbench.regression.reference import accept
 from flexbench.regression.scores import Run
 
 NAMES = ("sr.accuracy", "sr.calibration", "sr.time", "fc.accuracy", "fc.calibration", "fc.time")
-COUNTS = {"sr.evaluations": 2.0, "sr.flops": 7.6e7, "fc.evaluations": 2.0, "fc.flops": 7.7e7}
+COUNTS = {"sr.calls": 2.0, "sr.flops": 7.6e7, "fc.calls": 2.0, "fc.flops": 7.7e7}
 LEVELS = dict(zip(NAMES, (0.95, 0.8, 11.0, 0.55, 0.9, 11.0), strict=True))
 
 

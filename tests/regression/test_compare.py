@@ -3,11 +3,11 @@
 import json
 import re
 
-import pandas as pd
 import pytest
 
 from flexbench.config.reading import load_config, to_yaml
 from flexbench.errors import FlexbenchError
+from flexbench.metrics.tables import SCORES
 from flexbench.paths import Layout, receipt_of
 from flexbench.regression.compare import compare_sides, read_side
 from flexbench.regression.output import markdown_table, plain_table
@@ -17,14 +17,14 @@ def make_results(root, methods, *, overrides=None, code="a"):
     """A results folder with a table of scores and what receipts say of the code."""
     layout = Layout(root, "gate")
     rows = [
-        {"task": "forecast", "method": method, "reynolds": reynolds, "score": score}
+        {"case": "forecast", "method": method, "reynolds": reynolds, "score": score}
         | {"detail": detail, "value": value, "low": value - 0.1, "high": value + 0.1}
         for method, value in methods.items()
         for reynolds in ("all", "100")
-        for score, detail in (("rfne_mean", ""), ("spread", "band 1"))
+        for score, detail in (("rfne_mean", ""), ("spread", "k=1-2"))
     ]
     layout.table("scores").parent.mkdir(parents=True)
-    pd.DataFrame(rows).to_csv(layout.table("scores"), index=False)
+    SCORES.of(rows).to_csv(layout.table("scores"), index=False)
     layout.config.write_text(to_yaml(load_config({"tier": "gate"} | (overrides or {}))))
     receipt = {key: {} for key in ("outputs", "inputs", "slice", "facts", "versions")}
     receipt |= {"code_digest": code}
@@ -47,7 +47,7 @@ def test_scores_stand_side_by_side(tmp_path):
     assert "configuration: the same" in text
     assert "code: the same" in text
     assert "spread" not in text
-    assert "forecast flex spread band 1" in told(one, other, everything=True)
+    assert "forecast flex spread k=1-2" in told(one, other, everything=True)
 
 
 def test_what_differs_is_told(tmp_path):
@@ -72,12 +72,12 @@ def test_tables_alone_and_markdown(tmp_path):
 def test_runs_with_nothing_in_common(tmp_path):
     one = make_results(tmp_path / "a", {"flex": 0.5})
     other = make_results(tmp_path / "b", {"fno": 0.5})
-    assert "share no task, method and score" in told(one, other)
+    assert "share no case, method and score" in told(one, other)
 
 
 def test_no_results_are_told(tmp_path):
     with pytest.raises(FlexbenchError, match="no such table of scores"):
         read_side(tmp_path)
-    (tmp_path / "scores.csv").write_text("task,method\n")
-    with pytest.raises(FlexbenchError, match="column 'score' is missing"):
+    (tmp_path / "scores.csv").write_text("case,method\n")
+    with pytest.raises(FlexbenchError, match="column 'benchmark_version' is missing"):
         read_side(tmp_path / "scores.csv")

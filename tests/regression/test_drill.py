@@ -145,4 +145,4 @@ def test_twice_the_steps_fail_on_counts(results, tmp_path):
     many.run("run", "tabulate", "--cores", "2", "--set", "sample.steps=4")
     code, failed = many.regress("--ignore-configuration")
     assert code == 1
-    assert all_of("evaluations") | all_of("flops") <= set(failed)
+    assert all_of("calls") | all_of("flops") <= set(failed)

@@ -86,7 +86,7 @@ def test_what_cannot_be_compared_is_refused(reference):
     with pytest.raises(FlexbenchError) as error:
         judge(make_run([100], configuration=other), reference)
     assert "train.steps: 300 in the reference, 150 in the run" in str(error.value)
-    assert "batch: None in the reference, 4 in the run" in str(error.value)
+    assert "batch: absent in the reference, 4 in the run" in str(error.value)
     outcome = judge(make_run([100], configuration=other), reference, ignore_configuration=True)
     assert any("train.steps" in note for note in outcome.notes)
     with pytest.raises(FlexbenchError, match="seed 3 is one of the reference's"):

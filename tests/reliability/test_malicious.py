@@ -271,7 +271,7 @@ def test_samples_read_their_own_bytes_alone(folder, make, message):
     with pytest.raises(FlexbenchError, match=message):
         Samples(path)
     with pytest.raises(FlexbenchError, match=message):
-        score_samples(path, {truth.stem: truth}, task_name="t", tier="smoke", bands=1)
+        score_samples(path, {truth.stem: truth}, case="t", tier="smoke", bands=1)
 
 
 # --- YAML and settings ----------------------------------------------------------------------

@@ -4,32 +4,31 @@ import pytest
 
 from flexbench.config.reading import load_config
 from flexbench.errors import FlexbenchError
-from flexbench.graph import Graph
+from flexbench.graph import RULES, Graph
+from flexbench.graph.resources import resources
+from flexbench.graph.snakefile import SnakemakeRule
 
-RULES = (
-    "simulate",
-    "splits",
-    "statistics",
-    "train",
-    "sample",
-    "score",
-    "tabulate",
-    "figure",
-    "report",
-)
+SIMULATED = [rule.name for rule in RULES if rule.name != "import_data"]
 
 
 def graph(tier="smoke", **overrides):
-    return Graph(load_config({"tier": tier} | overrides))
+    return Graph.of(load_config({"tier": tier} | overrides))
 
 
-@pytest.mark.parametrize("rule", RULES)
+def asked_for(graph, name, method=None):
+    """What the first job of a rule (of a method) asks for."""
+    rule = graph.rule(name)
+    names = next(it for it in rule.jobs(graph) if method in (None, it.get("method")))
+    return resources(graph, rule, names)
+
+
+@pytest.mark.parametrize("rule", SIMULATED)
 def test_without_a_site_jobs_name_no_place(rule):
     """So that --default-resources, or the cluster itself, says where they go."""
-    resources = graph().resources(rule)
-    assert set(resources) == {"runtime", "mem_mb", "cpus_per_task", "slurm_extra"}
-    assert resources["cpus_per_task"] == 1
-    assert resources["slurm_extra"] == "--signal=TERM@60 --open-mode=append"
+    asked = asked_for(graph(), rule)
+    assert set(asked) == {"runtime", "mem_mb", "cpus_per_task", "slurm_extra"}
+    assert asked["cpus_per_task"] == 1
+    assert asked["slurm_extra"] == "--signal=TERM@60 --open-mode=append"
 
 
 def test_a_site_is_told_once():
@@ -43,10 +42,10 @@ def test_a_site_is_told_once():
         "slurm_extra": "--signal=TERM@90 --open-mode=append --mail-type=FAIL",
     }
     sized = {"runtime": 20, "mem_mb": 2000, "cpus_per_task": 1}
-    assert asked.resources("score") == common | sized | {"slurm_partition": "cpu"}
+    assert asked_for(asked, "score") == common | sized | {"slurm_partition": "cpu"}
     sized = {"runtime": 60, "mem_mb": 4000, "cpus_per_task": 1}
     gpu = {"slurm_partition": "gpu", "gpu": 1, "gpu_model": "a100", "tasks": 0}
-    assert asked.resources("train", "flex") == common | sized | gpu
+    assert asked_for(asked, "train", "flex") == common | sized | gpu
 
 
 def test_a_training_gets_a_gpu_and_cpus_for_each_of_its_processes():
@@ -55,24 +54,24 @@ def test_a_training_gets_a_gpu_and_cpus_for_each_of_its_processes():
         cluster={"partition": "all", "train": {"gpu": True}, "sample": {"gpu": True}},
         method_settings={"unet": {"train": {"processes": 4}}},
     )
-    wildcards = type("Wildcards", (), {"method": "unet"})
-    assert asked.resources("train", "unet")["gpu"] == 4
-    assert asked.rule_resources("train")["gpu"](wildcards) == 4
-    assert asked.resources("train", "flex")["gpu"] == 1
-    assert asked.resources("sample", "unet")["gpu"] == 1
-    assert asked.resources("sample", "unet")["slurm_partition"] == "all"
+    wildcards = {"training": "superres_x4", "method": "unet", "seed": "0"}
+    assert asked_for(asked, "train", "unet")["gpu"] == 4
+    assert SnakemakeRule(asked, "train").resources["gpu"](wildcards) == 4
+    assert asked_for(asked, "train", "flex")["gpu"] == 1
+    assert asked_for(asked, "sample", "unet")["gpu"] == 1
+    assert asked_for(asked, "sample", "unet")["slurm_partition"] == "all"
     cpus = {
-        method: asked.resources("train", method)["cpus_per_task"] for method in ("unet", "flex")
+        method: asked_for(asked, "train", method)["cpus_per_task"] for method in ("unet", "flex")
     }
     assert cpus == {"unet": 12, "flex": 3}
-    assert asked.rule_resources("train")["cpus_per_task"](wildcards) == 12
-    assert asked.resources("sample", "unet")["cpus_per_task"] == 3
-    assert asked.resources("figure")["cpus_per_task"] == 1
+    assert SnakemakeRule(asked, "train").resources["cpus_per_task"](wildcards) == 12
+    assert asked_for(asked, "sample", "unet")["cpus_per_task"] == 3
+    assert asked_for(asked, "figure")["cpus_per_task"] == 1
 
 
 def test_a_short_job_is_not_told_to_end_as_it_begins():
     asked = graph(cluster={"save_seconds": 90, "train": {"minutes": 1}})
-    assert asked.resources("train", "flex")["slurm_extra"] == "--signal=TERM@30 --open-mode=append"
+    assert asked_for(asked, "train", "flex")["slurm_extra"] == "--signal=TERM@30 --open-mode=append"
 
 
 def test_needs_in_part_keep_the_rule_s_own_defaults():
@@ -83,8 +82,8 @@ def test_needs_in_part_keep_the_rule_s_own_defaults():
 @pytest.mark.parametrize("tier", ["lab", "paper"])
 def test_large_tiers_use_gpus_to_learn_and_to_sample(tier):
     asked = graph(tier)
-    assert {rule for rule in RULES if "gpu" in asked.resources(rule)} == {"train", "sample"}
-    assert asked.resources("train")["runtime"] > 60
+    assert {rule for rule in SIMULATED if "gpu" in asked_for(asked, rule)} == {"train", "sample"}
+    assert asked_for(asked, "train")["runtime"] > 60
 
 
 @pytest.mark.parametrize(
@@ -108,16 +107,5 @@ def test_a_wrong_wish_is_told_in_one_line(cluster, words):
 
 
 def test_where_a_job_runs_decides_no_result():
-    def slices(of):
-        yield of.simulate_slice(100, 0)
-        yield of.splits_slice()
-        yield of.statistics_slice("forecast")
-        yield of.train_slice("forecast", "flex", 0)
-        yield of.sample_slice("forecast", "flex", 0)
-        yield of.score_slice("forecast")
-        yield of.tabulate_slice()
-        yield of.figure_slice("forecast", "maps")
-        yield of.launcher("flex")
-
     there = {"partition": "gpu", "save_seconds": 5, "train": {"minutes": 3, "gpu": True}}
-    assert list(slices(graph(cluster=there))) == list(slices(graph()))
+    assert graph(cluster=there).steps == graph().steps

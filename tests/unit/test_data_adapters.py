@@ -524,14 +524,14 @@ def test_options_that_wrap_are_left_out_with_a_reason(tmp_path):
         },
     }
     settings = config("a.h5").model_dump() | own
-    graph = Graph(Config.model_validate(settings))
+    graph = Graph.of(Config.model_validate(settings))
     assert {job.method for job in graph.jobs} == {"flex", "interpolation"}
     assert len(graph.skipped) == 2
     assert "kernel: spectral needs periodic fields" in graph.skipped[1]
     settings["data"] = settings["data"] | {"periodic": True}
-    assert not Graph(Config.model_validate(settings)).skipped
+    assert not Graph.of(Config.model_validate(settings)).skipped
     settings["data"] = settings["data"] | {"crop": {"y": 0, "x": 0, "size": 32}}
-    assert len(Graph(Config.model_validate(settings)).skipped) == 2
+    assert len(Graph.of(Config.model_validate(settings)).skipped) == 2
 
 
 def test_the_example_is_in_motion_and_not_periodic(tmp_path):
@@ -582,7 +582,7 @@ def test_sources_in_different_units_are_refused(tmp_path):
 
 def test_words_make_nothing_stale_but_what_shows_them(tmp_path):
     def graph(**changes):
-        return Graph(config(tmp_path / "a.h5", **changes))
+        return Graph.of(config(tmp_path / "a.h5", **changes))
 
     plain, named = graph(), graph(name="level", units="m", extent={"x": [0, 1], "y": [0, 1]})
     for made in (

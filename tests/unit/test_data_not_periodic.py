@@ -13,7 +13,7 @@ from flexbench.data.patches import PatchSampler, full_windows
 from flexbench.data.store import Trajectory, write_trajectory
 from flexbench.errors import FlexbenchError
 from flexbench.metrics import spectral
-from flexbench.metrics.snapshot import score_snapshot
+from flexbench.metrics.snapshot_scores import score_snapshot
 from flexbench.tasks import make_task
 from flexbench.tasks.statistics import compute_statistics
 

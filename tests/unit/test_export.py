@@ -22,7 +22,6 @@ from flexbench.crate import Contents, metadata_json
 from flexbench.errors import FlexbenchError
 from flexbench.graph import Graph
 from flexbench.paths import receipt_of
-from flexbench.planned import planned_steps
 from flexbench.provenance import read_receipt
 
 rocrate = pytest.importorskip("rocrate.rocrate", reason="the package rocrate is not installed")
@@ -39,7 +38,7 @@ def root(made, tmp_path):
 
 @pytest.fixture
 def graph(root, tiny):
-    return Graph(load_config({"tier": "smoke"} | parse_assignments([*tiny, f"root={root}"])))
+    return Graph.of(load_config({"tier": "smoke"} | parse_assignments([*tiny, f"root={root}"])))
 
 
 @pytest.fixture
@@ -102,7 +101,7 @@ def test_other_peoples_fields_are_not_given_away(graph, tmp_path):
     parts = {"train": (0, 0.6), "validation": (0.6, 0.8), "test": (0.8, 1)}
     data = DataSettings.model_validate({"sources": {"tank": source}, "splits": parts})
     contents = Contents(
-        graph=Graph(graph.config.model_copy(update={"splits": None, "data": data})),
+        graph=Graph.of(graph.config.model_copy(update={"splits": None, "data": data})),
         published=date(2026, 1, 31),
     )
     found = {it["@id"]: it for it in json.loads(metadata_json(contents))["@graph"]}
@@ -132,7 +131,7 @@ def test_every_reference_resolves(entities):
 
 def test_every_receipt_is_an_action_from_inputs_to_outputs(graph, entities):
     actions = {key: it for key, it in entities.items() if it["@type"] == "CreateAction"}
-    steps = planned_steps(graph)
+    steps = graph.steps
     assert len(actions) == len(steps)
     assert {it["@id"] for it in as_list(entities["./"]["mentions"])} == set(actions)
     for step in steps:
@@ -235,7 +234,7 @@ def test_faulty_results_are_refused_and_nothing_is_left(graph, tmp_path, name):
 @pytest.mark.parametrize("name", ["a.zip", "a"])
 def test_a_failed_export_leaves_nothing(graph, tmp_path, name):
     """A receipt that names no time, found out when all files have been copied."""
-    for step in planned_steps(graph):
+    for step in graph.steps:
         receipt = json.loads(step.receipt.read_text())
         del receipt["finished"]
         step.receipt.write_text(json.dumps(receipt))

@@ -11,8 +11,7 @@ from flexbench import provenance, registry
 from flexbench.config import PACE, Run
 from flexbench.config.reading import load_config
 from flexbench.errors import FlexbenchError
-from flexbench.graph import EDGES, Graph, Job
-from flexbench.planned import planned_steps
+from flexbench.graph import RULES, Graph, Job, Training
 from flexbench.provenance import digest_of
 
 
@@ -28,7 +27,7 @@ def smoke():
 def test_jobs_are_what_methods_can_do():
     methods = ["flex", "interpolation", "persistence"]
     of = graph(methods=methods, training_seeds=[3, 5])
-    assert [job for job in of.jobs if job.task in of.config.tasks] == [
+    assert [job for job in of.jobs if job.case in of.config.tasks] == [
         Job("superres_x4", "flex", 3),
         Job("superres_x4", "flex", 5),
         Job("superres_x4", "interpolation", 3),  # a formula has nothing to learn: once
@@ -49,7 +48,7 @@ def test_evaluations_ask_trained_methods_about_other_flows(smoke):
     own = smoke.statistics("superres_x4.velocity_u")
     assert own.name == "statistics_superres_x4.u.json"
     assert {job.method for job in smoke.jobs_of(case.name)} == {"flex", "interpolation"}
-    assert not {job.task for job in smoke.trainings} & set(smoke.config.evaluations)
+    assert not {it.name for it in smoke.trainings} & set(smoke.config.evaluations)
     # A rollout needs a past.
     assert "superres_x4.rollout" not in smoke.cases
     assert "forecast.rollout" in smoke.cases
@@ -73,7 +72,10 @@ def test_every_file_of_an_evaluation_is_held_against_the_training(smoke):
     ("evaluation", "words"),
     [
         ({"seeds": [0]}, "leak: Re 100, seed 0 is in both evaluations.mine and train"),
-        ({"leads": 3, "tasks": ["superres_x4"]}, "leads is 3, and none of its tasks is a forecast"),
+        (
+            {"leads": 3, "tasks": ["superres_x4"]},
+            "leads is 3, and none of its tasks can be rolled out",
+        ),
         ({"tasks": ["nothing"]}, "no task 'nothing'; allowed: superres_x4, forecast"),
         ({"sample": {"member": 3}}, "unknown key 'member'; allowed: members"),
         ({"sample": {"overlap": 32}}, "evaluations.mine.sample.overlap (32) must be smaller than"),
@@ -178,17 +180,15 @@ def test_only_networks_have_weights(smoke):
 
 
 def test_tasks_that_are_learnt_together_share_a_training(smoke):
-    shared = [job for job in smoke.trainings if job.method == "flex-multi"]
-    assert shared == [Job("superres_x4+forecast", "flex-multi", 0)]
+    shared = [it for it in smoke.trainings if it.method == "flex-multi"]
+    assert shared == [Training("superres_x4+forecast", "flex-multi", 0)]
     weights = smoke.layout.checkpoint("superres_x4+forecast", "flex-multi", 0)
     for task in ("superres_x4", "forecast"):
         assert smoke.weights(task, "flex-multi", 0) == [weights]
-    steps = [step for step in planned_steps(smoke) if weights in step.outputs]
+    steps = [step for step in smoke.steps if weights in step.outputs]
     assert [step.name for step in steps] == ["train"]
     assert {smoke.layout.statistics(task) for task in smoke.tasks} <= set(steps[0].inputs)
-    slices = [smoke.train_slice(task, "flex-multi", 0) for task in smoke.tasks]
-    assert slices[0] == slices[1]
-    assert set(slices[0]["task"]) == set(smoke.tasks)
+    assert set(steps[0].slice["task"]) == set(smoke.tasks)
 
 
 def test_a_training_is_named_by_one_of_its_tasks_or_all(smoke):
@@ -208,7 +208,7 @@ def test_a_task_that_a_method_does_not_learn_is_left_out():
 def test_a_task_may_be_learnt_without_being_asked_for():
     only = graph(methods=["flex-multi"], tasks={"forecast": {"methods": []}})
     assert only.tasks == ["superres_x4"]
-    assert only.trainings == [Job("superres_x4+forecast", "flex-multi", 0)]
+    assert only.trainings == [Training("superres_x4+forecast", "flex-multi", 0)]
     assert [pair for pair in only.measured if pair[1] == "w"] == [
         ("superres_x4", "w"),
         ("forecast", "w"),
@@ -260,23 +260,27 @@ def test_several_processes_start_under_torchrun():
 
 # --- slices ---------------------------------------------------------------------------------
 
-FLEX = ("superres_x4", "flex", 0)
+FLEX = {"method": "flex", "seed": "0"}
+UNET = {"method": "unet", "seed": "0"}
 
 
 def slices(graph):
     """The digest of every kind of slice, as one configuration gives them."""
-    found = {
-        "simulate": graph.simulate_slice(100, 0),
-        "splits": graph.splits_slice(),
-        "statistics": graph.statistics_slice("superres_x4"),
-        "train": graph.train_slice(*FLEX),
-        "train unet": graph.train_slice("superres_x4", "unet", 0),
-        "sample": graph.sample_slice(*FLEX),
-        "score": graph.score_slice("superres_x4"),
-        "tabulate": graph.tabulate_slice(),
-        "figure": graph.figure_slice("superres_x4", "maps"),
+    asked = {
+        "simulate": ("simulate", {"walls": "", "reynolds": "100", "seed": "0"}),
+        "splits": ("splits", {}),
+        "statistics": ("statistics", {"task": "superres_x4", "velocity": ""}),
+        "train": ("train", {"training": "superres_x4"} | FLEX),
+        "train unet": ("train", {"training": "superres_x4"} | UNET),
+        "sample": ("sample", {"case": "superres_x4"} | FLEX),
+        "score": ("score", {"case": "superres_x4"} | FLEX),
+        "tabulate": ("tabulate", {}),
+        "figure": ("figure", {"case": "superres_x4", "name": "maps"}),
     }
-    return {name: digest_of(slice_) for name, slice_ in found.items()}
+    return {
+        place: digest_of(graph.rule(rule).slice(graph, names))
+        for place, (rule, names) in asked.items()
+    }
 
 
 @pytest.mark.parametrize(
@@ -287,6 +291,11 @@ def slices(graph):
         ({"method_settings": {"unet": {"width": 32}}}, {"train unet"}),
         ({"method_settings": {"flex": {"size": "S"}}}, {"train", "sample"}),
         ({"diffusion": {"shift": 2.0}}, {"train", "train unet"}),
+        ({"method_settings": {"flex": {"diffusion": {"target": "eps"}}}}, {"train"}),
+        (
+            {"tasks": {"superres_x4": {"residual": False}}},
+            {"statistics", "train", "train unet", "sample"},
+        ),
         ({"sample": {"steps": 4}}, {"sample"}),
         ({"score": {"bands": 3}}, {"score", "tabulate"}),
         ({"score": {"bootstrap": 7}}, {"tabulate"}),
@@ -304,9 +313,14 @@ def test_a_slice_holds_what_decides_a_step(smoke, overrides, changed):
 
 
 def test_slices_do_not_depend_on_how_numbers_arrive(smoke):
-    """Snakemake hands wildcards over as text."""
-    assert smoke.simulate_slice("1e+06", "7") == smoke.simulate_slice(1_000_000, 7)
-    assert smoke.train_slice("forecast", "flex", "3") == smoke.train_slice("forecast", "flex", 3)
+    """Snakemake hands wildcards over as text, and steps as numbers."""
+    walls = {"walls": ""}
+    assert (
+        smoke.step("simulate", **walls, reynolds="1e+06", seed="7").slice
+        == smoke.step("simulate", **walls, reynolds=1_000_000, seed=7).slice
+    )
+    place = {"training": "forecast", "method": "flex"}
+    assert smoke.step("train", **place, seed="3") == smoke.step("train", **place, seed=3)
 
 
 def test_the_text_is_the_configuration(smoke, tmp_path):
@@ -319,7 +333,7 @@ def test_digests_are_the_same_in_every_process():
     code = (
         "from flexbench.graph import Graph\n"
         "graph = Graph.from_overrides({'tier': 'smoke'})\n"
-        "print(graph.code('train', 'flex'), graph.code('report'), graph.report_code)"
+        "print(*dict.fromkeys(step.code for step in graph.steps))"
     )
     told = {
         subprocess.run(
@@ -332,12 +346,38 @@ def test_digests_are_the_same_in_every_process():
         for seed in ("1", "2", "3")
     }
     assert len(told) == 1
-    assert len(set(told.pop().split())) == 3
+    assert len(told.pop().split()) > len(RULES)
+
+
+def code_of(graph, rule, method, case="superres_x4"):
+    names = {"training": case, "case": case, "method": method, "seed": "0"}
+    return graph.rule(rule).code(graph, names)
 
 
 def test_code_digests_are_of_the_method_too(smoke):
-    assert smoke.code("train", "flex") != smoke.code("train", "unet")
-    assert smoke.code("train", "unet") == smoke.code("train", "unet-regressor")
+    assert code_of(smoke, "train", "flex") != code_of(smoke, "train", "unet")
+    assert code_of(smoke, "train", "unet") == code_of(smoke, "train", "unet-regressor")
+
+
+@pytest.mark.parametrize("rule", ["train", "sample"])
+def test_code_digests_are_of_the_kind_of_task_too(smoke, rule):
+    """Kinds are loaded by name, so no import tells of them."""
+    own, other = (code_of(smoke, rule, "flex", case) for case in ("superres_x4", "forecast"))
+    assert own != other
+    names = {"training": "forecast", "case": "forecast", "method": "flex", "seed": "0"}
+    files = {
+        path.relative_to(provenance.PACKAGE).as_posix() for path in code_files(smoke, rule, names)
+    }
+    assert {"tasks/forecast.py", "config/tasks/forecast.py", "config/tasks/base.py"} <= files
+    assert not {"tasks/superres.py", "config/tasks/superres.py"} & files
+
+
+def code_files(graph, rule, names):
+    return {
+        path
+        for path in graph.rule(rule).code_files(graph, names)
+        if path.is_relative_to(provenance.PACKAGE)
+    }
 
 
 SMALLEST = "channels=(8, 12, 16)"
@@ -378,7 +418,7 @@ def test_an_edit_of_flex_counts_where_a_width_is_solved_to_match_it(edited_flex)
     def codes():
         names = list(dict.fromkeys(name for _, name in steps))
         made = graph(methods=names, method_settings=methods)
-        return {step: made.code(*step) for step in steps}
+        return {step: code_of(made, *step) for step in steps}
 
     before = codes()
     edited_flex()
@@ -389,10 +429,38 @@ def test_an_edit_of_flex_counts_where_a_width_is_solved_to_match_it(edited_flex)
     }
 
 
-def test_edges_have_no_cycle_and_end_in_everything():
-    rules = {name for edge in EDGES for name in edge}
+def test_edges_have_no_cycle_and_end_in_the_report(smoke):
+    rules = {name for edge in smoke.edges for name in edge}
     done = set()
-    while ready := {rule for rule in rules - done if {a for a, b in EDGES if b == rule} <= done}:
+    while ready := {
+        rule for rule in rules - done if {a for a, b in smoke.edges if b == rule} <= done
+    }:
         done |= ready
     assert done == rules
-    assert {rule for rule in rules if all(rule != a for a, _ in EDGES)} == {"all"}
+    assert {rule for rule in rules if all(rule != a for a, _ in smoke.edges)} == {"report"}
+    assert set(smoke.edges) >= {("train", "sample"), ("tabulate", "figure"), ("simulate", "splits")}
+
+
+@pytest.mark.parametrize("tier", ["smoke", "desk", "paper"])
+def test_every_rule_is_whole(tier):
+    """Patterns are those of its jobs' outputs, and section `cluster` says what these need."""
+    found = Graph.from_overrides({"tier": tier})
+    for rule in RULES:
+        assert hasattr(found.config.cluster, rule.section), rule.name
+        patterns = rule.outputs(found.layout, {name: f"{{{name}}}" for name in rule.wildcards})
+        for names in rule.jobs(found):
+            assert tuple(names) == rule.wildcards
+            filled = [str(path).format(**names) for path in patterns]
+            assert [str(path) for path in rule.outputs(found.layout, names)] == filled
+
+
+def test_a_rule_that_does_not_exist_is_named(smoke):
+    with pytest.raises(FlexbenchError, match="rule 'weigh' does not exist; allowed: simulate, imp"):
+        smoke.step("weigh", case="forecast")
+
+
+def test_the_graph_is_the_same_wherever_it_is_asked_for(monkeypatch, tmp_path):
+    here = Graph.of(load_config({"tier": "smoke"}))
+    monkeypatch.chdir(tmp_path)
+    there = Graph.of(load_config({"tier": "smoke"}))
+    assert here.steps == there.steps

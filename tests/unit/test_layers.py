@@ -25,27 +25,25 @@ LAYERS = [
     "metrics",
     "regression",
     "report",
-    "planned",
     "steps",
     "verify",
     "crate",
     "export",
     "versions",
     "planning",
+    "machine",
     "cli",
 ]
-PLUMBING = {"errors", "spec", "config", "paths", "seeding", "provenance", "registry", "tiers"}
-PLUMBING |= {
-    "atomic",
-    "device",
-    "graph",
-    "profiles",
-    "runner",
-    "settings",
-    "slurm",
-    "sources",
-    "spares",
+# What imports nothing heavy, and may be imported from everywhere.
+PLUMBING = {
+    *("errors", "spec", "config", "nested", "paths", "atomic", "seeding", "provenance"),
+    *("registry", "graph", "device", "profiles", "slurm", "spares", "runner"),
 }
+# The graph has to know which figures there are; their names stand in a module that is as light.
+LIGHT = {"graph": {"report"}}
+# Inside the configuration: from the base up, and the kinds of task know nothing of the whole.
+CONFIGURATION = ["base", "tasks", "own_data", "sections", "cluster", "cases", "checks", "whole"]
+CONFIGURATION += ["reading"]
 
 # Scoring reads files: it needs no network, no diffusion and no task.
 FORBIDDEN = {
@@ -76,13 +74,38 @@ def test_imports_go_one_way(path):
     if layer in LAYERS:
         allowed = set(LAYERS[: LAYERS.index(layer) + 1]) - FORBIDDEN.get(layer, set())
     else:
-        allowed = set()
+        allowed = LIGHT.get(layer, set())
     assert imported_layers(path) <= allowed | ({"cli"} if layer == "__main__" else set())
 
 
 def test_every_module_has_a_layer():
     parts = {path.relative_to(PACKAGE).parts[0].removesuffix(".py") for path in FILES}
     assert parts - {"__init__", "__main__"} <= set(LAYERS) | PLUMBING
+
+
+@pytest.mark.parametrize("path", sorted((PACKAGE / "config").rglob("*.py")), ids=str)
+def test_the_configuration_is_built_from_its_base_up(path):
+    """Only what is checked as one piece is known by all: types of a later file may be named."""
+    own = path.relative_to(PACKAGE / "config").parts[0].removesuffix(".py")
+    if own == "__init__":
+        return
+    below = CONFIGURATION[: CONFIGURATION.index(own) + 1]
+    for node in ast.parse(path.read_text()).body:  # what stands under TYPE_CHECKING does not count
+        name = node.module if isinstance(node, ast.ImportFrom) and node.module else ""
+        if name.startswith("flexbench.config."):
+            assert name.split(".")[2] in below, (path, name)
+
+
+def test_no_file_is_too_long_to_be_read_in_one_go():
+    """But a network's own: one file is one network."""
+    allowed = {PACKAGE / "models" / "flex.py"}
+    lengths = {path: len(path.read_text().splitlines()) for path in FILES}
+    assert not {path: n for path, n in lengths.items() if n > 400 and path not in allowed}
+
+
+def test_planning_is_no_larger_than_what_it_plans():
+    files = (PACKAGE / "planning").rglob("*.py")
+    assert sum(len(path.read_text().splitlines()) for path in files) < 2000
 
 
 @pytest.mark.parametrize(

@@ -1,11 +1,13 @@
 """Intervals: coverage where the truth is known, and the streams they are drawn from."""
 
 import numpy as np
+import pandas as pd
 import pytest
 from scipy import stats
+from score_rows import frame_of
 
 from flexbench.metrics.bootstrap import Factor, draw_weights, estimate
-from flexbench.metrics.forming import Resampling
+from flexbench.metrics.group_scores import Group, Resampling
 
 
 def interval_of_mean(values, *, positive=False, resamples=400, name="test"):
@@ -81,13 +83,21 @@ def test_draws_depend_on_the_identity_alone():
 
 def test_methods_share_their_flows_but_not_their_training_seeds():
     how = Resampling(resamples=10, confidence=0.95, seed=0)
+
+    def group(case, method, reynolds):
+        snapshots = [(500.0, flow, 0, {"crps": 1.0}) for flow in range(4)]
+        frames = [frame_of(method, snapshots, case=case, training_seed=seed) for seed in range(4)]
+        return Group.of(pd.concat(frames), reynolds=reynolds)
+
+    flex = group("x4", "flex", "all")
+    assert how.trajectories(flex) == how.trajectories(group("x4", "unet", "all"))
     names = [
-        how.trajectories((4,), task="x4", reynolds="all"),
-        how.trajectories((4,), task="x8", reynolds="all"),
-        how.trajectories((4,), task="x4", reynolds="500"),
-        how.training(4, task="x4", method="flex", reynolds="all"),
-        how.training(4, task="x4", method="unet", reynolds="all"),
-        how.training(4, task="x4", method="flex", reynolds="500"),
+        how.trajectories(flex),
+        how.trajectories(group("x8", "flex", "all")),
+        how.trajectories(group("x4", "flex", "500")),
+        how.training(flex),
+        how.training(group("x4", "unet", "all")),
+        how.training(group("x4", "flex", "500")),
     ]
     draws = {draw_weights(factor, 50).tobytes() for factor in names}
     assert len(draws) == len(names)

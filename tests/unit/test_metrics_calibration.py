@@ -7,7 +7,7 @@ import pytest
 from scipy import stats
 
 from flexbench.metrics import calibration
-from flexbench.metrics.snapshot import score_snapshot
+from flexbench.metrics.snapshot_scores import score_snapshot
 
 GRID = 256
 

@@ -7,7 +7,7 @@ import pytest
 from flexbench.config import ForecastSettings, SuperResolutionSettings
 from flexbench.metrics.aggregate import aggregate
 from flexbench.metrics.flags import harder_pairs, red_flags
-from flexbench.metrics.score import COLUMNS
+from flexbench.metrics.tables import SNAPSHOT_SCORES
 
 TASKS = {
     "x4": SuperResolutionSettings(factor=4),
@@ -16,14 +16,14 @@ TASKS = {
 FLOWS = 3
 
 
-def frame_of(task, method, *, mode="denoiser", members=8, training_seed=0, **scores):
+def frame_of(case, method, *, mode="denoiser", members=8, training_seed=0, **scores):
     rows = []
     for flow in range(FLOWS):
         for score, value in ({"rfne_mean": 0.2, "rfne_member": 0.3, "crps": 0.1} | scores).items():
-            run = ("1", "desk", task, method, mode, training_seed)
+            run = ("1", "desk", case, method, mode, training_seed)
             place = (f"re500_seed{flow}", 500.0, flow, 4, 0.9, 1)
             rows.append((*run, *place, score, "", value, members, 10, 100.0, 2))
-    return pd.DataFrame(rows, columns=list(COLUMNS))
+    return pd.DataFrame(rows, columns=list(SNAPSHOT_SCORES.columns))
 
 
 def flags_of(*frames, planned=FLOWS, resolutions=None):
@@ -54,14 +54,14 @@ def the_flag(table):
 
 def test_sound_scores_raise_none():
     table = flags_of(*sound())
-    assert list(table.columns) == ["tier", "task", "method", "flag", "message"]
+    assert list(table.columns) == ["tier", "case", "method", "flag", "message"]
     assert table.empty
 
 
 def test_worse_than_the_best_formula():
     bad = frame_of("x4", "unet", rfne_mean=0.31)
     flag = the_flag(flags_of(*sound(), bad))
-    assert (flag["task"], flag["method"], flag["flag"]) == ("x4", "unet", "worse than trivial")
+    assert (flag["case"], flag["method"], flag["flag"]) == ("x4", "unet", "worse than formula")
     expected = "rfne_mean: all Re 0.31 > 0.3 (interpolation); Re 500 0.31 > 0.3 (interpolation)"
     assert flag["message"] == expected
 
@@ -69,7 +69,7 @@ def test_worse_than_the_best_formula():
 def test_worse_than_one_formula_of_two():
     poor = frame_of("x4", "nearest", mode="formula", rfne_mean=0.9, members=1)
     flag = the_flag(flags_of(*sound(), poor, frame_of("x4", "unet", rfne_mean=0.31)))
-    assert (flag["method"], flag["flag"]) == ("unet", "worse than trivial")
+    assert (flag["method"], flag["flag"]) == ("unet", "worse than formula")
 
 
 def test_a_worse_crps_is_told_too():
@@ -95,7 +95,7 @@ def test_a_value_that_is_not_finite(value):
 def test_fewer_snapshots_than_planned():
     table = flags_of(*sound(), planned=4)
     assert set(table["flag"]) == {"missing snapshots"}
-    assert set(table["method"] + table["task"]) == {
+    assert set(table["method"] + table["case"]) == {
         *("flexx4", "flexx8", "interpolationx4", "interpolationx8")
     }
     assert table["message"].str.contains("3 of 4 planned snapshots have all scores").all()
@@ -118,7 +118,7 @@ def test_better_on_the_harder_task():
     frames = sound()
     frames[1] = frame_of("x8", "flex", rfne_mean=0.15, crps=0.2)
     flag = the_flag(flags_of(*frames))
-    assert (flag["task"], flag["flag"]) == ("x8", "harder but better")
+    assert (flag["case"], flag["flag"]) == ("x8", "harder but better")
     assert flag["message"] == "rfne_mean 0.15, below 0.2 on the easier x4"
 
 
@@ -166,6 +166,6 @@ def test_tiles_that_show_are_information():
 def test_flows_that_the_grid_does_not_resolve_are_told():
     known = {"x4": {"re500_seed0": 1.2, "re4000_seed0": 0.456}, "x8": {"re500_seed0": 1.0}}
     flag = the_flag(flags_of(*sound(), resolutions=known))
-    assert (flag["task"], flag["method"], flag["flag"]) == ("x4", "all", "information")
+    assert (flag["case"], flag["method"], flag["flag"]) == ("x4", "all", "information")
     assert flag["message"].startswith("k_max eta falls below 1 in 1 of 2 trajectories")
     assert "(smallest: 0.46, re4000_seed0)" in flag["message"]

@@ -9,7 +9,7 @@ from flexbench.metrics.headline import headline, headline_json
 
 
 def scores(*rows):
-    columns = ("task", "method", "reynolds", "score", "detail", "value")
+    columns = ("case", "method", "reynolds", "score", "detail", "value")
     return pd.DataFrame(rows, columns=columns)
 
 
@@ -26,7 +26,7 @@ TABLE = scores(
 )
 
 
-def test_pooled_scores_by_task_and_method():
+def test_pooled_scores_by_case_and_method():
     assert headline(TABLE) == {
         "sr": {"flex": {"rfne_mean": 0.25, "crps": 0.5}, "persistence": {"rfne_mean": 1.5}},
         "forecast": {"flex": {"rfne_mean": 0.1}},

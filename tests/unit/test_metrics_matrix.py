@@ -5,7 +5,8 @@ import pandas as pd
 import pytest
 
 from flexbench.config.reading import load_config
-from flexbench.metrics.matrix import MATRIX_COLUMNS, matrix
+from flexbench.metrics.matrix import matrix
+from flexbench.metrics.tables import MATRIX
 
 CONFIG = load_config({"tier": "smoke"})
 NAMES = ("unseen_re", "velocity_v", "free_slip")
@@ -15,9 +16,9 @@ CASES = [
 ]
 
 
-def row(task, reynolds, value, *, method="flex", score="rfne_mean", detail=""):
+def row(case, reynolds, value, *, method="flex", score="rfne_mean", detail=""):
     interval = {"low": value - 0.03, "high": value + 0.07, "trajectories": 2}
-    names = {"task": task, "method": method, "reynolds": reynolds, "score": score}
+    names = {"case": case, "method": method, "reynolds": reynolds, "score": score}
     return names | {"detail": detail, "value": value} | interval
 
 
@@ -47,7 +48,7 @@ def table():
 
 
 def test_every_flow_has_its_row(table):
-    assert tuple(table.columns) == MATRIX_COLUMNS
+    assert tuple(table.columns) == MATRIX.columns
     assert set(table["score"]) == {"rfne_mean", "pearson"}
     found = table[table["score"] == "rfne_mean"]
     places = found[["case", "boundary", "observable", "reynolds", "method"]]
@@ -68,7 +69,7 @@ def test_every_flow_has_its_row(table):
 
 def test_values_and_intervals_are_those_of_the_scores(table):
     for own in table.to_dict("records"):
-        same = SCORES[["task", "reynolds", "method", "score"]] == [
+        same = SCORES[["case", "reynolds", "method", "score"]] == [
             own[name] for name in ("case", "reynolds", "method", "score")
         ]
         (wanted,) = SCORES[same.all(axis=1) & (SCORES["detail"] == "")].to_dict("records")

@@ -8,9 +8,9 @@ from flexbench.data.store import write_trajectory
 from flexbench.errors import FlexbenchError
 from flexbench.metrics.aggregate import BY_LEAD, aggregate, aggregate_leads
 from flexbench.metrics.calibration import sigma_ref
-from flexbench.metrics.cells import read_scores
 from flexbench.metrics.rollout import correlation_time, rollout_lengths
 from flexbench.metrics.score import score_samples
+from flexbench.metrics.tables import SNAPSHOT_SCORES
 
 GRID, MEMBERS, LEADS, TIMES, STRIDE = 16, 7, 6, 16, 2
 INTERVAL = 0.1
@@ -66,11 +66,11 @@ class World:
             labels=LABELS,
         )
         self.scored = score_samples(
-            folder / "samples.h5", self.paths, task_name=LABELS.case, tier="desk", bands=3
+            folder / "samples.h5", self.paths, case=LABELS.case, tier="desk", bands=3
         )
         table = folder / "scores.csv"
         self.scored.scores.to_csv(table, index=False)
-        self.frame = read_scores(table)
+        self.frame = SNAPSHOT_SCORES.read(table)
 
     def of_lead(self, lead):
         """(truth, ensemble) of every start, by trajectory."""
@@ -138,7 +138,7 @@ def test_scores_of_each_lead_are_brute_force(world):
 
 
 def test_one_lead_has_the_interval_of_that_lead_alone(world):
-    """Rows of a lead are what the table of scores says of the same rows as a task of its own."""
+    """Rows of a lead are what the table of scores says of the same rows as a case of its own."""
     table = aggregate_leads([world.frame], bootstrap=200, confidence=0.95)
     alone = world.frame[world.frame["lead"] == 3]
     scores = aggregate([alone], bootstrap=200, confidence=0.95)

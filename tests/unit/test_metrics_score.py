@@ -13,9 +13,9 @@ from flexbench.data.samples import Labels, Snapshot, write_samples
 from flexbench.data.store import write_trajectory
 from flexbench.errors import FlexbenchError
 from flexbench.metrics import spectral
-from flexbench.metrics.cells import read_scores
-from flexbench.metrics.score import COLUMNS, SPECTRA_COLUMNS, score_samples
-from flexbench.metrics.snapshot import score_snapshot
+from flexbench.metrics.score import score_samples
+from flexbench.metrics.snapshot_scores import score_snapshot
+from flexbench.metrics.tables import SNAPSHOT_SCORES, SPECTRA
 
 GRID, MEMBERS = 16, 6
 LABELS = Labels(
@@ -74,7 +74,7 @@ class Files:
         return self
 
     def score(self, **changes):
-        arguments = {"task_name": "superres_x4", "tier": "smoke", "bands": 3} | changes
+        arguments = {"case": "superres_x4", "tier": "smoke", "bands": 3} | changes
         return score_samples(self.samples, self.trajectories, **arguments)
 
 
@@ -85,7 +85,7 @@ def files(tmp_path):
 
 def test_rows_are_the_scores_of_each_snapshot(files):
     scored = files.score()
-    assert tuple(scored.scores.columns) == COLUMNS
+    assert tuple(scored.scores.columns) == SNAPSHOT_SCORES.columns
     for snapshot, ensemble in zip(files.snapshots, files.ensembles, strict=True):
         truth = files.truth[snapshot.trajectory][snapshot.index]
         expected, _ = score_snapshot(ensemble[:, 0], truth, bands=3)
@@ -102,21 +102,21 @@ def test_rows_are_the_scores_of_each_snapshot(files):
     for name, value in {
         "benchmark_version": str(BENCHMARK_VERSION),
         "tier": "smoke",
-        "task": "superres_x4",
+        "case": "superres_x4",
         "method": "flex",
         "mode": "denoiser",
         "training_seed": 3,
         "members": MEMBERS,
         "parameters": 1234,
         "flops": 5e6,
-        "evaluations": 2,
+        "calls": 2,
     }.items():
         assert set(scored.scores[name]) == {value}
 
 
 def test_spectra_have_a_row_per_snapshot_and_wavenumber(files):
     spectra = files.score().spectra
-    assert tuple(spectra.columns) == SPECTRA_COLUMNS
+    assert tuple(spectra.columns) == SPECTRA.columns
     assert len(spectra) == 4 * GRID // 2
     assert not spectra.duplicated(["trajectory", "index", "k"]).any()
     assert (spectra["spread"] > 0).all()
@@ -161,7 +161,7 @@ def test_a_score_file_comes_back_as_it_was(files, tmp_path):
     scores = files.score().scores
     path = tmp_path / "scores.csv"
     path.write_text(scores.to_csv(index=False))
-    pd.testing.assert_frame_equal(read_scores(path), scores, check_dtype=False, rtol=1e-15)
+    pd.testing.assert_frame_equal(SNAPSHOT_SCORES.read(path), scores, check_dtype=False, rtol=1e-15)
 
 
 def test_samples_of_a_single_member(files):
@@ -176,7 +176,7 @@ def test_samples_of_a_single_member(files):
     [
         (lambda f: f.samples.unlink(), "no such samples file"),
         (lambda f: f.samples.write_bytes(b"not HDF5"), "not a readable HDF5 file"),
-        (lambda f: f.write(case="forecast"), "task 'forecast', not of 'superres_x4'"),
+        (lambda f: f.write(case="forecast"), "case 'forecast', not of 'superres_x4'"),
         (lambda f: f.trajectories.pop("re500_seed101"), "'re500_seed101'; known: re500_seed100"),
         (
             lambda f: f.write([np.concatenate([e, e], axis=1) for e in f.ensembles]),
@@ -274,7 +274,7 @@ def test_a_rollout_between_walls_is_correlated_in_the_flow_alone(tmp_path):
         labels=dataclasses.replace(LABELS, feedback="member"),
     )
     scored = score_samples(
-        tmp_path / "samples.h5", {path.stem: path}, task_name=LABELS.case, tier="desk", bands=3
+        tmp_path / "samples.h5", {path.stem: path}, case=LABELS.case, tier="desk", bands=3
     ).scores
     values = scored.set_index("score")["value"]
     assert values["correlation_censored"] == 1.0

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from flexbench.metrics.seams import SEAM_WIDTH, edge_distance, near_seams
-from flexbench.metrics.snapshot import score_snapshot
+from flexbench.metrics.snapshot_scores import score_snapshot
 
 SEAMS = {"seam_ratio", "seam_error", "inner_error"}
 

@@ -11,8 +11,9 @@ from flexbench.data.store import write_trajectory
 from flexbench.errors import FlexbenchError
 from flexbench.metrics.calibration import sigma_ref
 from flexbench.metrics.definitions import DEFINITIONS, NEAR_WALL, REGION_SCORES
-from flexbench.metrics.score import SPECTRA_COLUMNS, score_samples
-from flexbench.metrics.snapshot import score_flow, score_snapshot
+from flexbench.metrics.score import score_samples
+from flexbench.metrics.snapshot_scores import score_flow, score_snapshot
+from flexbench.metrics.tables import SPECTRA
 from flexbench.metrics.walls import regions
 
 GRID, MEMBERS = 32, 8
@@ -117,7 +118,7 @@ def test_which_scores_there_are(members):
         assert value == pytest.approx(whole[key], rel=1e-12, nan_ok=True)
     detailed = score_flow(ensemble, truth, mask=channel())
     near = {name for name, detail in detailed if detail == "near"}
-    assert near & set(REGION_SCORES) == set(REGION_SCORES) & {name for name, _ in whole}
+    assert near == REGION_SCORES & {name for name, _ in whole}
     assert list(dict.fromkeys(name for name, _ in detailed)) == [
         name for name in DEFINITIONS if name in {name for name, _ in detailed}
     ]
@@ -150,10 +151,10 @@ def test_files_with_walls_are_scored_over_the_flow(tmp_path):
         labels=labels,
     )
     scored = score_samples(
-        tmp_path / "s.h5", {name: tmp_path / f"{name}.h5"}, task_name="x", tier="smoke", bands=4
+        tmp_path / "s.h5", {name: tmp_path / f"{name}.h5"}, case="x", tier="smoke", bands=4
     )
     found = {(s, d): v for s, d, v in scored.scores[["score", "detail", "value"]].to_numpy()}
     assert found == score_flow(ensemble, truth, mask=channel())
     assert isinstance(scored.spectra, pd.DataFrame)
-    assert list(scored.spectra.columns) == list(SPECTRA_COLUMNS)
+    assert list(scored.spectra.columns) == list(SPECTRA.columns)
     assert scored.spectra.empty

@@ -10,29 +10,31 @@ from flexbench.config import TIERS, Config
 from flexbench.config.reading import load_config
 from flexbench.data.example import write_example
 from flexbench.errors import FlexbenchError
-from flexbench.graph import Graph
+from flexbench.graph import RULES, Graph
+from flexbench.graph.planned import planned_jobs
+from flexbench.machine.rehearsal import rehearsal_config, simulated_alike
 from flexbench.planning import networks
-from flexbench.planning.disk import hdf5_bytes
+from flexbench.planning.costs import CATEGORIES, cost_of
+from flexbench.planning.costs.cost import hdf5_bytes
 from flexbench.planning.facts import RunFacts
-from flexbench.planning.jobs import planned_jobs
+from flexbench.planning.forecast import all_seconds
 from flexbench.planning.rates import (
     DEFAULTS,
     WALLS,
-    Calibration,
-    calibration_file,
-    load_calibration,
+    Measurement,
+    load_measurement,
     rate,
-    save_calibration,
+    rates_file,
+    save_measurement,
 )
-from flexbench.planning.rehearsal import rehearsal_config, simulated_alike
 from flexbench.planning.show import duration, size
-from flexbench.planning.steps import solver_steps
-from flexbench.planning.times import all_seconds
+from flexbench.report.catalogue import FIGURES
 from flexbench.solver.simulate import Simulation
+from flexbench.solver.step_count import solver_steps
 
 
 def graph_of(tier, **overrides):
-    return Graph(load_config({"tier": tier, **overrides}))
+    return Graph.of(load_config({"tier": tier, **overrides}))
 
 
 @pytest.mark.parametrize("tier", TIERS)
@@ -62,7 +64,7 @@ def test_sizes_that_come_with_the_code_are_right(method):
     assert networks.known_sizes()[networks.digest(request)] == networks.count(request)
 
 
-def test_own_data_is_calibrated_with_simulated_flows_as_large(tmp_path):
+def test_own_data_is_measured_with_simulated_flows_as_large(tmp_path):
     """Of as many trajectories, points and snapshots, and without what cannot run on the data."""
     write_example(tmp_path / "tank.nc", snapshots=40, height=36, width=44)
     source = {"file": str(tmp_path / "tank.nc"), "key": "temperature", "reynolds": 100}
@@ -102,10 +104,10 @@ def test_the_size_of_a_network_of_two_tasks():
 
 
 def test_a_narrowed_network_is_planned_as_it_is_trained():
-    from flexbench.sizing import build_network
+    from flexbench.sizing.matching import build_network
 
     facts = RunFacts.of(graph_of("smoke"))
-    request = networks.request_of(facts.graph, "forecast", "flex-multi")
+    request = networks.request_of(facts.graph, "superres_x4+forecast", "flex-multi")
     _, built = build_network("flex", request.problem, size="XXS", narrow=True)
     found = facts.network("forecast", "flex-multi")
     assert found.parameters == built.footprint.parameters
@@ -133,7 +135,7 @@ def test_saved_bytes_are_what_autograd_keeps():
     """On the CPU, with real memory, the same network keeps as much."""
     import torch
 
-    from flexbench.sizing import build_network
+    from flexbench.sizing.matching import build_network
 
     request = networks.request_of(graph_of("smoke"), "superres_x4", "unet")
     with warnings.catch_warnings():
@@ -200,32 +202,32 @@ def test_steps_of_a_fixed_length_are_counted():
 
 
 def test_rates_of_another_machine_say_so():
-    found = Calibration.model_validate_json(DEFAULTS.read_bytes())
+    found = Measurement.model_validate_json(DEFAULTS.read_bytes())
     assert found.default
 
 
-def test_each_tier_keeps_its_calibration(tmp_path):
-    assert load_calibration(tmp_path, "smoke").default
-    default = load_calibration(tmp_path, "smoke").model_dump() | {"default": False}
-    smoke = Calibration.model_validate(default | {"tier": "smoke", "measured": "2026-01-01"})
-    desk = Calibration.model_validate(default | {"tier": "desk", "measured": "2026-02-01"})
-    save_calibration(tmp_path, smoke)
-    save_calibration(tmp_path, desk)
-    assert load_calibration(tmp_path, "smoke") == smoke
-    assert load_calibration(tmp_path, "desk") == desk
-    assert load_calibration(tmp_path, "paper") == desk, "the newest"
+def test_each_tier_keeps_its_rates(tmp_path):
+    assert load_measurement(tmp_path, "smoke").default
+    default = load_measurement(tmp_path, "smoke").model_dump() | {"default": False}
+    smoke = Measurement.model_validate(default | {"tier": "smoke", "measured": "2026-01-01"})
+    desk = Measurement.model_validate(default | {"tier": "desk", "measured": "2026-02-01"})
+    save_measurement(tmp_path, smoke)
+    save_measurement(tmp_path, desk)
+    assert load_measurement(tmp_path, "smoke") == smoke
+    assert load_measurement(tmp_path, "desk") == desk
+    assert load_measurement(tmp_path, "paper") == desk, "the newest"
 
 
 @pytest.mark.parametrize("text", ["", "[]", '{"smoke": 3}', '{"smoke": {"format": 1}}'])
-def test_a_broken_calibration_is_one_line(tmp_path, text):
-    calibration_file(tmp_path).write_text(text)
-    with pytest.raises(FlexbenchError, match=r"calibration\.json: not a calibration") as error:
-        load_calibration(tmp_path, "smoke")
+def test_broken_rates_are_one_line(tmp_path, text):
+    rates_file(tmp_path).write_text(text)
+    with pytest.raises(FlexbenchError, match=r"rates\.json: not a measurement") as error:
+        load_measurement(tmp_path, "smoke")
     assert "\n" not in str(error.value)
 
 
 def test_steps_with_walls_are_measured_where_the_tier_has_them(monkeypatch):
-    from flexbench.planning import probe
+    from flexbench.machine import probe
 
     monkeypatch.setattr(probe, "BUDGET", 0.0)
     found = probe.simulate(graph_of("smoke"))["walls"]
@@ -237,7 +239,7 @@ def test_steps_with_walls_are_measured_where_the_tier_has_them(monkeypatch):
 def test_measured_steps_decide_the_time_of_runs_with_walls():
     graph = graph_of("smoke")
     facts, jobs = RunFacts.of(graph), planned_jobs(graph)
-    default = Calibration.model_validate_json(DEFAULTS.read_bytes())
+    default = Measurement.model_validate_json(DEFAULTS.read_bytes())
     rates = default.rates.model_copy(update={"solver": 1.0})
     slow = rates.model_copy(update={"walls": {**WALLS, "no_slip": 2 * WALLS["no_slip"]}})
     before, after = (
@@ -273,8 +275,27 @@ def test_durations_are_read_easily(seconds, text):
     assert duration(seconds) == text
 
 
-def test_json_of_the_defaults_is_complete():
-    assert set(json.loads(DEFAULTS.read_text())["rates"]["figures"]) == {
-        *("maps", "spectra", "rfne_by_re", "accuracy_cost", "loss"),
-        *("pull", "spread_skill", "rank", "coverage"),
-    }
+def test_default_rates_are_of_figures_that_there_are():
+    assert set(json.loads(DEFAULTS.read_text())["rates"]["figures"]) <= set(FIGURES)
+
+
+@pytest.mark.parametrize("tier", TIERS)
+def test_every_rule_has_a_cost(tier):
+    """Of each of its jobs: as many sizes as outputs, and numbers that are some."""
+    graph = graph_of(tier)
+    facts = RunFacts.of(graph)
+    default = Measurement.model_validate_json(DEFAULTS.read_bytes())
+    for rule in RULES:
+        cost = cost_of(rule.name)
+        for names in rule.jobs(graph)[:1]:
+            outputs = rule.outputs(graph.layout, names)
+            assert len(cost.sizes(facts, names)) == len(outputs)
+            assert all(size > 0 for size in cost.sizes(facts, names))
+            assert cost.start(facts, default, names) + cost.work(facts, default, names) > 0
+            assert cost.memory(facts, names) >= 0
+            assert cost.category in CATEGORIES
+
+
+def test_a_rule_without_a_cost_is_an_error():
+    with pytest.raises(FlexbenchError, match="rule 'weigh' has no cost; these have: simulate, imp"):
+        cost_of("weigh")

@@ -12,8 +12,8 @@ from flexbench.inference import predictors
 from flexbench.inference.ensemble import describe, draw_samples
 from flexbench.inference.rollout import Targets
 from flexbench.methods import make_method
+from flexbench.planning.costs.learn import sampling_flops
 from flexbench.planning.facts import RunFacts
-from flexbench.planning.times import sampling_flops
 from flexbench.solver.simulate import snapshot_times
 from flexbench.tasks import make_task
 
@@ -86,7 +86,7 @@ def test_flops_of_sampling(tmp_path, monkeypatch, evaluation, mode, together):
             "evaluations": {"flows": evaluation},
         }
     )
-    graph = Graph(config)
+    graph = Graph.of(config)
     case = graph.case(CASE)
     problem = make_task(
         graph.task_settings(CASE), normaliser=Normaliser(1.0, 1.0), interval=config.solver.interval

@@ -6,14 +6,15 @@ from pathlib import Path
 
 import pytest
 
-from flexbench.planning.jobs import PlannedJob
+from flexbench.graph.planned import PlannedJob
 from flexbench.planning.schedule import longest_chain, simulate_schedule
 from flexbench.provenance import Step
 
 
 def job(rule, name, *needs, threads=1):
     step = Step(name=rule, outputs=(Path(name),), inputs=(), slice={}, code="")
-    return PlannedJob(step=step, wildcards={"name": name}, needs=needs, threads=threads)
+    first = {"train": 1, "sample": 0}[rule]
+    return PlannedJob(step=step, names={"name": name}, needs=needs, threads=threads, priority=first)
 
 
 def graph_of(*jobs):

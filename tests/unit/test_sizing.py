@@ -1,6 +1,8 @@
 """Counting and matching sizes, against counts made by hand."""
 
 import math
+import subprocess
+import sys
 import warnings
 from types import ModuleType
 
@@ -8,11 +10,18 @@ import pytest
 import torch
 from torch import nn
 
-from flexbench import registry, sizing
+from flexbench import registry
 from flexbench.errors import FlexbenchError
 from flexbench.models import flex
+from flexbench.sizing import counting, matching
+from flexbench.sizing.crossing import NoGrowthError, crossing
+from flexbench.sizing.sizes import NetworkSize
 from flexbench.spec import JointProblem, ProblemSpec
 
+TINY = {
+    "superres": ProblemSpec(task="superres", condition_channels=1, patch=32),
+    "forecast": ProblemSpec(task="forecast", condition_channels=2, patch=32),
+}
 DESK = {
     "superres": ProblemSpec(task="superres", condition_channels=1, patch=64),
     "forecast": ProblemSpec(task="forecast", condition_channels=2, patch=64),
@@ -68,7 +77,7 @@ def test_flops_equal_a_count_by_hand(device):
     width = 4
     with torch.device(device):
         network = Counted(width)
-    flops = sizing.count_flops(network, SMALL)
+    flops = counting.count_flops(network, SMALL)
     points = 16 * 16
     assert flops.encode == 2 * points * 9 * width
     expected = 2 * (2 * points * points * width)  # attention: two products of tokens
@@ -83,7 +92,7 @@ def test_flops_equal_a_count_by_hand(device):
 
 
 def test_parameters_that_do_not_train_are_not_counted():
-    assert sizing.count_parameters(build_counted, SMALL, width=4) == 4 * 9 + 4 + 16
+    assert counting.count_parameters(build_counted, SMALL, width=4) == 4 * 9 + 4 + 16
 
 
 def test_a_complex_parameter_counts_twice():
@@ -92,12 +101,12 @@ def test_a_complex_parameter_counts_twice():
         network.weight = nn.Parameter(torch.zeros(3, dtype=torch.complex64))
         return network
 
-    assert sizing.count_parameters(build, SMALL) == 6
+    assert counting.count_parameters(build, SMALL) == 6
 
 
 def test_reference_is_the_published_size_of_flex():
     """49,669,377: FLEX-S for super-resolution at patch 128."""
-    assert sizing.reference_size("S", LAB["superres"]).parameters == 49_669_377
+    assert matching.reference_size("S", LAB["superres"]).parameters == 49_669_377
 
 
 def module_of(count, *, step=1):
@@ -123,19 +132,73 @@ def test_solved_width_is_the_best_of_all(step, target):
     best = min(range(step, 1200, step), key=lambda width: abs(count(width) - target))
     if abs(count(best) / target - 1) > 0.05:
         with pytest.warns(UserWarning, match=f"the nearest, {best}, has {count(best)}"):
-            assert sizing.solve_width(module, SMALL, target=target) == best
+            assert matching.solve_width(module, SMALL, target=target) == best
     else:
-        assert sizing.solve_width(module, SMALL, target=target) == best
+        assert matching.solve_width(module, SMALL, target=target) == best
+
+
+def bisected(measure, target, step):
+    """The crossing, found by doubling and halving alone."""
+    low = high = step
+    while measure(high) < target:
+        low, high = high, 2 * high
+    while high - low > step:
+        middle = (low + high) // (2 * step) * step
+        low, high = (middle, high) if measure(middle) < target else (low, middle)
+    return low, high
+
+
+GROWTHS = {
+    "parabola": lambda w: 3 * w * w + 7 * w + 1000,
+    "line": lambda w: 17 * w + 5,
+    "cube": lambda w: w**3 + 40,
+    "rounded to fours": lambda w: (4 * round(w / 4)) ** 2 + 5 * w,
+    "halves": lambda w: w * w + 11 * (w // 2),
+    "slow": lambda w: int(1000 * math.log2(w + 1)),
+    "bend": lambda w: w if w < 100 else 100 + (w - 100) ** 2,
+}
+
+
+@pytest.mark.parametrize("growth", GROWTHS.values(), ids=GROWTHS)
+@pytest.mark.parametrize("step", [1, 2, 4, 16])
+@pytest.mark.parametrize("near", [None, 16, 160, 4096])
+def test_the_crossing_is_found_however_the_number_grows(growth, step, near):
+    for width in (step, 3 * step, 8 * step, 13 * step, 700 * step):
+        for target in (growth(width), growth(width) + 1, growth(width) - 1):
+            found = crossing(growth, target, step=step, largest=2**20, near=near)
+            assert found == bisected(growth, target, step), target
+
+
+@pytest.mark.parametrize("near", [None, 300])
+def test_a_parabola_is_asked_a_few_times(near):
+    asked = set()
+
+    def measure(width):
+        asked.add(width)
+        return 12 * width * width + 500 * width + 12345
+
+    target = measure(300) + 1
+    asked.clear()
+    assert crossing(measure, target, step=4, largest=2**16, near=near) == (300, 304)
+    assert len(asked) <= (2 if near else 6)
+
+
+def test_a_number_that_stops_growing_is_told():
+    with pytest.raises(NoGrowthError) as told:
+        crossing(lambda width: min(width, 50), 1000, step=1, largest=2**16)
+    assert told.value.high >= 2 * told.value.low
+    with pytest.raises(NoGrowthError):
+        crossing(lambda width: width, 1000, step=1, largest=100)
 
 
 def test_target_below_the_smallest_width_warns():
     with pytest.warns(UserWarning, match="toy.py: no width comes within 5% of 10 parameters"):
-        assert sizing.solve_width(module_of(lambda width: 100 * width), SMALL, target=10) == 1
+        assert matching.solve_width(module_of(lambda width: 100 * width), SMALL, target=10) == 1
 
 
 def test_size_that_ignores_the_width_is_refused():
     with pytest.raises(FlexbenchError, match="must grow with the width to reach 1000"):
-        sizing.solve_width(module_of(lambda width: 50), SMALL, target=1000)
+        matching.solve_width(module_of(lambda width: 50), SMALL, target=1000)
 
 
 @pytest.mark.parametrize("name", BASELINES)
@@ -145,10 +208,10 @@ def test_every_baseline_has_flex_parameters_within_five_percent(name, size, prob
     if task not in registry.tasks(name):
         pytest.skip(f"{name} only does {', '.join(registry.tasks(name))}, by its TASKS")
     module, problem = registry.load(name), problems[task]
-    target = sizing.reference_size(size, problem).parameters
-    width = sizing.solve_width(module, problem, target=target)
+    target = matching.reference_size(size, problem).parameters
+    width = matching.solve_width(module, problem, target=target)
     assert width % module.WIDTH_STEP == 0
-    assert sizing.count_parameters(module.build, problem, width=width) == pytest.approx(
+    assert counting.count_parameters(module.build, problem, width=width) == pytest.approx(
         target, rel=0.05
     )
 
@@ -160,22 +223,39 @@ def test_a_narrowed_flex_of_two_tasks_has_the_parameters_of_one(size, patch):
     """At every named size, on the patches of the tier that has it; and FLOPs are close too."""
     problem = both(patch)
     with torch.device("meta"):
-        network, built = sizing.build_network("flex", problem, size=size, narrow=True)
+        network, built = matching.build_network("flex", problem, size=size, narrow=True)
     named = flex.SIZES[size]
     assert network.size.channels == (*named.channels[:-1], built.width)
     assert built.width < named.embedding
     for own in problem.by_task.values():
-        alone = sizing.count_parameters(flex.build, own, size=size)
+        alone = counting.count_parameters(flex.build, own, size=size)
         assert built.footprint.parameters == pytest.approx(alone, rel=0.02)
     assert 0.93 < built.footprint.flops.forward / built.reference.flops.forward < 1
 
 
 def test_a_narrowed_network_is_built_again_from_its_width():
     """As sampling does it, which knows the checkpoint alone."""
-    first, built = sizing.build_network("flex", both(32), size="XXS", narrow=True)
-    again, known = sizing.build_network("flex", both(32), size="XXS", width=built.width)
+    first, built = matching.build_network("flex", both(32), size="XXS", narrow=True)
+    again, known = matching.build_network("flex", both(32), size="XXS", width=built.width)
     again.load_state_dict(first.state_dict())
     assert known.footprint == built.footprint
+
+
+@pytest.mark.parametrize("name", BASELINES)
+@pytest.mark.parametrize(("size", "problems"), [("XXS", TINY), ("XS", DESK)], ids=["XXS", "XS"])
+@pytest.mark.parametrize("match", ["parameters", "flops"])
+def test_the_width_is_that_of_a_bisection(name, size, problems, match):
+    module, problem = registry.load(name), problems["forecast"]
+
+    def measure(width):
+        return counting.footprint(module.build, problem, width=width).measure(match)
+
+    target = matching.reference_size(size, problem).measure(match)
+    pair = bisected(measure, target, module.WIDTH_STEP)
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        width = matching.solve_width(module, problem, target=target, match=match)
+    assert width == min(pair, key=lambda one: abs(measure(one) - target))
 
 
 @pytest.mark.parametrize("name", BASELINES)
@@ -183,29 +263,29 @@ def test_flops_can_be_matched_instead(name):
     problem = DESK[registry.tasks(name)[0]]
     with warnings.catch_warnings(record=True) as told:
         warnings.simplefilter("always")
-        network, summary = sizing.build_network(name, problem, size="XS", match="flops")
+        network, summary = matching.build_network(name, problem, size="XS", match="flops")
     limit = 0.15 if told else 0.05
     assert summary.ratio == pytest.approx(1, abs=limit)
-    assert summary.footprint.flops == sizing.count_flops(network, problem)
+    assert summary.footprint.flops == counting.count_flops(network, problem)
 
 
 def test_built_network_is_what_the_summary_says():
     for name, width in (("flex", None), ("fno", 8)):
-        network, summary = sizing.build_network(name, DESK["forecast"], size="XXS", width=width)
+        network, summary = matching.build_network(name, DESK["forecast"], size="XXS", width=width)
         trained = sum(p.numel() for p in network.parameters() if p.requires_grad)
         assert summary.footprint.parameters == trained
         assert (summary.name, summary.size, summary.width) == (name, "XXS", width)
-        assert summary.reference == sizing.reference_size("XXS", DESK["forecast"])
+        assert summary.reference == matching.reference_size("XXS", DESK["forecast"])
         assert next(network.parameters()).device.type == "cpu"
 
 
 def test_options_and_dropout_reach_the_network():
-    network, _ = sizing.build_network(
+    network, _ = matching.build_network(
         "dit", DESK["superres"], size="XS", width=32, options={"depth": 3}, dropout=0.25
     )
     assert len(network.blocks) == 3
     assert {m.p for m in network.modules() if isinstance(m, nn.Dropout)} == {0.25}
-    network, summary = sizing.build_network(
+    network, summary = matching.build_network(
         "flex", DESK["superres"], size="XXS", options={"transformer": False}
     )
     assert summary.ratio < 1
@@ -239,7 +319,7 @@ def test_options_and_dropout_reach_the_network():
 def test_what_cannot_be_built_is_told_in_one_line(name, changes, expected):
     problem = DESK["forecast"]
     with pytest.raises(FlexbenchError) as caught:
-        sizing.build_network(name, problem, **{"size": "XS"} | changes)
+        matching.build_network(name, problem, **{"size": "XS"} | changes)
     assert expected in str(caught.value)
     assert "\n" not in str(caught.value)
 
@@ -248,9 +328,93 @@ def test_a_task_the_file_cannot_do(tmp_path):
     text = (registry.folders()[0] / "_template.py").read_text()
     (tmp_path / "mynet.py").write_text(text.replace('("superres", "forecast")', '("superres",)'))
     folders = [str(tmp_path)]
-    _, summary = sizing.build_network(
+    _, summary = matching.build_network(
         "mynet", DESK["superres"], size="XXS", baseline_folders=folders
     )
     assert summary.ratio == pytest.approx(1, abs=0.05)
     with pytest.raises(FlexbenchError, match="cannot do the task 'forecast'; its TASKS: superres"):
-        sizing.build_network("mynet", DESK["forecast"], size="XXS", baseline_folders=folders)
+        matching.build_network("mynet", DESK["forecast"], size="XXS", baseline_folders=folders)
+
+
+# --- all numbers of a network ----------------------------------------------------------------
+
+JOINT = JointProblem.of({"superres_x4": TINY["superres"], "forecast": TINY["forecast"]})
+# Counted by torch's own meta kernels and its own counter of FLOPs: parameters, bytes of its state
+# and of a checkpoint's header, FLOPs of `encode` and `denoise`, bytes that autograd keeps.
+COUNTED = {
+    ("flex", "S", LAB["superres"], False): (
+        49_669_377,
+        198_681_604,
+        82_785,
+        17_234_854_912,
+        85_478_620_160,
+        659_925_932,
+    ),
+    ("flex", "XXS", JOINT, True): (
+        120_781,
+        483_348,
+        41_985,
+        5_780_776,
+        33_435_848,
+        2_678_236,
+    ),
+    ("unet", "XS", DESK["forecast"], False): (
+        901_321,
+        3_605_828,
+        18_483,
+        2_378_064,
+        465_872_896,
+        13_317_164,
+    ),
+    ("fno", "XS", DESK["forecast"], False): (
+        878_984,
+        3_516_368,
+        7_429,
+        896_616,
+        92_073_024,
+        13_824_252,
+    ),
+    ("dit", "XXS", TINY["superres"], False): (
+        125_616,
+        502_720,
+        9_378,
+        69_760,
+        12_800_000,
+        1_227_524,
+    ),
+    ("uvit", "S", LAB["forecast"], False): (
+        49_597_370,
+        198_393_736,
+        18_845,
+        35_999_376,
+        26_304_292_240,
+        184_048_556,
+    ),
+}
+
+
+@pytest.mark.parametrize(("name", "size", "problem", "narrow"), COUNTED)
+def test_all_numbers_are_those_of_torchs_own_kernels(name, size, problem, narrow):
+    parameters, state, header, encode, denoise, saved = COUNTED[name, size, problem, narrow]
+    assert matching.network_size(name, problem, size=size, narrow=narrow) == NetworkSize(
+        parameters=parameters,
+        state_bytes=state,
+        header_bytes=header,
+        encode=encode,
+        denoise=denoise,
+        saved_bytes=saved,
+    )
+
+
+def test_counting_does_not_load_torchs_compiler():
+    """It would take longer than torch itself; every network and both matches."""
+    lines = ["import sys", "from flexbench.sizing.matching import network_size"]
+    lines += ["from flexbench.spec import ProblemSpec", f"problem = {TINY['superres']!r}"]
+    for name in ("flex", *BASELINES):
+        for match in ("parameters", "flops"):
+            lines += [f"network_size({name!r}, problem, size='XXS', match={match!r})"]
+    lines += ["heavy = {'torch._dynamo', 'torch.fx.experimental.symbolic_shapes'}"]
+    lines += ["assert not heavy & set(sys.modules), heavy & set(sys.modules)"]
+    command = [sys.executable, "-W", "ignore", "-c", "\n".join(lines)]
+    done = subprocess.run(command, capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stderr

@@ -14,7 +14,7 @@ def test_an_evaluation_of_own_flows_needs_no_file_of_the_test_split(tiny, tmp_pa
     overrides = parse_assignments([*tiny, f"root={tmp_path}"])
     config = load_config({"tier": "smoke"} | overrides)
     mine = {"mine": EvaluationSettings(seeds=[101])}
-    graph = Graph(config.model_copy(update={"evaluations": mine}))
+    graph = Graph.of(config.model_copy(update={"evaluations": mine}))
     (tested,) = graph.case("superres_x4.mine").runs
     for run in (*graph.runs("train"), tested):
         simulate_step(graph, reynolds=run.reynolds, seed=run.seed, boundary=run.boundary)

@@ -23,7 +23,7 @@ from flexbench.models import flex
 from flexbench.models.joint import OneTask
 from flexbench.models.official_checkpoint import import_checkpoint
 from flexbench.seeding import generator
-from flexbench.sizing import build_network
+from flexbench.sizing.matching import build_network
 from flexbench.spec import JointProblem, ProblemSpec
 from flexbench.tasks import JointTask, make_task
 from flexbench.tasks.base import Example

@@ -12,7 +12,6 @@ from flexbench.atomic import write_text
 from flexbench.config.reading import load_config, parse_assignments
 from flexbench.graph import Graph
 from flexbench.paths import receipt_of
-from flexbench.planned import planned_steps
 from flexbench.provenance import file_digest
 from flexbench.verify import differences, verify
 
@@ -25,7 +24,7 @@ def graph_of(tiny):
 
     def graph(root, *settings):
         overrides = parse_assignments([*tiny, f"root={root}", *settings])
-        return Graph(load_config({"tier": "smoke"} | overrides))
+        return Graph.of(load_config({"tier": "smoke"} | overrides))
 
     return graph
 
@@ -70,7 +69,7 @@ def edit_receipt(path, edit):
 
 
 def test_an_untouched_run_is_clean(root, graph_of):
-    steps = planned_steps(graph_of(root))
+    steps = graph_of(root).steps
     for quick in (False, True):
         result = verify(graph_of(root), quick=quick)
         assert result.clean
@@ -83,7 +82,7 @@ def test_an_untouched_run_is_clean(root, graph_of):
 
 def test_every_receipt_says_all_that_it_should(root, graph_of):
     """Inputs', outputs' hashes and sizes, slice, code, versions, time, memory; seed and device."""
-    for step in planned_steps(graph_of(root)):
+    for step in graph_of(root).steps:
         receipt = json.loads(step.receipt.read_text())
         assert set(receipt["outputs"]) == {path.name for path in step.outputs}
         assert len(receipt["inputs"]) == len(step.inputs), step.outputs[0]

@@ -64,7 +64,7 @@ def every_method(tmp_path_factory, make_steps):
         "evaluations": {"rollout": {"leads": 3, "methods": ["flex", "persistence"]}},
     }
     (root / "config.yaml").write_text(yaml.safe_dump(values), encoding="utf-8")
-    graph = Graph(load_config(values))
+    graph = Graph.of(load_config(values))
     # Figures take most of the time; those that could be wrongly labelled are drawn below.
     make_steps(graph, ["--config", str(root / "config.yaml")], without=("figure",))
     return graph

@@ -11,7 +11,6 @@ from flexbench import registry
 from flexbench.config.reading import load_config
 from flexbench.graph import EDGES, Graph
 from flexbench.paths import checkout
-from flexbench.planned import planned_steps
 from flexbench.report.catalogue import FIGURES as CATALOGUE
 from flexbench.report.catalogue import figures_of
 from flexbench.runner import snakemake_command
@@ -231,7 +230,7 @@ def finished(make_clone, tmp_path_factory):
 def test_receipts_say_what_the_rules_say(finished):
     """Snakemake's own records of the run against the steps that receipts are written of."""
     config = load_config(resolved=finished.root / "smoke" / "config.yaml")
-    steps = planned_steps(Graph(config))
+    steps = Graph.of(config).steps
     records = finished.clone.folder / ".snakemake" / "metadata"
     for step in steps:
         for output in step.outputs:

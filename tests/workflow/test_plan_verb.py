@@ -4,18 +4,17 @@ import json
 import resource
 
 import pytest
+from finished_run import disk_of, measure_run
 
 from flexbench.config import TIERS
 from flexbench.config.reading import load_config, parse_assignments
 from flexbench.graph import Graph
-from flexbench.planning.calibrate import calibrate
+from flexbench.graph.planned import planned_jobs
+from flexbench.machine.measure import measure
 from flexbench.planning.facts import RunFacts
-from flexbench.planning.forecast import Slots, forecast
-from flexbench.planning.jobs import planned_jobs
-from flexbench.planning.measured import disk_of, measure_run
-from flexbench.planning.rates import load_calibration, save_calibration
+from flexbench.planning.forecast import Slots, all_seconds, forecast
+from flexbench.planning.rates import load_measurement, save_measurement
 from flexbench.planning.stale import read_dry_run
-from flexbench.planning.times import all_seconds
 
 
 @pytest.mark.parametrize("tier", TIERS)
@@ -25,7 +24,7 @@ def test_the_jobs_are_those_of_snakemake(shared_clone, tmp_path, tier):
     assert done.returncode == 0, done.stderr
     found = read_dry_run(done.stdout)
     config = load_config({"tier": tier, "root": str(root)})
-    assert set(found) - {"all "} == set(planned_jobs(Graph(config)))
+    assert set(found) - {"all "} == set(planned_jobs(Graph.of(config)))
     seed = config.training_seeds[0]
     assert set(found[f"train task=forecast, method=flex, seed={seed}"]) == {
         "missing output",
@@ -105,7 +104,7 @@ class Finished:
     @property
     def graph(self):
         words = [word for word in self.clone.tiny(self.root) if "=" in word]
-        return Graph(load_config(parse_assignments(words) | {"tier": "smoke"}))
+        return Graph.of(load_config(parse_assignments(words) | {"tier": "smoke"}))
 
 
 @pytest.fixture(scope="module")
@@ -160,9 +159,9 @@ def test_disk_is_forecast_within_ten_per_cent(finished):
     graph = finished.graph
     jobs = planned_jobs(graph)
     facts = RunFacts.of(graph)
-    calibration = load_calibration(graph.layout.root, "smoke")
-    seconds = all_seconds(facts, calibration, jobs)
-    found = forecast(facts, calibration, jobs, slots=Slots(count=2), seconds=seconds)
+    speed = load_measurement(graph.layout.root, "smoke")
+    seconds = all_seconds(facts, speed, jobs)
+    found = forecast(facts, speed, jobs, slots=Slots(count=2), seconds=seconds)
     disk, files = disk_of(graph.layout.folder)
     assert found.disk_bytes == pytest.approx(sum(disk.values()), rel=0.1)
     for name in ("data", "checkpoints", "samples", "scores"):
@@ -174,19 +173,19 @@ def test_disk_is_forecast_within_ten_per_cent(finished):
 
 
 @pytest.mark.slow
-def test_a_calibration_measures_every_rate(finished):
+def test_a_measurement_covers_every_rate(finished):
     """On the tiny run's own settings; what it says of this machine is positive and is kept."""
     graph = finished.graph
     said = []
-    found = calibrate(graph, together=2, say=said.append)
+    found = measure(graph, together=2, say=said.append)
     assert not found.default
     assert {"flex", "*"} <= set(found.rates.train)
     assert {"train/flex", "sample/flex", "formula", "report"} <= set(found.rates.start)
     assert all(1e6 < speed < 1e13 for speed in found.rates.train.values())
     assert len(said) == 3
-    path = save_calibration(graph.layout.root, found)
+    path = save_measurement(graph.layout.root, found)
     try:
-        assert load_calibration(graph.layout.root, "smoke") == found
-        assert not list(graph.layout.root.glob(".calibration-*")), "scratch files are gone"
+        assert load_measurement(graph.layout.root, "smoke") == found
+        assert not list(graph.layout.root.glob(".measuring-*")), "scratch files are gone"
     finally:
         path.unlink()

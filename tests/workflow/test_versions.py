@@ -20,7 +20,7 @@ import yaml
 from flexbench.config.reading import load_config, parse_assignments, read_yaml, to_yaml
 from flexbench.graph import Graph
 from flexbench.paths import TABLES, checkout
-from flexbench.versions.snapshot import _large_folders, _small_files
+from flexbench.versions.record import large_folders, small_files
 
 pytestmark = pytest.mark.slow
 
@@ -129,9 +129,9 @@ def first(make_clone, tmp_path_factory):
     clone.git("add", "--all")
     clone.git("commit", "--quiet", "--message", "code")
     assert "this version holds no snapshot" in clone.error("restore", "--tier", "smoke")
-    assert "22 jobs to be run first" in clone.error("snapshot", "--tier", "smoke")
+    assert "22 jobs to be run first" in clone.error("record", "--tier", "smoke")
     clone.good("run", "--tier", "smoke", "--cores", "2")
-    told = clone.good("snapshot", "--tier", "smoke", "--message", "first")
+    told = clone.good("record", "--tier", "smoke", "--message", "first")
     assert "pushed to store" in told
     assert "warning" not in told
     return clone
@@ -150,7 +150,7 @@ def second(first, tmp_path_factory):
 
 def test_dvc_versions_what_the_graph_writes():
     """One list in dvc.yaml, one in the code: the same."""
-    graph = Graph(load_config({"tier": "smoke"}))
+    graph = Graph.of(load_config({"tier": "smoke"}))
     outs = [
         (path, flags.get("cache", True))
         for stage in read_yaml(checkout() / "dvc.yaml")["stages"].values()
@@ -159,8 +159,8 @@ def test_dvc_versions_what_the_graph_writes():
     ]
     cached = [path.replace("${tier}", "smoke") for path, large in outs if large]
     small = [path.replace("${tier}", "smoke") for path, large in outs if not large]
-    assert cached == _large_folders(graph)
-    assert all(any(Path(path).is_relative_to(p) for p in _small_files(graph)) for path in small)
+    assert cached == large_folders(graph)
+    assert all(any(Path(path).is_relative_to(p) for p in small_files(graph)) for path in small)
     tables = {path.name for path in map(Path, small) if path.parent.name == "tables"}
     layout = graph.layout
     assert tables == {p.name for p in (*map(layout.table, TABLES), layout.headline)}
@@ -248,7 +248,7 @@ def test_a_flipped_byte_is_named_and_healed(first, second):
     name = WEIGHTS.relative_to(RESULTS).as_posix()
     assert f"{name}: changed" in done.stdout
     assert "1 problem" in done.stderr
-    assert f"{name}: changed" in second.error("snapshot", "--tier", "smoke")
+    assert f"{name}: changed" in second.error("record", "--tier", "smoke")
     second.good("restore", "--force")
     assert second.bytes() == first.bytes()
     assert not second.damaged_objects()
@@ -293,9 +293,9 @@ def changed(first, second):
     before = first.bytes()
     write_settings(first, "train.learning_rate=0.02")
     first.git("commit", "--all", "--quiet", "--message", "Learn faster")
-    assert "learning_rate 0.001, asked for: 0.02" in first.error("snapshot")
+    assert "learning_rate 0.001, asked for: 0.02" in first.error("record")
     first.good("run", "--tier", "smoke", "--cores", "2")
-    first.good("snapshot", "--message", "second")
+    first.good("record", "--message", "second")
     return before, first.bytes()
 
 
@@ -342,7 +342,7 @@ def test_what_a_killed_dvc_leaves_needs_no_hand(first, changed):
     spare.parent.mkdir(parents=True)
     os.link(weights, spare)
     weights.unlink()
-    first.good("snapshot", "--no-push")
+    first.good("record", "--no-push")
     assert first.bytes() == changed[1]
     assert lock.read_text() == whole
     assert first.git("status", "--porcelain") == ""
@@ -354,7 +354,7 @@ def test_a_killed_snapshot_is_repaired_by_the_next(first, changed, moment):
     seed = random.Random(str(moment))
     shutil.rmtree(first.folder / ".dvc" / "cache")
     (first.folder / "dvc.lock").unlink()
-    process = first.clone.start("flexbench", "snapshot")
+    process = first.clone.start("flexbench", "record")
     spares = first.folder / RESULTS / "state" / "spares"
     if moment is None:
         time.sleep(seed.uniform(0.5, 5))
@@ -368,7 +368,7 @@ def test_a_killed_snapshot_is_repaired_by_the_next(first, changed, moment):
     else:
         os.killpg(process.pid, signal.SIGKILL)
     process.wait()
-    first.good("snapshot")
+    first.good("record")
     process.communicate()
     assert first.bytes() == changed[1]
     assert not first.damaged_objects()
@@ -381,7 +381,7 @@ def test_a_killed_snapshot_is_repaired_by_the_next(first, changed, moment):
 
 
 def test_errors_are_one_line(first, changed):
-    assert first.error("snapshot", "--remote", "nowhere") == (
+    assert first.error("record", "--remote", "nowhere") == (
         "remote 'nowhere' is not known to DVC; allowed: store"
     )
     told = first.error("restore", "--tier", "desk")
@@ -394,16 +394,16 @@ def test_errors_are_one_line(first, changed):
     tier = first.folder / "workflow" / "config" / "smoke.yaml"
     settings = tier.read_text()
     tier.write_text(settings.replace("root: results", "root: /somewhere/else"))
-    assert "/somewhere/else; work in a clone" in first.error("snapshot")
+    assert "/somewhere/else; work in a clone" in first.error("record")
     tier.write_text(settings)
 
 
 def test_a_live_run_is_left_alone(first, changed):
     """The verbs hold the lock of a run, and respect it."""
-    process = first.clone.start("flexbench", "snapshot", "--no-push")
+    process = first.clone.start("flexbench", "record", "--no-push")
     lock = first.folder / RESULTS / ".run.lock"
     first.clone.wait(lambda: str(process.pid) in lock.read_text(), process)
-    for verb in ("snapshot", "restore", "run"):
+    for verb in ("record", "restore", "run"):
         told = first.error(verb, "--tier", "smoke")
         assert f"process {process.pid} on" in told
         assert "is working here" in told

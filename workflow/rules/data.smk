@@ -14,87 +14,79 @@ rule all_data:
 
 
 rule simulate:
+    input:
+        of("simulate").input,
     output:
-        layout.trajectory("{walls}re{reynolds}_seed{seed}"),
+        of("simulate").output,
     log:
-        layout.log("simulate", "{walls}re{reynolds}_seed{seed}"),
+        of("simulate").log,
     benchmark:
-        layout.benchmark("simulate", "{walls}re{reynolds}_seed{seed}")
-    threads: graph.config.threads
+        of("simulate").benchmark
+    threads: of("simulate").threads
     resources:
-        **graph.rule_resources("simulate"),
+        **of("simulate").resources,
     params:
-        config=str(layout.config),
         boundary=lambda wildcards: boundary_of(wildcards.walls),
-        slice=lambda wildcards: graph.simulate_slice(
-            wildcards.reynolds, wildcards.seed, boundary_of(wildcards.walls)
-        ),
-        code=graph.code("simulate"),
+        **of("simulate").params,
     shell:
         "flexbench simulate --re {wildcards.reynolds} --seed {wildcards.seed}"
         " --boundary {params.boundary:q}"
-        " --config {params.config:q} --log {log:q}"
+        " --resolved {params.resolved:q} --log {log:q}"
 
 
 rule import_data:
     input:
-        lambda wildcards: str(graph.source_file(wildcards.source)),
+        of("import_data").input,
     output:
-        layout.trajectory("{source}_{split}"),
+        of("import_data").output,
     log:
-        layout.log("import_data", "{source}_{split}"),
+        of("import_data").log,
     benchmark:
-        layout.benchmark("import_data", "{source}_{split}")
+        of("import_data").benchmark
+    threads: of("import_data").threads
     resources:
-        **graph.rule_resources("import_data"),
+        **of("import_data").resources,
     params:
-        config=str(layout.config),
-        slice=lambda wildcards: graph.import_slice(wildcards.source, wildcards.split),
-        code=graph.code("import_data"),
+        **of("import_data").params,
     shell:
         "flexbench import-data {wildcards.source} {wildcards.split}"
-        " --config {params.config:q} --log {log:q}"
+        " --resolved {params.resolved:q} --log {log:q}"
 
 
 rule splits:
     input:
-        data=graph.all_trajectories,
+        of("splits").input,
     output:
-        layout.splits,
+        of("splits").output,
     log:
-        layout.log("splits"),
+        of("splits").log,
     benchmark:
-        layout.benchmark("splits")
+        of("splits").benchmark
+    threads: of("splits").threads
     resources:
-        **graph.rule_resources("splits"),
+        **of("splits").resources,
     params:
-        config=str(layout.config),
-        slice=graph.splits_slice(),
-        code=graph.code("splits"),
+        **of("splits").params,
     shell:
-        "flexbench splits --config {params.config:q} --log {log:q}"
+        "flexbench splits --resolved {params.resolved:q} --log {log:q}"
 
 
 rule statistics:
     input:
-        train=graph.trajectories("train"),
+        of("statistics").input,
     output:
-        layout.statistics("{task}{velocity}"),
+        of("statistics").output,
     log:
-        layout.log("statistics", "{task}{velocity}"),
+        of("statistics").log,
     benchmark:
-        layout.benchmark("statistics", "{task}{velocity}")
-    threads: graph.config.threads
+        of("statistics").benchmark
+    threads: of("statistics").threads
     resources:
-        **graph.rule_resources("statistics"),
         slots=4,
+        **of("statistics").resources,
     params:
-        config=str(layout.config),
         observable=lambda wildcards: observable_of(wildcards.velocity),
-        slice=lambda wildcards: graph.statistics_slice(
-            wildcards.task, observable_of(wildcards.velocity)
-        ),
-        code=graph.code("statistics"),
+        **of("statistics").params,
     shell:
         "flexbench statistics {wildcards.task} --observable {params.observable:q}"
-        " --config {params.config:q} --log {log:q}"
+        " --resolved {params.resolved:q} --log {log:q}"

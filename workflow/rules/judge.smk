@@ -3,106 +3,94 @@
 
 rule score:
     input:
-        samples=layout.samples("{case}", "{method}", "{seed}"),
-        data=lambda wildcards: graph.tested(wildcards.case),
+        of("score").input,
     output:
-        scores=layout.scores("{case}", "{method}", "{seed}"),
-        spectra=layout.spectra("{case}", "{method}", "{seed}"),
+        of("score").output,
     log:
-        layout.log("score", "{case}", "{method}", "seed{seed}"),
+        of("score").log,
     benchmark:
-        layout.benchmark("score", "{case}", "{method}", "seed{seed}")
-    threads: graph.config.threads
+        of("score").benchmark
+    threads: of("score").threads
     resources:
-        **graph.rule_resources("score"),
+        **of("score").resources,
     params:
-        config=str(layout.config),
-        slice=lambda wildcards: graph.score_slice(wildcards.case),
-        code=graph.code("score"),
+        **of("score").params,
     shell:
         "flexbench score {wildcards.case} {wildcards.method} --seed {wildcards.seed}"
-        " --config {params.config:q} --log {log:q}"
+        " --resolved {params.resolved:q} --log {log:q}"
 
 
 rule tabulate:
     input:
-        scores=[layout.scores(job.task, job.method, job.seed) for job in graph.jobs],
+        of("tabulate").input,
     output:
-        [layout.table(name) for name in TABLES],
-        layout.headline,
+        of("tabulate").output,
     log:
-        layout.log("tabulate"),
+        of("tabulate").log,
     benchmark:
-        layout.benchmark("tabulate")
+        of("tabulate").benchmark
+    threads: of("tabulate").threads
     resources:
-        **graph.rule_resources("tabulate"),
+        **of("tabulate").resources,
     params:
-        config=str(layout.config),
-        slice=graph.tabulate_slice(),
-        code=graph.code("tabulate"),
+        **of("tabulate").params,
     shell:
-        "flexbench tabulate --config {params.config:q} --log {log:q}"
+        "flexbench tabulate --resolved {params.resolved:q} --log {log:q}"
 
 
 rule figure:
     input:
-        tables=[layout.table(name) for name in TABLES],
-        sources=lambda wildcards: figure_sources(graph, wildcards.case, wildcards.name),
+        of("figure").input,
     output:
-        layout.figure("{case}", "{name}"),
-        layout.figure("{case}", "{name}").with_suffix(".pdf"),
+        of("figure").output,
     log:
-        layout.log("figure", "{case}", "{name}"),
+        of("figure").log,
     benchmark:
-        layout.benchmark("figure", "{case}", "{name}")
+        of("figure").benchmark
+    threads: of("figure").threads
     resources:
-        **graph.rule_resources("figure"),
         slots=1,
+        **of("figure").resources,
     params:
-        config=str(layout.config),
-        slice=lambda wildcards: graph.figure_slice(wildcards.case, wildcards.name),
-        code=lambda wildcards: graph.figure_code(FIGURES[wildcards.name].module),
+        **of("figure").params,
     shell:
-        "flexbench figure {wildcards.case} {wildcards.name} --config {params.config:q} --log {log:q}"
+        "flexbench figure {wildcards.case} {wildcards.name}"
+        " --resolved {params.resolved:q} --log {log:q}"
 
 
 rule animation:
     input:
-        tables=[layout.table(name) for name in TABLES],
-        sources=lambda wildcards: figure_sources(graph, wildcards.case, wildcards.name),
+        of("animation").input,
     output:
-        layout.animation("{case}", "{name}"),
+        of("animation").output,
     log:
-        layout.log("animation", "{case}", "{name}"),
+        of("animation").log,
     benchmark:
-        layout.benchmark("animation", "{case}", "{name}")
+        of("animation").benchmark
+    threads: of("animation").threads
     resources:
-        **graph.rule_resources("figure"),
         slots=1,
+        **of("animation").resources,
     params:
-        config=str(layout.config),
-        slice=lambda wildcards: graph.figure_slice(wildcards.case, wildcards.name),
-        code=lambda wildcards: graph.figure_code(FIGURES[wildcards.name].module),
+        **of("animation").params,
     shell:
-        "flexbench figure {wildcards.case} {wildcards.name} --config {params.config:q} --log {log:q}"
+        "flexbench figure {wildcards.case} {wildcards.name}"
+        " --resolved {params.resolved:q} --log {log:q}"
 
 
 rule report:
     input:
-        tables=[layout.table(name) for name in TABLES],
-        figures=all_figures(graph),
-        described=described_in(graph, *graph.cases),
+        of("report").input,
     output:
-        report(layout.report, caption="../report/report.rst", category="Report"),
+        report(of("report").output, caption="../report/report.rst", category="Report"),
     log:
-        layout.log("report"),
+        of("report").log,
     benchmark:
-        layout.benchmark("report")
+        of("report").benchmark
+    threads: of("report").threads
     resources:
-        **graph.rule_resources("report"),
+        **of("report").resources,
     params:
-        config=str(layout.config),
-        words=graph.words,
-        code=graph.report_code,
+        **of("report").params,
     shell:
-        "flexbench report --config {params.config:q} --log {log:q}"
+        "flexbench report --resolved {params.resolved:q} --log {log:q}"

@@ -8,57 +8,44 @@ localrules:
 # A milestone: every network, trained.
 rule all_weights:
     input:
-        [layout.checkpoint(job.task, job.method, job.seed) for job in graph.trainings],
+        [layout.checkpoint(it.name, it.method, it.seed) for it in graph.trainings],
 
 
-# Its task is a training's name: that of several tasks where a network learns them together.
 rule train:
     input:
-        statistics=lambda wildcards: train_statistics(graph, wildcards.task),
-        data=graph.trajectories("train", "validation"),
+        of("train").input,
     output:
-        weights=layout.checkpoint("{task}", "{method}", "{seed}"),
-        curve=layout.training_log("{task}", "{method}", "{seed}"),
+        of("train").output,
     log:
-        layout.log("train", "{task}", "{method}", "seed{seed}"),
+        of("train").log,
     benchmark:
-        layout.benchmark("train", "{task}", "{method}", "seed{seed}")
-    wildcard_constraints:
-        task=r"[A-Za-z0-9_+-]+",
-    # The longest jobs first, so that no core waits for the last of them.
-    priority: 1
-    threads: lambda wildcards: graph.cores("train", wildcards.method)
+        of("train").benchmark
+    priority: graph.rule("train").priority
+    threads: of("train").threads
     resources:
-        **graph.rule_resources("train"),
+        **of("train").resources,
     params:
-        config=str(layout.config),
-        slice=lambda wildcards: graph.train_slice(wildcards.task, wildcards.method, wildcards.seed),
-        code=lambda wildcards: graph.code("train", wildcards.method),
         launch=lambda wildcards: graph.launcher(wildcards.method),
+        **of("train").params,
     shell:
-        "{params.launch} train {wildcards.task} {wildcards.method} --seed {wildcards.seed}"
-        " --config {params.config:q} --log {log:q}"
+        "{params.launch} train {wildcards.training} {wildcards.method} --seed {wildcards.seed}"
+        " --resolved {params.resolved:q} --log {log:q}"
 
 
 rule sample:
     input:
-        statistics=lambda wildcards: graph.statistics(wildcards.case),
-        splits=layout.splits,
-        data=lambda wildcards: graph.tested(wildcards.case),
-        weights=lambda wildcards: graph.weights(wildcards.case, wildcards.method, wildcards.seed),
+        of("sample").input,
     output:
-        layout.samples("{case}", "{method}", "{seed}"),
+        of("sample").output,
     log:
-        layout.log("sample", "{case}", "{method}", "seed{seed}"),
+        of("sample").log,
     benchmark:
-        layout.benchmark("sample", "{case}", "{method}", "seed{seed}")
-    threads: graph.config.threads
+        of("sample").benchmark
+    threads: of("sample").threads
     resources:
-        **graph.rule_resources("sample"),
+        **of("sample").resources,
     params:
-        config=str(layout.config),
-        slice=lambda wildcards: graph.sample_slice(wildcards.case, wildcards.method, wildcards.seed),
-        code=lambda wildcards: graph.code("sample", wildcards.method),
+        **of("sample").params,
     shell:
         "flexbench sample {wildcards.case} {wildcards.method} --seed {wildcards.seed}"
-        " --config {params.config:q} --log {log:q}"
+        " --resolved {params.resolved:q} --log {log:q}"

@@ -6,15 +6,16 @@ import numpy as np
 import pandas as pd
 
 from flexbench.metrics.aggregate import BY_LEAD
+from flexbench.metrics.definitions import definition_of
 from flexbench.report import style
-from flexbench.report.definitions import definition, label
-from flexbench.report.figures.select import methods_of
+from flexbench.report.figures.parts import methods_of
 from flexbench.report.labels import escaped
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
     from matplotlib.figure import Figure
 
+    from flexbench.report.inputs import ReportInputs
     from flexbench.report.labels import Labels
 
 # What a forecast is worth, where a line says it: as bad as no forecast, lost, calibrated.
@@ -23,10 +24,16 @@ _COLUMNS = 3
 _LARGEST_ERROR = 2.0  # a straight line goes far beyond, and would flatten the rest
 
 
+def draw(inputs: "ReportInputs", case: str) -> "Figure":
+    """The figure of a case that is rolled out."""
+    leads, labels = inputs.of_case("leads", case), inputs.labels(case)
+    return draw_leads(leads, lead_time=inputs.lead_time(case), labels=labels)
+
+
 def draw_leads(leads: pd.DataFrame, *, lead_time: float, labels: "Labels") -> "Figure":
     """A panel per score, a line per method, intervals as bands.
 
-    leads: rows of one task of tables/leads.csv. lead_time: time between two leads.
+    leads: rows of one case of tables/leads.csv. lead_time: time between two leads.
     """
     shown = leads[np.isfinite(leads["value"].astype(float))]
     if shown.empty:
@@ -38,8 +45,9 @@ def draw_leads(leads: pd.DataFrame, *, lead_time: float, labels: "Labels") -> "F
     spare.set_visible(False)
     for axis, score in zip(axes, BY_LEAD, strict=True):
         _draw_panel(axis, shown[shown["score"] == score], methods, lead_time=lead_time)
-        unit = labels.unit_of(definition(score).unit)
-        axis.set_title(label(score) if unit == "1" else f"{label(score)} [{escaped(unit)}]")
+        how = definition_of(score)
+        unit = labels.unit_of(how.unit)
+        axis.set_title(how.label if unit == "1" else f"{how.label} [{escaped(unit)}]")
         if score in _MARKS:
             axis.axhline(_MARKS[score], color=style.TRUTH, linewidth=0.9, linestyle="--", zorder=1)
     axes[0].set_ylim(0.0, min(axes[0].get_ylim()[1], _LARGEST_ERROR))

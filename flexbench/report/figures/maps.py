@@ -4,30 +4,43 @@ from functools import partial
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
-from numpy.typing import NDArray
 
 from flexbench.report import style
+from flexbench.report.figures.parts import (
+    Field,
+    Mask,
+    amount_scale,
+    field_scale,
+    in_flow,
+    thinned,
+)
 from flexbench.report.labels import escaped
+from flexbench.report.shown_snapshot import ShownSnapshot, shown_snapshot
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
     from matplotlib.figure import Figure
 
+    from flexbench.report.inputs import ReportInputs
     from flexbench.report.labels import Box, Ends, Labels
-    from flexbench.report.snapshot import ShownSnapshot
-
-Field = NDArray[np.floating]
-Mask = NDArray[np.integer]
 
 # Inches. Square panels have to be placed by hand: a layout engine leaves gaps around them.
 _PANEL, _GAP, _TITLE = 1.87, 0.12, 0.24
 _LEFT, _TOP, _BOTTOM = 0.98, 0.34, 1.1
 _MAX_PIXELS = 512  # per side of a map: more would not be seen, and would swell the page
-_TWO_SIDED = 0.1  # a field whose smaller side reaches so far has its zero in the middle of a scale
+
+
+def draw(inputs: "ReportInputs", case: str) -> "Figure":
+    """The figure of a case."""
+    snapshot = shown_snapshot(inputs, case)
+    if snapshot is None:
+        return style.nothing_to_show("no test snapshot was predicted by every method")
+    task, labels = inputs.task(case), inputs.labels(case)
+    return draw_maps(snapshot, given_label=task.given, base_label=task.base_name, labels=labels)
 
 
 def draw_maps(
-    snapshot: "ShownSnapshot", *, given_label: str, base_label: str, labels: "Labels"
+    snapshot: ShownSnapshot, *, given_label: str, base_label: str, labels: "Labels"
 ) -> "Figure":
     """Truth, what is given and the base above; a row of member, mean, error, spread per method.
 
@@ -102,43 +115,6 @@ def _show(
     axis.imshow(thinned(field, most=_MAX_PIXELS), origin="lower", **options)
     if mask is not None:
         style.grey_out(axis, thinned(mask, most=_MAX_PIXELS))
-
-
-def thinned(field: NDArray[Any], *, most: int) -> NDArray[Any]:
-    """Every n-th point of a field (H, W), so that a side has no more than `most`."""
-    step = max(1, -(-max(field.shape) // most))
-    return field[::step, ::step]
-
-
-def in_flow(field: Field, mask: Mask | None) -> Field:
-    """A field's values where the mask (H, W) is 0, in the flow; the field where there is none."""
-    return field if mask is None else field[mask == 0]
-
-
-def field_scale(truth: Field, labels: "Labels") -> dict[str, Any]:
-    """Colours of the field and their ends: about zero, or, of a field that stays on one side of
-    it, from its low values to its high ones.
-    """
-    values = truth[np.isfinite(truth)]
-    low, high = np.percentile(values, (0.2, 99.8)) if values.size else (0.0, 0.0)
-    sides = min(-low, high) / max(-low, high, 1e-300)
-    if labels.signed or (labels.signed is None and sides > _TWO_SIDED):
-        limit = scale_limit([np.abs(truth)])
-        return {"cmap": style.SIGNED_MAP, "vmin": -limit, "vmax": limit}
-    return {"cmap": style.PLAIN_MAP, "vmin": float(low), "vmax": float(high)}
-
-
-def amount_scale(fields: list[Field]) -> dict[str, Any]:
-    """Colours of errors and spreads, from zero on."""
-    return {"cmap": style.AMOUNT_MAP, "vmin": 0.0, "vmax": scale_limit(fields)}
-
-
-def scale_limit(fields: list[Field]) -> float:
-    """Upper end of a scale: the 99.8th percentile of all finite values; 1 where there are none."""
-    values = np.concatenate([field.ravel() for field in fields]) if fields else np.array([])
-    values = values[np.isfinite(values)]
-    limit = float(np.percentile(values, 99.8)) if values.size else 0.0
-    return limit if limit > 0 else 1.0
 
 
 def _add_titles(row: "list[Axes]", titles: list[str]) -> None:

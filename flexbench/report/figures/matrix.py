@@ -5,20 +5,30 @@ from typing import TYPE_CHECKING
 import pandas as pd
 from matplotlib.ticker import FixedLocator, NullLocator
 
+from flexbench.metrics.definitions import definition_of
 from flexbench.metrics.matrix import MATRIX_SCORES
 from flexbench.report import style
-from flexbench.report.definitions import label
-from flexbench.report.figures.select import whiskers
+from flexbench.report.figures.parts import whiskers
+from flexbench.report.inputs import in_method_order
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
     from matplotlib.figure import Figure
+
+    from flexbench.report.inputs import ReportInputs
 
 _BOUNDARIES = {"periodic": "periodic", "free_slip": "free-slip", "no_slip": "no-slip"}
 _FLOW = ["boundary", "observable", "reynolds"]
 # A pull ratio of 40 tells no more than one of 20, and would flatten the rest.
 _WIDEST_PULL = 20.0
 _PULLS = (0.1, 0.2, 0.5, 1, 2, 3, 5, 10, 20)
+
+
+def draw(inputs: "ReportInputs", case: str) -> "Figure":
+    """The figure of a case on the test split: of its task on all flows."""
+    table = inputs.table("matrix")
+    own = table[table["task"] == inputs.config.cases[case].task]
+    return draw_matrix(in_method_order(own, inputs.config.methods))
 
 
 def draw_matrix(table: pd.DataFrame) -> "Figure":
@@ -37,7 +47,7 @@ def draw_matrix(table: pd.DataFrame) -> "Figure":
     for axis, score in zip(panels, MATRIX_SCORES, strict=True):
         _shade(axis, flows)
         _dots(axis, shown[shown["score"] == score], flows, methods)
-        axis.set_xlabel(label(score))
+        axis.set_xlabel(definition_of(score).label)
         axis.grid(False, axis="y")
     panels[0].set_xlim(left=0.0)
     panels[2].axvline(1.0, color=style.MUTED, linewidth=1, zorder=0)

@@ -6,17 +6,27 @@ import numpy as np
 import pandas as pd
 
 from flexbench.report import style
-from flexbench.report.figures.select import methods_of
+from flexbench.report.figures.parts import methods_of
 from flexbench.report.labels import escaped
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
     from matplotlib.figure import Figure
 
+    from flexbench.report.inputs import ReportInputs
     from flexbench.report.labels import Labels
 
 _MOST_COLUMNS = 3
 _DECADES = 7.0  # below the peak; what lies deeper is round-off of float32 fields
+
+
+def draw(inputs: "ReportInputs", case: str) -> "Figure":
+    """The figure of a case."""
+    spectra = inputs.spectra(case)
+    # The largest wavenumber of a field is half its points per side.
+    points = 2 * int(spectra["k"].max()) if len(spectra) else 0
+    cutoff = inputs.task(case).cutoff(points)
+    return draw_spectra(spectra, cutoff=cutoff, labels=inputs.labels(case))
 
 
 def draw_spectra(
@@ -27,7 +37,7 @@ def draw_spectra(
     Of rollouts: by lead, of all Reynolds numbers together.
 
     spectra: columns method, trajectory, index, lead, reynolds, k, truth, member_mean, error.
-    cutoff: the largest wavenumber that the given low-resolution field holds, if it is one.
+    cutoff: the largest wavenumber that the given field holds; None: all that there are.
     """
     if spectra.empty:
         return style.nothing_to_show("no spectra were written for this task")

@@ -1,14 +1,15 @@
 """A results folder as the steps before the report leave it, made of synthetic ensembles.
 
-The ensembles have a known error and a known spread, and every table, spectrum and receipt is
-computed from them, so that what the report shows can be checked against what was put in.
+The ensembles have a known error and a known spread; scores, tables and spectra are those that the
+metrics make of them, so that what the report shows can be held against the tables.
 """
 
 import hashlib
 import json
 import os
+import shutil
 from collections.abc import Callable
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -16,15 +17,23 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from flexbench.config import Config
+from flexbench.config import Case, Config, Run
 from flexbench.data.samples import Labels, Snapshot, write_samples
 from flexbench.data.store import write_trajectory
+from flexbench.metrics.aggregate import aggregate, aggregate_leads
+from flexbench.metrics.comparisons import comparisons, twin_cases
+from flexbench.metrics.cost import cost_row
+from flexbench.metrics.flags import red_flags
+from flexbench.metrics.matrix import matrix
+from flexbench.metrics.score import score_samples
+from flexbench.metrics.tables import COST
 from flexbench.paths import Layout, receipt_of
 from flexbench.report.inputs import ReportInputs
 
 GRID = 48
-BANDS = ("k=1-3", "k=4-8", "k=9-16", "k=17-24")
 FORMULAS = {"interpolation", "persistence", "extrapolation"}
+# Of every file: snapshots, and the one that is predicted, or first predicted of a rollout.
+SNAPSHOTS, FIRST = 6, 3
 
 
 @dataclass
@@ -35,12 +44,11 @@ class World:
     tasks: dict[str, dict[str, Any]] = field(
         default_factory=lambda: {"superres_x4": {"kind": "superres", "factor": 4}}
     )
+    evaluations: dict[str, dict[str, Any]] = field(default_factory=dict)
     reynolds: tuple[float, ...] = (500.0, 2000.0)
     seeds: tuple[int, ...] = (100, 101)
     members: int = 8
-    grid: int = GRID
     training_seeds: tuple[int, ...] = (0,)
-    flags: tuple[tuple[str, str, str, str], ...] = ()
 
     def config(self, root: Path) -> Config:
         return Config.model_validate(
@@ -49,39 +57,29 @@ class World:
                 "root": str(root),
                 "methods": list(self.methods),
                 "training_seeds": list(self.training_seeds),
-                "solver": {"grid": self.grid},
+                "solver": {"grid": GRID, "t_end": 1.0},
                 "splits": {
                     "train": {"reynolds": [500.0], "seeds": [0]},
                     "validation": {"reynolds": [500.0], "seeds": [50]},
                     "test": {"reynolds": list(self.reynolds), "seeds": list(self.seeds)},
                 },
                 "tasks": {name: {"patch": 16, **task} for name, task in self.tasks.items()},
-                "sample": {"members": self.members},
+                "evaluations": self.evaluations,
+                "sample": {"members": self.members, "snapshots": 1},
+                "score": {"bootstrap": 50, "bands": 3},
             }
         )
 
 
-def smooth_field(random: np.random.Generator, grid: int, reynolds: float) -> np.ndarray:
-    """A vorticity-like random field (grid, grid): steeper at low Reynolds numbers."""
+def smooth_field(random: np.random.Generator, reynolds: float) -> np.ndarray:
+    """A vorticity-like random field (GRID, GRID): steeper at low Reynolds numbers."""
     k = np.hypot(
-        *np.meshgrid(np.fft.fftfreq(grid, 1 / grid), np.fft.rfftfreq(grid, 1 / grid), indexing="ij")
+        *np.meshgrid(np.fft.fftfreq(GRID, 1 / GRID), np.fft.rfftfreq(GRID, 1 / GRID), indexing="ij")
     )
     amplitude = k**2 / (1 + (k / 5) ** 4) * np.exp(-k / (3 + reynolds / 400))
     spectrum = amplitude * np.exp(2j * np.pi * random.random(k.shape))
-    values = np.fft.irfft2(spectrum, s=(grid, grid))
+    values = np.fft.irfft2(spectrum, s=(GRID, GRID))
     return (8 * values / values.std()).astype(np.float32)
-
-
-def energy_spectrum(values: np.ndarray) -> np.ndarray:
-    """Kinetic energy by integer wavenumber 1 .. grid/2 of a vorticity field."""
-    grid = values.shape[-1]
-    k = np.hypot(
-        *np.meshgrid(np.fft.fftfreq(grid, 1 / grid), np.fft.fftfreq(grid, 1 / grid), indexing="ij")
-    )
-    power = np.abs(np.fft.fft2(values) / grid**2) ** 2 / 2
-    energy = np.where(k > 0, power / np.maximum(k, 1) ** 2, 0.0)
-    bins = np.rint(k).astype(int)
-    return np.bincount(bins.ravel(), energy.ravel(), minlength=grid)[1 : grid // 2 + 1]
 
 
 class Builder:
@@ -91,235 +89,161 @@ class Builder:
         self.world = world
         self.config = world.config(root)
         self.layout = Layout(root, "smoke")
-        self.stems = [
-            (f"re{re:g}_seed{seed}", re, seed) for re in world.reynolds for seed in world.seeds
-        ]
         self.truth: dict[str, np.ndarray] = {}
-        self.rows: list[dict[str, Any]] = []
-        self.cost: list[dict[str, Any]] = []
+        self.frames: list[pd.DataFrame] = []
+        self.costs: list[dict[str, Any]] = []
 
     def build(self) -> ReportInputs:
-        for stem, reynolds, seed in self.stems:
-            self._trajectory(stem, reynolds, seed)
+        cases = self.config.cases.values()
+        for run in dict.fromkeys(run for case in cases for run in case.runs):
+            self._trajectory(run)
+        for case in cases:
+            for order, method in enumerate(self.config.methods_of(case.name)):
+                for seed in self._seeds(method):
+                    self._samples(case, method, seed, order)
+                    self._scores(case, method, seed)
         for task in self.world.tasks:
-            for order, method in enumerate(self.world.methods):
-                for training_seed in self._seeds(method):
-                    self._run(task, method, training_seed, order)
+            for method in set(self.world.methods) - FORMULAS:
+                for seed in self.world.training_seeds:
+                    self._log(task, method, seed)
         self._tables()
         return ReportInputs(layout=self.layout, config=self.config)
 
     def _seeds(self, method: str) -> tuple[int, ...]:
         return self.world.training_seeds[:1] if method in FORMULAS else self.world.training_seeds
 
-    def _trajectory(self, stem: str, reynolds: float, seed: int) -> None:
-        random = np.random.default_rng([seed, int(reynolds)])
-        fields = np.stack([smooth_field(random, self.world.grid, reynolds) for _ in range(4)])
-        self.truth[stem] = fields
-        path = self.layout.trajectory(stem)
-        path.parent.mkdir(parents=True, exist_ok=True)
+    def _trajectory(self, run: Run) -> None:
+        random = np.random.default_rng([run.seed, int(run.reynolds)])
+        fields = np.stack([smooth_field(random, run.reynolds) for _ in range(SNAPSHOTS)])
+        self.truth[run.stem] = fields
+        path = self._place(self.layout.trajectory(run.stem))
         write_trajectory(
             path,
             fields,
-            time=0.5 + 0.1 * np.arange(4),
-            grid=self.world.grid,
-            reynolds=reynolds,
-            seed=seed,
+            time=0.5 + 0.1 * np.arange(SNAPSHOTS),
+            grid=GRID,
+            reynolds=run.reynolds,
+            seed=run.seed,
             attributes={},
         )
         self._receipt(path, step="simulate", inputs=[])
 
-    def _run(self, task: str, method: str, training_seed: int, order: int) -> None:
+    def _samples(self, case: Case, method: str, seed: int, order: int) -> None:
         error, spread = self.world.methods[method]
-        members = 1 if method in FORMULAS else self.world.members
-        random = np.random.default_rng([order, training_seed])
-        predictions, spectra = [], []
-        for stem, reynolds, _ in self.stems:
-            truth = self.truth[stem][-1]
-            scale = float(truth.std())
-            mean = truth + error * scale * smooth_field(random, self.world.grid, reynolds) / 8
-            noise = [smooth_field(random, self.world.grid, reynolds) / 8 for _ in range(members)]
-            ensemble = np.stack([mean + spread * scale * z for z in noise]).astype(np.float32)
-            predictions.append(ensemble[:, None])
-            spectra.append(self._spectra(stem, reynolds, truth, ensemble))
         learned = method not in FORMULAS
-        self._samples(task, method, training_seed, np.stack(predictions))
-        path = self.layout.spectra(task, method, training_seed)
-        path.parent.mkdir(parents=True, exist_ok=True)
-        pd.concat(spectra).to_csv(path, index=False)
-        if learned:
-            self._log(task, method, training_seed, error)
-        self._scores(task, method, training_seed, np.stack(predictions)[:, :, 0], order)
-
-    def _spectra(
-        self, stem: str, reynolds: float, truth: np.ndarray, ensemble: np.ndarray
-    ) -> pd.DataFrame:
-        mean = ensemble.mean(axis=0)
-        return pd.DataFrame(
-            {
-                "trajectory": stem,
-                "index": 3,
-                "lead": 1,
-                "reynolds": reynolds,
-                "k": np.arange(1, self.world.grid // 2 + 1),
-                "truth": energy_spectrum(truth),
-                "member_mean": np.mean([energy_spectrum(m) for m in ensemble], axis=0),
-                "ensemble_mean": energy_spectrum(mean),
-                "error": energy_spectrum(mean - truth),
-                "spread": np.mean([energy_spectrum(m - mean) for m in ensemble], axis=0),
-            }
-        )
-
-    def _samples(self, task: str, method: str, seed: int, prediction: np.ndarray) -> None:
-        path = self.layout.samples(task, method, seed)
-        path.parent.mkdir(parents=True, exist_ok=True)
+        random = np.random.default_rng([order, seed])
+        predictions, shots = [], []
+        for run in case.runs:
+            for lead in range(1, case.settings.leads + 1):
+                index = FIRST + lead - 1
+                truth = self.truth[run.stem][index]
+                scale = float(truth.std()) * np.sqrt(lead)
+                mean = truth + error * scale * smooth_field(random, run.reynolds) / 8
+                noise = [
+                    smooth_field(random, run.reynolds) / 8
+                    for _ in range(self.world.members if learned else 1)
+                ]
+                ensemble = np.stack([mean + spread * scale * z for z in noise])
+                predictions.append(ensemble.astype(np.float32)[:, None])
+                shots.append(
+                    Snapshot(
+                        trajectory=run.stem,
+                        reynolds=run.reynolds,
+                        seed=run.seed,
+                        index=index,
+                        time=0.5 + 0.1 * index,
+                        lead=lead,
+                    )
+                )
+        path = self._place(self.layout.samples(case.name, method, seed))
         labels = Labels(
-            case=task,
+            case=case.name,
             method=method,
-            mode="denoiser",
+            mode="denoiser" if learned else "formula",
             training_seed=seed,
             sampler="ddim",
             steps=2,
-            parameters=1,
-            flops=1.0,
-            calls=2,
+            parameters=800_000 * (order + 1) if learned else 0,
+            flops=6e8 * (order + 1) if learned else 0.0,
+            calls=2 if learned else 0,
         )
-        shots = [
-            Snapshot(trajectory=stem, reynolds=reynolds, seed=run, index=3, time=0.8)
-            for stem, reynolds, run in self.stems
-        ]
-        write_samples(path, prediction, snapshots=shots, shape=prediction.shape[1:], labels=labels)
-        self._receipt(
-            path, step="sample", inputs=[self.layout.trajectory(s) for s, _, _ in self.stems]
-        )
+        shape = predictions[0].shape
+        write_samples(path, predictions, snapshots=shots, shape=shape, labels=labels)
+        trajectories = [self.layout.trajectory(run.stem) for run in case.runs]
+        self._receipt(path, step="sample", inputs=trajectories)
 
-    def _log(self, task: str, method: str, seed: int, error: float) -> None:
-        path = self.layout.training_log(task, method, seed)
-        path.parent.mkdir(parents=True, exist_ok=True)
+    def _scores(self, case: Case, method: str, seed: int) -> None:
+        samples = self.layout.samples(case.name, method, seed)
+        scored = score_samples(
+            samples,
+            {run.stem: self.layout.trajectory(run.stem) for run in case.runs},
+            case=case.name,
+            tier="smoke",
+            bands=self.config.score.bands,
+        )
+        path = self._place(self.layout.scores(case.name, method, seed))
+        scored.scores.to_csv(path, index=False)
+        scored.spectra.to_csv(self.layout.spectra(case.name, method, seed), index=False)
+        self._receipt(path, step="score", inputs=[samples])
+        self.frames.append(scored.scores)
+        learned = method not in FORMULAS
+        trained = {"facts": {"training": case.task, "flops": 1e12}, "seconds": 110.0}
+        sampled = {"facts": {"device": "cpu"}, "seconds": 9.0 + seed, "peak_memory_mib": 512.0}
+        self.costs.append(cost_row(scored.scores, train=trained if learned else {}, sample=sampled))
+
+    def _log(self, task: str, method: str, seed: int) -> None:
         random = np.random.default_rng([seed, len(method)])
         lines = []
-        for step in range(10, 1001, 10):
-            loss = (0.2 + error) * (1 + 4 * np.exp(-step / 150)) * (1 + 0.08 * random.normal())
+        for step in range(10, 501, 10):
+            loss = 0.4 * (1 + 4 * np.exp(-step / 150)) * (1 + 0.08 * random.normal())
             record = {"step": step, "loss": loss, "lr": 1e-3, "seconds": 0.11 * step * len(method)}
-            if step % 200 == 0:
+            if step % 100 == 0:
                 record["validation_loss"] = loss * 1.06
             lines.append(json.dumps(record))
+        path = self._place(self.layout.training_log(task, method, seed))
         path.write_text("\n".join(lines) + "\n", encoding="utf-8")
 
-    def _scores(self, task: str, method: str, seed: int, ensembles: np.ndarray, order: int) -> None:
-        path = self.layout.scores(task, method, seed)
-        path.parent.mkdir(parents=True, exist_ok=True)
-        path.write_text("benchmark_version,tier\n", encoding="utf-8")
-        self._receipt(path, step="score", inputs=[self.layout.samples(task, method, seed)])
-        self.cost.append(
-            {
-                "tier": "smoke",
-                "task": task,
-                "method": method,
-                "training_seed": seed,
-                "parameters": 0 if method in FORMULAS else 800_000 * (order + 1),
-                "flops_per_evaluation": 0 if method in FORMULAS else 3.0e8 * (order + 1),
-                "evaluations": 0 if method in FORMULAS else 2,
-                "train_seconds": 110.0,
-                "sample_seconds": 9.0,
-                "seconds_per_member": 0.001 if method in FORMULAS else 0.02 * (order + 1),
-                "peak_memory_mib": 512.0,
-                "device": "cpu",
-            }
-        )
-        if seed != self.world.training_seeds[0]:
-            return
-        everywhere = ["all", *[f"{re:g}" for re in self.world.reynolds]]
-        for reynolds in everywhere:
-            chosen = [
-                i for i, (_, re, _) in enumerate(self.stems) if reynolds in ("all", f"{re:g}")
-            ]
-            truth = np.stack([self.truth[self.stems[i][0]][-1] for i in chosen])
-            for (score, detail), values in score_values(truth, ensembles[chosen]).items():
-                self._row(task, method, reynolds, score, detail, values)
-
-    def _row(
-        self, task: str, method: str, reynolds: str, score: str, detail: str, values: np.ndarray
-    ) -> None:
-        learned = method not in FORMULAS
-        half = 1.96 * values.std() / np.sqrt(len(values)) + 0.01 * abs(values.mean())
-        self.rows.append(
-            {
-                "benchmark_version": "1",
-                "tier": "smoke",
-                "task": task,
-                "method": method,
-                "mode": "denoiser" if learned else "formula",
-                "reynolds": reynolds,
-                "score": score,
-                "detail": detail,
-                "value": values.mean(),
-                "low": values.mean() - half,
-                "high": values.mean() + half,
-                "snapshots": len(values),
-                "trajectories": len(values),
-                "training_seeds": 1,
-                "members": self.world.members if learned else 1,
-                "parameters": 800_000 if learned else 0,
-                "flops": 3e8 if learned else 0,
-                "evaluations": 2 if learned else 0,
-                "receipt": f"scores/{task}/{method}/seed0.csv.receipt.json",
-            }
-        )
-
     def _tables(self) -> None:
-        folder = self.layout.folder / "tables"
-        folder.mkdir(parents=True, exist_ok=True)
-        scores = pd.DataFrame(self.rows)
-        scores.to_csv(self.layout.table("scores"), index=False)
-        pd.DataFrame(self.cost).to_csv(self.layout.table("cost"), index=False)
-        pd.DataFrame(
-            [("smoke", *flag) for flag in self.world.flags],
-            columns=["tier", "task", "method", "flag", "message"],
-        ).to_csv(self.layout.table("red_flags"), index=False)
-        self._comparisons(scores).to_csv(self.layout.table("comparisons"), index=False)
-        tables = [self.layout.table(name) for name in ("scores", "comparisons", "cost")]
-        self._receipt(*tables, step="tabulate", inputs=[])
+        cases = self.config.cases
+        how: dict[str, Any] = {"bootstrap": self.config.score.bootstrap, "confidence": 0.95}
+        scores = aggregate(self.frames, **how)
+        flags = red_flags(
+            scores,
+            self.frames,
+            tasks=self.config.tasks,
+            planned={name: len(case.runs) * case.settings.leads for name, case in cases.items()},
+            resolutions={},
+        )
+        shown = [case for case in cases.values() if not case.evaluation or case.is_shifted]
+        tables = {
+            "scores": scores,
+            "leads": aggregate_leads(self.frames, **how),
+            "comparisons": comparisons(self.frames, twins=twin_cases(cases.values()), **how),
+            "red_flags": flags,
+            "cost": COST.of(self.costs),
+            "matrix": matrix(scores, cases=shown, trained=self.config.split("train").reynolds),
+        }
+        for name, table in tables.items():
+            table.to_csv(self._place(self.layout.table(name)), index=False)
+        self._receipt(*(self.layout.table(name) for name in tables), step="tabulate", inputs=[])
 
-    def _comparisons(self, scores: pd.DataFrame) -> pd.DataFrame:
-        rfne = scores[(scores["score"] == "rfne_mean") & (scores["reynolds"] == "all")]
-        found = []
-        for task, rows in rfne.groupby("task", sort=False):
-            reference = rows.iloc[-1]
-            for row in rows.iloc[:-1].to_dict("records"):
-                ratio = row["value"] / reference["value"]
-                found.append(
-                    (
-                        "1",
-                        "smoke",
-                        task,
-                        row["method"],
-                        reference["method"],
-                        "rfne_mean",
-                        "all",
-                        ratio,
-                        0.95 * ratio,
-                        1.05 * ratio,
-                        len(self.stems),
-                    )
-                )
-        columns = "benchmark_version tier task method reference score reynolds value low high"
-        return pd.DataFrame(found, columns=[*columns.split(), "trajectories"])
+    @staticmethod
+    def _place(path: Path) -> Path:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        return path
 
     def _receipt(self, *outputs: Path, step: str, inputs: list[Path]) -> None:
+        def digest(path: Path) -> str:
+            return hashlib.sha256(path.read_bytes()).hexdigest()
+
         output = outputs[0]
-        digest = hashlib.sha256(output.read_bytes()).hexdigest()
         content = {
             "step": step,
-            "outputs": {
-                path.name: hashlib.sha256(path.read_bytes()).hexdigest() for path in outputs
-            },
-            "inputs": {
-                os.path.relpath(path, output.parent): hashlib.sha256(path.read_bytes()).hexdigest()
-                for path in inputs
-            },
+            "outputs": {path.name: digest(path) for path in outputs},
+            "inputs": {os.path.relpath(path, output.parent): digest(path) for path in inputs},
             "slice": {"tier": "smoke"},
-            "slice_digest": digest[:16],
-            "code_digest": digest[16:32],
+            "slice_digest": digest(output)[:16],
+            "code_digest": digest(output)[16:32],
             "facts": {"device": "cpu"},
             "versions": {"flexbench": "0.1", "numpy": np.__version__},
             "benchmark_version": "1",
@@ -330,60 +254,6 @@ class Builder:
         receipt_of(output).write_text(json.dumps(content), encoding="utf-8")
 
 
-def score_values(truth: np.ndarray, ensembles: np.ndarray) -> dict[tuple[str, str], np.ndarray]:
-    """Scores by snapshot: truth (S, H, W), ensembles (S, M, H, W); plain definitions."""
-    mean = ensembles.mean(axis=1)
-    norm = np.sqrt((truth**2).sum(axis=(1, 2)))
-    rfne = np.sqrt(((mean - truth) ** 2).sum(axis=(1, 2))) / norm
-    each = np.sqrt(((ensembles - truth[:, None]) ** 2).sum(axis=(2, 3))) / norm[:, None]
-    pearson = np.array(
-        [np.corrcoef(m.ravel(), t.ravel())[0, 1] for m, t in zip(mean, truth, strict=True)]
-    )
-    found = {
-        ("rfne_mean", ""): rfne,
-        ("rfne_member", ""): each.mean(axis=1),
-        ("pearson", ""): pearson,
-        ("max_error", ""): np.abs(mean - truth).max(axis=(1, 2)),
-        ("crps", ""): rfne * 3,
-        **{("spectrum_error", band): rfne * (1 + i) for i, band in enumerate(BANDS)},
-    }
-    members = ensembles.shape[1]
-    if members > 1:
-        found |= ensemble_values(truth, ensembles, mean)
-    return found
-
-
-def ensemble_values(
-    truth: np.ndarray, ensembles: np.ndarray, mean: np.ndarray
-) -> dict[tuple[str, str], np.ndarray]:
-    snapshots, members = ensembles.shape[:2]
-    std = ensembles.std(axis=1, ddof=1)
-    skill = np.sqrt(((mean - truth) ** 2).mean(axis=(1, 2)))
-    spread = np.sqrt((std**2).mean(axis=(1, 2)) * (members + 1) / members)
-    pull = ((truth - mean) / std).reshape(snapshots, -1)
-    edges = np.linspace(-6, 6, 25)
-    density = np.stack([np.histogram(p, edges, density=True)[0] for p in pull])
-    ranks = (ensembles < truth[:, None]).sum(axis=1).reshape(snapshots, -1)
-    frequency = np.stack([np.bincount(r, minlength=members + 1) / r.size for r in ranks])
-    ordered = np.sort(ensembles, axis=1)
-    found = {
-        ("skill", ""): skill,
-        ("spread", ""): spread,
-        ("spread_skill", ""): spread / skill,
-        ("pull_std", ""): pull.std(axis=1),
-        ("pull_ratio", ""): pull.std(axis=1) / 1.2,
-        **{("spread_skill", band): spread / skill / (1 + i / 4) for i, band in enumerate(BANDS)},
-        **{("rank_hist", str(rank)): frequency[:, rank] for rank in range(members + 1)},
-    }
-    for centre, values in zip((edges[:-1] + edges[1:]) / 2, density.T, strict=True):
-        found["pull_hist", f"{centre:g}"] = values
-    for i in range(1, members // 2 + 1):
-        nominal = (members + 1 - 2 * i) / (members + 1)
-        inside = (truth >= ordered[:, i - 1]) & (truth <= ordered[:, members - i])
-        found["coverage", f"{nominal:.4g}"] = inside.mean(axis=(1, 2))
-    return found
-
-
 @pytest.fixture(scope="session")
 def build(tmp_path_factory: pytest.TempPathFactory) -> Callable[[World], ReportInputs]:
     """Builds the results folder of a world and returns what the report reads it through."""
@@ -392,3 +262,35 @@ def build(tmp_path_factory: pytest.TempPathFactory) -> Callable[[World], ReportI
         return Builder(tmp_path_factory.mktemp("results"), world).build()
 
     return make
+
+
+def copy_of(inputs: ReportInputs, root: Path) -> ReportInputs:
+    """The same results below another root, to be changed there."""
+    layout = Layout(root, inputs.layout.tier)
+    shutil.copytree(inputs.layout.folder, layout.folder)
+    return replace(inputs, layout=layout)
+
+
+@pytest.fixture(scope="session")
+def usual(build: Callable[[World], ReportInputs]) -> ReportInputs:
+    """Two networks, two training seeds, a formula; other flows, and rollouts. Not to be changed."""
+    return build(
+        World(
+            methods={"flex": (0.2, 0.2), "unet": (0.3, 0.1), "interpolation": (0.4, 0.0)},
+            tasks={
+                "superres_x4": {"kind": "superres", "factor": 4},
+                "forecast": {"kind": "forecast"},
+            },
+            evaluations={
+                "far": {"reynolds": [8000.0], "tasks": ["superres_x4"]},
+                "rollout": {"leads": 3, "reynolds": [500.0], "seeds": [100, 101, 102]},
+            },
+            training_seeds=(0, 1),
+        )
+    )
+
+
+@pytest.fixture(scope="session")
+def bare(build: Callable[[World], ReportInputs]) -> ReportInputs:
+    """One formula on one trajectory: no ensemble, no training, no interval. Not to be changed."""
+    return build(World(methods={"interpolation": (0.4, 0.0)}, reynolds=(500.0,), seeds=(100,)))

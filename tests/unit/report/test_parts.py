@@ -15,15 +15,13 @@ from PIL import Image
 from flexbench.errors import FlexbenchError
 from flexbench.metrics.definitions import DEFINITIONS
 from flexbench.report import FIGURES
+from flexbench.report.better import SUMMARY, loss_of
 from flexbench.report.dag import draw_graph, reduce_edges
-from flexbench.report.definitions import LABELS, SUMMARY, loss_of
 from flexbench.report.embed import embed_png
-from flexbench.report.inputs import in_method_order, read_log, read_table
+from flexbench.report.inputs import in_method_order, read_log
 from flexbench.report.labels import simulated
 from flexbench.report.numbers import amount, duration, with_interval
 from flexbench.report.tables import comparison_table, details_in_order, reynolds_in_order
-
-from .conftest import World
 
 
 @pytest.mark.parametrize(
@@ -61,20 +59,20 @@ def test_counts_and_times_have_units():
 
 
 def test_better_is_what_the_definitions_say():
-    assert set(SUMMARY) <= set(LABELS)
-    assert set(LABELS) == {name for name, how in DEFINITIONS.items() if not how.helper}
+    assert set(SUMMARY) <= {name for name, how in DEFINITIONS.items() if not how.helper}
     assert loss_of("rfne_mean", 0.2) < loss_of("rfne_mean", 0.3)
     assert loss_of("pearson", 0.9) < loss_of("pearson", 0.8)
     assert loss_of("pull_ratio", 1.1) < loss_of("pull_ratio", 0.8) < loss_of("pull_ratio", 1.4)
     assert loss_of("pull_ratio", 0.5) == pytest.approx(loss_of("pull_ratio", 2.0))
     assert math.isnan(loss_of("spread", 1.0))
-    assert math.isnan(loss_of("a score of a later version", 1.0))
+    with pytest.raises(FlexbenchError, match="score 'own' is not defined"):
+        loss_of("own", 1.0)
 
 
 def test_ratios_are_set_off_by_direction():
     def kinds(score, *intervals):
         rows = [("t", "flex", "unet", score, "all", (a + b) / 2, a, b, 6) for a, b in intervals]
-        columns = ["task", "method", "reference", "score", "reynolds"]
+        columns = ["case", "method", "reference", "score", "reynolds"]
         columns += ["value", "low", "high", "trajectories"]
         table = comparison_table(pd.DataFrame(rows, columns=columns), labels=simulated("w"))
         return [row.cells[3].kind for row in table.rows]
@@ -127,24 +125,7 @@ def test_a_cycle_is_refused():
         draw_graph([("a", "b"), ("b", "c"), ("c", "a")])
 
 
-def test_tables_keep_text_as_text(tmp_path):
-    path = tmp_path / "t.csv"
-    path.write_text("method,reynolds,detail,value\n007,500,,0.5\nnone,all,1e3,nan\n")
-    table = read_table(path)
-    assert table["method"].to_list() == ["007", "none"]
-    assert table["reynolds"].to_list() == ["500", "all"]
-    assert table["detail"].to_list() == ["", "1e3"]
-    assert table["value"].to_numpy() == pytest.approx([0.5, math.nan], nan_ok=True)
-
-
-def test_broken_files_are_named(tmp_path):
-    path = tmp_path / "scores.csv"
-    path.write_text("method,value\nflex,1\n")
-    with pytest.raises(FlexbenchError, match=r"scores\.csv: column 'low' is missing; found method"):
-        read_table(path, required=("method", "low"))
-    path.write_text("")
-    with pytest.raises(FlexbenchError, match=r"scores\.csv: not a readable CSV"):
-        read_table(path)
+def test_broken_images_are_named(tmp_path):
     image = tmp_path / "x.png"
     image.write_bytes(b"\x89PNG\r\n")
     with pytest.raises(FlexbenchError, match=r"x\.png: not a readable PNG"):
@@ -158,17 +139,6 @@ def test_a_log_cut_by_a_kill_is_read_up_to_there(tmp_path):
     path.write_text('{"step": 1\n{"step": 2, "loss": 2.0}\n')
     with pytest.raises(FlexbenchError, match=r"log\.jsonl: line 1 is not JSON"):
         read_log(path)
-
-
-def test_the_snapshot_is_one_that_all_methods_have(build):
-    inputs = build(World(methods={"flex": (0.2, 0.2), "unet": (0.3, 0.1)}))
-    snapshot = inputs.snapshot("superres_x4")
-    assert snapshot is not None
-    assert snapshot.trajectory == "re2000_seed100"
-    assert snapshot.members["flex"].shape == (8, 48, 48)
-    assert snapshot.truth.std() == pytest.approx(8.0, rel=1e-3)
-    error = snapshot.members["flex"].mean(axis=0) - snapshot.truth
-    assert error.std() / snapshot.truth.std() == pytest.approx(0.21, rel=0.15)
 
 
 def test_a_large_image_keeps_its_look_in_fewer_bytes(tmp_path):

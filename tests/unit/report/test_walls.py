@@ -11,16 +11,16 @@ from flexbench.data.samples import Labels, Samples, Snapshot, write_samples
 from flexbench.data.store import write_trajectory
 from flexbench.report import FIGURES, style
 from flexbench.report.figures import draw_figure
-from flexbench.report.figures.animation import write_animation
 from flexbench.report.figures.maps import draw_maps
+from flexbench.report.figures.rollout import draw_rollout
 from flexbench.report.labels import simulated
 from flexbench.report.page import page_figure
 from flexbench.report.receipts import ReceiptIndex
-from flexbench.report.snapshot import ShownSnapshot
+from flexbench.report.shown_snapshot import ShownSnapshot
 
-from .conftest import GRID, World
+from .conftest import GRID, SNAPSHOTS, copy_of
 
-TASK = "superres_x4"
+CASE = "superres_x4"
 MASK = np.zeros((GRID, GRID), dtype=np.uint8)
 MASK[GRID // 2 :] = 1
 OUTSIDE = MASK == 1
@@ -76,14 +76,14 @@ def test_without_walls_nothing_is_grey():
 
 
 @pytest.fixture(scope="module")
-def walled(build):
-    """A run whose trajectories have walls."""
-    inputs = build(World(methods={"flex": (0.2, 0.2), "interpolation": (0.4, 0.0)}, seeds=(100,)))
-    for reynolds in (500.0, 2000.0):
+def walled(bare, tmp_path_factory):
+    """A run whose trajectory has walls."""
+    inputs = copy_of(bare, tmp_path_factory.mktemp("walled"))
+    for reynolds in (500.0,):
         write_trajectory(
             inputs.layout.trajectory(f"re{reynolds:g}_seed100"),
-            np.ones((4, GRID, GRID), np.float32),
-            time=0.5 + 0.1 * np.arange(4),
+            np.ones((SNAPSHOTS, GRID, GRID), np.float32),
+            time=0.5 + 0.1 * np.arange(SNAPSHOTS),
             grid=GRID,
             reynolds=reynolds,
             seed=100,
@@ -95,7 +95,7 @@ def walled(build):
 
 
 def test_the_mask_is_that_of_the_file(walled):
-    figure = draw_figure("maps", walled, task=TASK)
+    figure = draw_figure("maps", walled, case=CASE)
     np.testing.assert_array_equal(greys(figure.axes[0]), OUTSIDE)
 
 
@@ -109,8 +109,8 @@ def test_captions_explain_the_grey_where_there_are_walls(walled):
 
     for name in ("maps", "rollout"):
         assert FIGURES[name].walls
-        assert caption(f"{TASK}.free_slip", name) == caption(TASK, name) + FIGURES[name].walls
-    assert "Grey" not in caption(TASK, "maps")
+        assert caption(f"{CASE}.free_slip", name) == caption(CASE, name) + FIGURES[name].walls
+    assert "Grey" not in caption(CASE, "maps")
 
 
 def test_animations_are_grey_outside_the_flow(tmp_path, monkeypatch):
@@ -156,7 +156,7 @@ def test_animations_are_grey_outside_the_flow(tmp_path, monkeypatch):
             labels=Labels(**words, **numbers),
         )
         with style.look(), Samples(tmp_path / "samples.h5") as samples:
-            write_animation(samples, path, tmp_path / "a.gif", lead_time=0.1, labels=simulated("w"))
+            draw_rollout(samples, path, lead_time=0.1, labels=simulated("w"))
         last = images[-4:]
         for image in last:
             np.testing.assert_array_equal(greys(image.axes), OUTSIDE)

@@ -1,0 +1,33 @@
+"""The graph: which jobs there are, and what a job of each rule takes, makes and depends on.
+
+The Snakefile asks here; so do receipts, `verify`, `plan` and the report. Nothing heavy is imported.
+"""
+
+from flexbench.graph.jobs import Graph
+from flexbench.graph.names import (
+    SPLITS,
+    TOGETHER,
+    Job,
+    Training,
+    boundary_of,
+    imported_stem,
+    observable_of,
+    velocity_of,
+)
+from flexbench.graph.rule import Names, Rule
+from flexbench.graph.rules import RULES
+
+__all__ = [
+    "RULES",
+    "SPLITS",
+    "TOGETHER",
+    "Graph",
+    "Job",
+    "Names",
+    "Rule",
+    "Training",
+    "boundary_of",
+    "imported_stem",
+    "observable_of",
+    "velocity_of",
+]

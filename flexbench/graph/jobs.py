@@ -1,0 +1,381 @@
+"""Which jobs a configuration stands for, and what they are named.
+
+Pure functions of the configuration and of what the methods' files say; torch is never imported,
+because a Snakefile is read again in every job.
+"""
+
+from collections.abc import Mapping
+from functools import cached_property
+from pathlib import Path
+from typing import Any
+
+from flexbench import registry
+from flexbench.config import Case, Config, Run, SplitSettings, TaskSettings
+from flexbench.config.reading import load_config, to_yaml
+from flexbench.errors import FlexbenchError
+from flexbench.graph.names import SPLITS, TOGETHER, Job, Training, imported_stem
+from flexbench.graph.rule import Names, Rule
+from flexbench.graph.rules import RULES
+from flexbench.paths import Layout, checkout
+from flexbench.provenance import Step
+
+
+class Graph:
+    """The jobs of one configuration.
+
+    layout: where its files are. facts: what the file of each method says (see `Graph.of`).
+    """
+
+    def __init__(self, config: Config, *, layout: Layout, facts: Mapping[str, registry.Facts]):
+        self.config, self.layout, self._facts = config, layout, dict(facts)
+        self._tested: dict[str, list[Path]] = {}
+
+    @classmethod
+    def of(cls, config: Config, *, start: Path | None = None) -> "Graph":
+        """The graph of a configuration, with what the methods' files say.
+
+        start: where a relative root starts; None: at the checkout. Every method that is named
+        anywhere is looked at, even one that may not run this time: FlexbenchError for a file that
+        is missing or broken is an error before any work.
+        """
+        named = dict.fromkeys(config.methods, "methods")
+        others = {name: f"method_settings.{name}" for name in config.method_settings}
+        for section in ("tasks", "evaluations"):
+            for place, settings in getattr(config, section).items():
+                for name in settings.methods or ():
+                    others.setdefault(name, f"{section}.{place}.methods")
+        facts = {name: _facts_of(config, name, place) for name, place in named.items()}
+        for name, place in others.items():
+            _check_together(config, name, _facts_of(config, name, place))
+        layout = Layout((checkout() if start is None else start) / config.root, config.tier)
+        return cls(config, layout=layout, facts=facts)
+
+    @classmethod
+    def from_overrides(cls, overrides: Mapping[str, Any], *, start: Path | None = None) -> "Graph":
+        """The graph that `snakemake --config …` asks for."""
+        return cls.of(load_config(overrides), start=start)
+
+    # --- rules and their jobs -------------------------------------------------------------
+
+    def rule(self, name: str) -> Rule:
+        """A rule by its name; FlexbenchError names those that exist."""
+        found = next((rule for rule in RULES if rule.name == name), None)
+        if found is None:
+            known = ", ".join(rule.name for rule in RULES)
+            raise FlexbenchError(f"rule '{name}' does not exist; allowed: {known}")
+        return found
+
+    def step(self, rule: str, **names: str | int) -> Step:
+        """One job of a rule, by its wildcards."""
+        return self.rule(rule).step(self, {name: str(value) for name, value in names.items()})
+
+    @property
+    def steps(self) -> list[Step]:
+        """Every step that the configuration asks for, in an order in which they can run."""
+        return [rule.step(self, names) for rule in RULES for names in rule.jobs(self)]
+
+    @property
+    def edges(self) -> list[tuple[str, str]]:
+        """Which rule makes what another one takes, for the rules that have jobs."""
+        makers: dict[Path, str] = {}
+        found: dict[tuple[str, str], None] = {}
+        for rule in RULES:
+            for names in rule.jobs(self):
+                makers |= dict.fromkeys(rule.outputs(self.layout, names), rule.name)
+                taken = (makers[path] for path in rule.inputs(self, names) if path in makers)
+                found |= dict.fromkeys((maker, rule.name) for maker in taken)
+        return list(found)
+
+    @staticmethod
+    def names_of(job: Job) -> Names:
+        """The wildcards of what is sampled and scored."""
+        return {"case": job.case, "method": job.method, "seed": str(job.seed)}
+
+    # --- which jobs there are -------------------------------------------------------------
+
+    def split(self, name: str) -> SplitSettings:
+        return self.config.split(name)
+
+    def runs(self, *splits: str) -> list[Run]:
+        """The simulated trajectories of these splits (all three of them without arguments)."""
+        if self.config.data is not None:
+            return []
+        return [
+            Run("periodic", reynolds, seed)
+            for split in splits or SPLITS
+            for reynolds in self.split(split).reynolds
+            for seed in self.split(split).seeds
+        ]
+
+    def imports(self, *splits: str) -> list[tuple[str, str]]:
+        """(source, split) of every trajectory that is made of own data; [] where none is given."""
+        data = self.config.data
+        if data is None:
+            return []
+        return [(source, split) for split in splits or SPLITS for source in data.sources_of(split)]
+
+    def source_file(self, source: str) -> Path:
+        """The file of a source of own data; a relative path starts at the checkout."""
+        if self.config.data is None or source not in self.config.data.sources:
+            raise FlexbenchError(f"data.sources: no source is named '{source}'")
+        return checkout() / Path(self.config.data.sources[source].file).expanduser()
+
+    @property
+    def all_runs(self) -> list[Run]:
+        """Every trajectory that is simulated: those of the splits, then of the evaluations."""
+        if self.config.data is not None:
+            return []
+        others = [run for name in self.cases for run in self.case(name).runs]
+        return list(dict.fromkeys([*self.runs(), *others]))
+
+    def stems(self, *splits: str) -> list[str]:
+        """Names of the trajectories of these splits (all of them without arguments)."""
+        if self.config.data is not None:
+            return [imported_stem(*pair) for pair in self.imports(*splits)]
+        return [run.stem for run in self.runs(*splits)]
+
+    def trajectories(self, *splits: str) -> list[Path]:
+        """Files of the trajectories of these splits."""
+        return [self.layout.trajectory(stem) for stem in self.stems(*splits)]
+
+    def tested(self, case: str) -> list[Path]:
+        """Files of the trajectories that a case is scored on."""
+        if self.config.data is not None:
+            return self.trajectories("test")
+        name = self.case(case).name
+        if name not in self._tested:
+            self._tested[name] = [self.layout.trajectory(run.stem) for run in self.case(name).runs]
+        return list(self._tested[name])
+
+    @cached_property
+    def all_trajectories(self) -> list[Path]:
+        """Every trajectory file: those of the splits, then of the evaluations."""
+        others = [path for name in self.cases for path in self.tested(name)]
+        return list(dict.fromkeys([*self.trajectories(), *others]))
+
+    @property
+    def untrained(self) -> dict[str, list[Path]]:
+        """Files that nothing may have learnt from: the test split's, then by evaluation those
+        that no one before it has.
+        """
+        found = {"test": self.trajectories("test")}
+        for name in self.cases:
+            evaluation = self.case(name).evaluation
+            known = {path for paths in found.values() for path in paths}
+            others = [path for path in self.tested(name) if path not in known]
+            if evaluation is not None and others:
+                found.setdefault(evaluation, []).extend(others)
+        return found
+
+    def case(self, name: str) -> Case:
+        """A case by its name; FlexbenchError names those that exist."""
+        cases = self._cases
+        if name not in cases:
+            raise FlexbenchError(
+                f"task '{name}' is not in the configuration; allowed: {', '.join(cases)}"
+            )
+        return cases[name]
+
+    @cached_property
+    def _cases(self) -> dict[str, Case]:
+        return self.config.cases
+
+    @cached_property
+    def jobs(self) -> list[Job]:
+        """Every (case, method, training seed), without methods that cannot do a task's kind."""
+        jobs = [
+            Job(name, method, seed)
+            for name, case in self._cases.items()
+            for method in self.config.methods_of(name)
+            if case.task_settings.kind in self.tasks_of(method)
+            and self._learns(case.task, method)
+            and not self._needs_periodic(method)
+            for seed in self._seeds(method)
+        ]
+        if not jobs:
+            raise FlexbenchError(
+                f"methods: none of {', '.join(self.config.methods)} runs any of the tasks "
+                f"{', '.join(self.config.tasks)}"
+            )
+        return jobs
+
+    def _needs_periodic(self, method: str) -> str | None:
+        """The option by which a method takes fields as periodic, where they are not."""
+        if self.config.data is None or self.config.data.is_periodic:
+            return None
+        options = self.config.method(method).options
+        for name, value in self.facts(method).periodic.items():
+            if options.get(name) == value:
+                return f"{name}: {value}"
+        return None
+
+    @property
+    def skipped(self) -> list[str]:
+        """Methods and evaluations that are left out, each with the reason."""
+        methods = [
+            f"method '{method}' is left out: its option {option} needs periodic fields, and "
+            "data.periodic is false, or data.crop given"
+            for method in self.config.methods
+            if (option := self._needs_periodic(method))
+        ]
+        done = {self.case(case).evaluation for case in self.cases}
+        return methods + [
+            f"evaluation '{name}' is left out: none of `methods` runs it"
+            for name in self.config.evaluations
+            if name not in done
+        ]
+
+    def _seeds(self, method: str) -> list[int]:
+        """A formula learns nothing: it runs once, under the first training seed's name."""
+        seeds = self.config.training_seeds
+        return seeds[:1] if self.is_formula(method) else seeds
+
+    @cached_property
+    def _jobs_by_case(self) -> dict[str, list[Job]]:
+        found: dict[str, list[Job]] = {}
+        for job in self.jobs:
+            found.setdefault(job.case, []).append(job)
+        return found
+
+    def jobs_of(self, case: str) -> list[Job]:
+        return self._jobs_by_case.get(case, [])
+
+    @cached_property
+    def cases(self) -> list[str]:
+        """The cases that at least one method runs: the tasks first, then their evaluations."""
+        return [name for name in self._cases if self.jobs_of(name)]
+
+    @cached_property
+    def tasks(self) -> list[str]:
+        """The tasks that at least one method runs."""
+        return [task for task in self.config.tasks if self.jobs_of(task)]
+
+    @property
+    def shifted(self) -> list[str]:
+        """The cases whose flows differ from those of training in kind."""
+        return [name for name in self.cases if self.case(name).is_shifted]
+
+    @property
+    def measured(self) -> list[tuple[str, str]]:
+        """(task, observable) of every file of statistics: of what is scored, and of the tasks
+        that are learnt beside others."""
+        scored = [(case.task, case.settings.observable) for case in map(self.case, self.cases)]
+        learnt = [(task, "w") for training in self.trainings for task in training.tasks]
+        return list(dict.fromkeys([*scored, *learnt]))
+
+    def statistics(self, case: str) -> Path:
+        """The scales that a case's fields are divided by."""
+        here = self.case(case)
+        return self.layout.statistics(here.task, here.settings.observable)
+
+    def trained_jobs(self, task: str) -> list[Job]:
+        return [job for job in self.jobs_of(task) if not self.is_formula(job.method)]
+
+    @cached_property
+    def trainings(self) -> list[Training]:
+        """Every training once."""
+        jobs = [job for task in self.tasks for job in self.trained_jobs(task)]
+        named = (Training(self.training(it.case, it.method), it.method, it.seed) for it in jobs)
+        return list(dict.fromkeys(named))
+
+    def training(self, case: str, method: str) -> str:
+        """The name of the training that a case's weights come from: its task's own, or, joined by
+        "+", those of all the tasks that the method learns together."""
+        return TOGETHER.join(self.config.method(method).together or [self.case(case).task])
+
+    def task_settings(self, case: str) -> TaskSettings:
+        """The settings of a case's task; FlexbenchError names the cases that exist."""
+        return self.case(case).task_settings
+
+    def require(self, task: str, method: str) -> None:
+        """FlexbenchError unless this method runs on this task."""
+        kind = self.task_settings(task).kind
+        if kind not in self.tasks_of(method):
+            raise FlexbenchError(
+                f"method '{method}' cannot run on task '{task}' ({kind}); "
+                f"it does: {', '.join(self.tasks_of(method))}"
+            )
+        if not self._learns(self.case(task).task, method):
+            together = self.config.method(method).together or []
+            raise FlexbenchError(
+                f"method '{method}' does not learn task '{task}'; it learns: {', '.join(together)}"
+            )
+
+    def require_training(self, task: str, method: str) -> None:
+        """FlexbenchError unless this method trains on this task, or on the tasks so joined."""
+        together = self.config.method(method).together or []
+        for name in together if task == TOGETHER.join(together) else [task]:
+            self.require(name, method)
+
+    # --- what a method is -----------------------------------------------------------------
+
+    def facts(self, method: str) -> registry.Facts:
+        """What the method's file says of itself (kinds of task, formula or network)."""
+        if method not in self._facts:
+            known = ", ".join(self._facts)
+            raise FlexbenchError(f"method '{method}' is not in the configuration; allowed: {known}")
+        return self._facts[method]
+
+    def network_file(self, method: str) -> Path:
+        return self.facts(method).path
+
+    def is_formula(self, method: str) -> bool:
+        return self.facts(method).formula
+
+    def is_stochastic(self, method: str) -> bool:
+        """Whether it draws ensembles: formulas and regressors say one thing only."""
+        return not self.is_formula(method) and self.config.method(method).mode == "denoiser"
+
+    def tasks_of(self, method: str) -> tuple[str, ...]:
+        return self.facts(method).tasks
+
+    def weights(self, case: str, method: str, seed: int | str) -> list[Path]:
+        """The checkpoint that a method samples from; a formula has none."""
+        if self.is_formula(method):
+            return []
+        return [self.layout.checkpoint(self.training(case, method), method, seed)]
+
+    def launcher(self, method: str) -> str:
+        """How `flexbench train` starts: alone, or once per GPU under torchrun."""
+        processes = self.config.train_settings(method).processes
+        if processes == 1:
+            return "flexbench"
+        # `--`, or torchrun takes the verb's --log for one of its own options.
+        return f"torchrun --standalone --nproc-per-node {processes} -m -- flexbench"
+
+    @cached_property
+    def flex_file(self) -> Path:
+        """FLEX's own file, which solves for the widths of its rivals."""
+        return registry.facts(registry.FLEX).path
+
+    @property
+    def text(self) -> str:
+        """The resolved configuration, as every verb reads it."""
+        return to_yaml(self.config)
+
+    def _learns(self, task: str, method: str) -> bool:
+        together = self.config.method(method).together
+        return together is None or task in together
+
+
+def _facts_of(config: Config, method: str, place: str) -> registry.Facts:
+    """What a method's file says; place: the key that names the method."""
+    network = config.method(method).network or method
+    try:
+        return registry.facts(network, config.baseline_folders)
+    except FlexbenchError as error:
+        raise FlexbenchError(f"{place}: {error}") from None
+
+
+def _check_together(config: Config, method: str, facts: registry.Facts) -> None:
+    """FlexbenchError where a network is to learn tasks together and cannot."""
+    together = config.method(method).together
+    if together is None:
+        return
+    registry.require_together(facts)
+    for task in together:
+        if config.tasks[task].kind not in facts.tasks:
+            raise FlexbenchError(
+                f"method_settings.{method}.together: '{facts.name}' cannot run on task "
+                f"'{task}' ({config.tasks[task].kind}); it does: {', '.join(facts.tasks)}"
+            )

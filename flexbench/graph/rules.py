@@ -1,0 +1,12 @@
+"""Every rule of the graph, in an order in which their jobs can run."""
+
+from flexbench.graph.data import ImportData, Simulate, Splits, Statistics
+from flexbench.graph.judge import Animation, Figure, Report, Score, Tabulate
+from flexbench.graph.learn import Sample, Train
+from flexbench.graph.rule import Rule
+
+RULES: tuple[Rule, ...] = (
+    *(Simulate(), ImportData(), Splits(), Statistics()),
+    *(Train(), Sample()),
+    *(Score(), Tabulate(), Figure(), Animation(), Report()),
+)

@@ -1,0 +1,157 @@
+"""The CSV tables: of each its columns in the writer's order, which of them hold text, its reader.
+
+A case is named as in the configuration: a task on the test split, or on an evaluation. Of one run:
+`parameters` of the whole network, the encoders of other tasks included; `flops` of one member of
+one patch; `calls` of the network per member; `members` M.
+"""
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import pandas as pd
+
+from flexbench.errors import FlexbenchError
+from flexbench.metrics.definitions import in_order
+
+# What tells one predicted snapshot from another: rollouts may pass the same one at several leads.
+SNAPSHOT = ("trajectory", "index", "lead")
+
+# The name that tables give all Reynolds numbers together.
+ALL = "all"
+
+_RUN = ("benchmark_version", "tier", "case", "method")
+_NETWORK = ("members", "parameters", "flops", "calls")
+_INTERVAL = ("value", "low", "high")
+
+_TEXT = frozenset(
+    (
+        *("benchmark_version", "tier", "task", "case", "method", "mode", "reference", "training"),
+        *("trajectory", "observable", "boundary", "score", "detail"),
+        *("flag", "message", "device", "receipt"),
+    )
+)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Table:
+    """A kind of table.
+
+    columns: in the writer's order; a reader needs all of them. made_by: the verb. pooled: its
+    Reynolds numbers are names, ALL among them, and no numbers.
+    """
+
+    columns: tuple[str, ...]
+    made_by: str
+    pooled: bool = False
+
+    @property
+    def text(self) -> list[str]:
+        """Columns that hold text: digits as labels ("3", "0.8824") stay as they were written."""
+        return [name for name in self.columns if name in _TEXT or self._is_label(name)]
+
+    def _is_label(self, column: str) -> bool:
+        return column == "reynolds" and self.pooled
+
+    def of(self, rows: Iterable[Mapping[str, Any]]) -> pd.DataFrame:
+        """A table of rows that may hold more than its columns."""
+        return pd.DataFrame(list(rows), columns=list(self.columns))
+
+    def read(self, path: Path) -> pd.DataFrame:
+        """Its columns of a file: text as text ("" where empty), all else as numbers.
+
+        Raises FlexbenchError, naming the file, where it is missing, cannot be read, lacks a column,
+        or holds a score that is not defined.
+        """
+        if not path.is_file():
+            raise FlexbenchError(f"{path}: no such table; run `flexbench {self.made_by}` first")
+        text = self.text
+        # An empty cell, or the word for no number, is no number; as a text both are themselves.
+        missing = {name: ["", "nan"] for name in self.columns if name not in text}
+        try:
+            frame = pd.read_csv(
+                path, dtype=dict.fromkeys(text, "object"), keep_default_na=False, na_values=missing
+            )
+        except ValueError as error:
+            raise FlexbenchError(f"{path}: not a readable CSV table ({error})") from error
+        for name in self.columns:
+            if name not in frame:
+                found = ", ".join(map(str, frame.columns))
+                raise FlexbenchError(f"{path}: column '{name}' is missing; found {found}")
+        if "score" in self.columns:
+            try:
+                in_order(frame["score"].unique())
+            except FlexbenchError as error:
+                raise FlexbenchError(f"{path}: {error}") from None
+        return frame[list(self.columns)]
+
+
+# scores/<case>/<method>/seed<k>.csv: a row for each snapshot, score and detail.
+SNAPSHOT_SCORES = Table(
+    columns=(
+        *("benchmark_version", "tier", "case", "method", "mode", "training_seed"),
+        *("trajectory", "reynolds", "seed", "index", "time", "lead", "score", "detail", "value"),
+        *_NETWORK,
+    ),
+    made_by="score",
+)
+# scores/<case>/<method>/seed<k>.spectra.csv: a row for each snapshot and wavenumber k.
+SPECTRA = Table(
+    columns=(
+        *("trajectory", "index", "lead", "reynolds", "k"),
+        *("truth", "member_mean", "ensemble_mean", "error", "spread"),
+    ),
+    made_by="score",
+)
+
+SCORES = Table(
+    columns=(
+        *(*_RUN, "mode", "reynolds", "score", "detail", *_INTERVAL),
+        *("snapshots", "trajectories", "training_seeds", *_NETWORK, "receipt"),
+    ),
+    made_by="tabulate",
+    pooled=True,
+)
+LEADS = Table(
+    columns=(
+        *(*_RUN, "mode", "reynolds", "score", "lead", *_INTERVAL),
+        *("trajectories", "training_seeds", "members"),
+    ),
+    made_by="tabulate",
+    pooled=True,
+)
+# Ratios of the method's score to the reference's.
+COMPARISONS = Table(
+    columns=(*_RUN, "reference", "score", "reynolds", *_INTERVAL, "trajectories"),
+    made_by="tabulate",
+    pooled=True,
+)
+RED_FLAGS = Table(columns=("tier", "case", "method", "flag", "message"), made_by="tabulate")
+# A row for each training seed; see `cost.cost_row`.
+COST = Table(
+    columns=(
+        *("tier", "case", "method", "training_seed", "training", "parameters"),
+        *("flops_per_call", "calls", "tiles", "train_flops", "train_seconds", "sample_seconds"),
+        *("seconds_per_member", "relative_time", "peak_memory_mib", "device"),
+    ),
+    made_by="tabulate",
+)
+MATRIX = Table(
+    columns=(
+        *("task", "case", "observable", "boundary", "reynolds", "in_distribution"),
+        *("method", "score", *_INTERVAL, "to_reference", "trajectories"),
+    ),
+    made_by="tabulate",
+    pooled=True,
+)
+
+# tables/<name>.csv, by the names of `paths.TABLES`.
+TABLES = {
+    "scores": SCORES,
+    "leads": LEADS,
+    "comparisons": COMPARISONS,
+    "red_flags": RED_FLAGS,
+    "cost": COST,
+    "matrix": MATRIX,
+}

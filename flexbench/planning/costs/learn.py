@@ -1,0 +1,162 @@
+"""What training and sampling cost."""
+
+import math
+
+from flexbench.graph import TOGETHER
+from flexbench.graph.rule import Names
+from flexbench.planning.costs.cost import Cost, hdf5_bytes
+from flexbench.planning.costs.data import DEGRADE_FIELDS
+from flexbench.planning.facts import RunFacts
+from flexbench.planning.rates import Measurement, rate
+from flexbench.spec import TRAINING_PASSES
+
+# Beside what autograd keeps: gradients of it and workspace. Without autograd: what a network holds
+# at once, as a fraction of what autograd would keep. Measured on small networks, to within half.
+_WITH_GRADIENTS = 2.0
+_WITHOUT_AUTOGRAD = 0.6
+# bfloat16 halves what autograd keeps, except for what stays in float32.
+_HALF_PRECISION = 0.6
+_LOG_ROW = 165
+
+
+def on_gpu(facts: RunFacts, speed: Measurement, rule: str) -> bool:
+    """Whether a rule's networks run on a GPU: it asks a cluster for one, or has one here."""
+    if rule not in (TrainCost.rule, SampleCost.rule):
+        return False
+    asked: bool = getattr(facts.graph.config.cluster, rule).gpu
+    return asked or speed.device == "cuda"
+
+
+class NetworkCost(Cost):
+    """Of whatever runs a network. training: whether its speed is that of training steps."""
+
+    state = True
+    training: bool
+
+    def flops_per_second(self, facts: RunFacts, speed: Measurement, method: str) -> float:
+        """Of a method's network: on a GPU, as measured or assumed; on a CPU with the job's own
+        threads, which are taken to share the work well."""
+        rates, threads = speed.rates, facts.graph.config.threads
+        if on_gpu(facts, speed, self.rule) and speed.device != "cuda":
+            return rates.gpu
+        table = rates.train if self.training else rates.sample
+        found = rate(table, method, facts.graph.facts(method).name)
+        return found if speed.device == "cuda" else found * threads / speed.threads
+
+    def start(self, facts: RunFacts, speed: Measurement, names: Names) -> float:
+        method, start = names["method"], speed.rates.start
+        if facts.graph.is_formula(method):
+            return start["formula"]
+        return start.get(f"{self.rule}/{method}", start[self.rule])
+
+
+class TrainCost(NetworkCost):
+    """Steps, validations, and restart points, whose writing the training waits for."""
+
+    rule = "train"
+    category = "checkpoints"
+    receipt, log, process = 2000, 340, 360
+    training = True
+
+    def sizes(self, facts: RunFacts, names: Names) -> list[int]:
+        settings = facts.train(names["method"])
+        rows = math.ceil(settings.steps / settings.log_every)
+        return [self.checkpoint_bytes(facts, names), _LOG_ROW * rows]
+
+    def checkpoint_bytes(self, facts: RunFacts, names: Names) -> int:
+        size = facts.networks[names["training"], names["method"]]
+        return size.state_bytes + size.header_bytes
+
+    def restart_bytes(self, facts: RunFacts, names: Names) -> int:
+        """One restart point: weights, their average, the optimiser's moments."""
+        size = facts.networks[names["training"], names["method"]]
+        settings = facts.train(names["method"])
+        moments = 1 if settings.optimizer == "lion" else 2
+        # Without an average, the weights stand in for it, and are stored once.
+        return size.state_bytes * (1 + (settings.ema > 0) + moments)
+
+    def temporary(self, facts: RunFacts, names: Names) -> tuple[int, int]:
+        """Two restart points are kept; the third is written before the first is dropped."""
+        return 3 * self.restart_bytes(facts, names), 5
+
+    def work(self, facts: RunFacts, speed: Measurement, names: Names) -> float:
+        method = names["method"]
+        size, settings = facts.networks[names["training"], method], facts.train(method)
+        rows = settings.batch / settings.processes
+        validations = math.ceil(settings.steps / settings.validate_every)
+        passes = TRAINING_PASSES * settings.steps + validations * settings.validation_batches
+        computing = passes * rows * size.forward / self.flops_per_second(facts, speed, method)
+        saving = self.restart_bytes(facts, names) / speed.rates.write
+        saves = 1 + computing / settings.checkpoint_seconds
+        return computing + saves * saving + self.checkpoint_bytes(facts, names) / speed.rates.write
+
+    def memory(self, facts: RunFacts, names: Names) -> float:
+        from flexbench.data.patches import MEMORY_BYTES
+
+        training, method = names["training"], names["method"]
+        size, settings = facts.networks[training, method], facts.train(method)
+        rows = settings.batch // (settings.accumulate * settings.processes)
+        share = _HALF_PRECISION if settings.precision == "bfloat16" else 1.0
+        data = sum(
+            size
+            for size in (facts.data_bytes("train"), facts.data_bytes("validation"))
+            if size <= MEMORY_BYTES
+        )
+        return (
+            self.restart_bytes(facts, names)
+            + size.state_bytes  # gradients
+            + _WITH_GRADIENTS * share * rows * size.saved_bytes
+            + data * len(training.split(TOGETHER))  # each task has its own sampler
+        )
+
+
+class SampleCost(NetworkCost):
+    """Calls of the network, or of a formula, and the ensembles' bytes."""
+
+    rule = "sample"
+    category = "samples"
+    receipt, process = 1200, 345
+    training = False
+
+    def sizes(self, facts: RunFacts, names: Names) -> list[int]:
+        """A file of samples, (S, M, 1, H, W) float32."""
+        scored = facts.scored(names["case"])
+        return [
+            hdf5_bytes(
+                chunks=scored * facts.members(names["method"], names["case"]),
+                chunk_bytes=facts.field_bytes,
+                rank=5,
+                fixed=8_100 + 72 * scored,
+            )
+        ]
+
+    def temporary(self, facts: RunFacts, names: Names) -> tuple[int, int]:
+        """A segment for each snapshot."""
+        scored, members = facts.scored(names["case"]), facts.members(names["method"], names["case"])
+        return scored * members * facts.field_bytes, scored + 1
+
+    def work(self, facts: RunFacts, speed: Measurement, names: Names) -> float:
+        case, method, rates = names["case"], names["method"], speed.rates
+        writing = 2 * sum(self.sizes(facts, names)) / rates.write
+        if facts.graph.is_formula(method):
+            return facts.scored(case) * facts.points * rates.formula + writing
+        flops = sampling_flops(facts, case, method)
+        return flops / self.flops_per_second(facts, speed, method) + writing
+
+    def memory(self, facts: RunFacts, names: Names) -> float:
+        case, method = names["case"], names["method"]
+        fields = (3 * facts.members(method, case) + DEGRADE_FIELDS) * facts.field_bytes
+        if facts.graph.is_formula(method):
+            return fields
+        size, batch = facts.network(case, method), facts.graph.case(case).sample.batch
+        together = min(batch, facts.tiles(case) * facts.members(method, case))
+        # The weights twice: as the file holds them and in the network.
+        return fields + 2 * size.state_bytes + _WITHOUT_AUTOGRAD * together * size.saved_bytes
+
+
+def sampling_flops(facts: RunFacts, case: str, method: str) -> int:
+    """Of the network, for one file of samples."""
+    size, leads = facts.network(case, method), facts.graph.case(case).settings.leads
+    denoised = leads * facts.members(method, case) * facts.calls(method, case)
+    flops = facts.encodings(method, case) * size.encode + denoised * size.denoise
+    return facts.scored(case) // leads * facts.tiles(case) * flops
