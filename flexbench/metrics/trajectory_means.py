@@ -54,9 +54,10 @@ def trajectory_means(rows: pd.DataFrame) -> TrajectoryMeans:
     places = rows[["reynolds", "trajectory"]].drop_duplicates()
     places = places.sort_values(["reynolds", "trajectory"])
     seeds, names = sorted(set(rows["training_seed"])), list(places["trajectory"])
-    keys = {key: place for place, key in enumerate(dict.fromkeys(_keys(rows)))}
+    each = list(zip(rows["score"], rows["detail"], strict=True))
+    keys = {key: place for place, key in enumerate(dict.fromkeys(each))}
     place = (
-        np.array([keys[key] for key in _keys(rows)]),
+        np.array([keys[key] for key in each]),
         pd.Index(seeds).get_indexer(rows["training_seed"]),
         pd.Index(names).get_indexer(rows["trajectory"]),
     )
@@ -77,10 +78,6 @@ def trajectory_means(rows: pd.DataFrame) -> TrajectoryMeans:
         reynolds=list(places["reynolds"]),
         snapshots=len(rows[list(SNAPSHOT)].drop_duplicates()),
     )
-
-
-def _keys(rows: pd.DataFrame) -> list[Key]:
-    return list(zip(rows["score"], rows["detail"], strict=True))
 
 
 def _contract(values: Array, weights: Mapping[str, Array]) -> Array:
