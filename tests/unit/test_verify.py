@@ -9,25 +9,18 @@ from typer.testing import CliRunner
 
 from flexbench import cli
 from flexbench.atomic import write_text
-from flexbench.graph import Graph
 from flexbench.paths import receipt_of
 from flexbench.planned import planned_steps
 from flexbench.provenance import file_digest
-from flexbench.tiers import load_config, parse_assignments
 from flexbench.verify import differences, verify
 
 WEIGHTS = "checkpoints/superres_x4/flex/seed0.safetensors"
 
 
 @pytest.fixture
-def graph_of(tiny):
+def graph_of(tiny_graph):
     """The graph of the tiny run below a root, with further settings."""
-
-    def graph(root, *settings):
-        overrides = parse_assignments([*tiny, f"root={root}", *settings])
-        return Graph(load_config({"tier": "smoke"} | overrides))
-
-    return graph
+    return tiny_graph
 
 
 @pytest.fixture
