@@ -1,11 +1,14 @@
 """What several folders of tests share: clones of the checkout to run, edit and kill things in."""
 
+import fcntl
 import os
+import resource
 import shutil
 import signal
 import subprocess
 import sys
 import time
+from collections import Counter
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -37,6 +40,48 @@ TINY = (
 )
 
 
+# --- where the processor's time goes --------------------------------------------------------
+
+BEGUN = pytest.StashKey[float]()
+SHOWN = 15
+
+
+def processor_seconds():
+    """Of this process and all that have ended below it, user and system."""
+    usages = (resource.getrusage(who) for who in (resource.RUSAGE_SELF, resource.RUSAGE_CHILDREN))
+    return sum(usage.ru_utime + usage.ru_stime for usage in usages)
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_runtest_setup(item):
+    item.stash[BEGUN] = processor_seconds()
+    return (yield)
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_runtest_teardown(item):
+    try:
+        return (yield)
+    finally:
+        item.user_properties.append(("processor", processor_seconds() - item.stash[BEGUN]))
+
+
+def pytest_terminal_summary(terminalreporter):
+    """What each file took, fixtures included; the suite has a budget of it."""
+    spent = Counter()
+    for report in (report for reports in terminalreporter.stats.values() for report in reports):
+        for name, seconds in getattr(report, "user_properties", ()):
+            if name == "processor" and report.when == "teardown":
+                spent[report.nodeid.partition("::")[0]] += seconds
+    terminalreporter.section("processor time")
+    terminalreporter.line(f"{spent.total() / 60:7.1f} min  together")
+    for file, seconds in spent.most_common(SHOWN):
+        terminalreporter.line(f"{seconds:7.0f} s    {file}")
+
+
+# --- clones ---------------------------------------------------------------------------------
+
+
 @dataclass(frozen=True)
 class Clone:
     """A copy of the checkout that commands run in, with locks and records of its own.
@@ -48,13 +93,6 @@ class Clone:
     environment: dict[str, str] = field(init=False)
 
     def __post_init__(self):
-        for part in PARTS:
-            source = checkout() / part
-            if source.is_symlink():
-                (self.folder / part).symlink_to(source.readlink())
-                continue
-            copy = shutil.copytree if source.is_dir() else shutil.copy2
-            copy(source, self.folder / part)
         environment = {
             name: value for name, value in os.environ.items() if not name.startswith("FLEXBENCH_")
         }
@@ -64,6 +102,26 @@ class Clone:
             "OMP_NUM_THREADS": "1",
         }
         object.__setattr__(self, "environment", environment)
+
+    @classmethod
+    def of_checkout(cls, folder):
+        """A clone in a folder that is there and empty."""
+        for part in PARTS:
+            source = checkout() / part
+            if source.is_symlink():
+                (folder / part).symlink_to(source.readlink())
+                continue
+            copy = shutil.copytree if source.is_dir() else shutil.copy2
+            copy(source, folder / part)
+        return cls(folder)
+
+    def copy(self, folder):
+        """Another one with all that is in this one, results and Snakemake's records too.
+
+        Every file is one of its own, and as old as it was, so that nothing in it is stale.
+        """
+        shutil.copytree(self.folder, folder, symlinks=True, dirs_exist_ok=True)
+        return Clone(folder)
 
     @staticmethod
     def tiny(root, *settings):
@@ -112,7 +170,7 @@ class Clone:
 @pytest.fixture(scope="session")
 def make_clone(tmp_path_factory):
     """Makes clones, for fixtures that live longer than one test."""
-    return lambda: Clone(tmp_path_factory.mktemp("clone"))
+    return lambda: Clone.of_checkout(tmp_path_factory.mktemp("clone"))
 
 
 @pytest.fixture
@@ -134,6 +192,94 @@ def tiny():
 
 
 @pytest.fixture(scope="session")
+def tiny_graph(tiny):
+    """The graph of the tiny run below a root, with further settings."""
+    from flexbench.config.reading import load_config, parse_assignments
+    from flexbench.graph import Graph
+
+    def graph(root, *settings):
+        overrides = parse_assignments([*tiny, f"root={root}", *settings])
+        return Graph.of(load_config({"tier": "smoke"} | overrides))
+
+    return graph
+
+
+# --- the tiny run ---------------------------------------------------------------------------
+
+
+@pytest.fixture(scope="session")
+def tiny_run(tmp_path_factory):
+    """A clone with a tiny run below `results`, made to the report; look at it, or copy it.
+
+    It takes minutes of a processor, so it is made once, for all processes that test at the same
+    time. It has no network where the system lets a process go without one: `interfaces` in its
+    folder then holds what networks it saw.
+    """
+    base = tmp_path_factory.getbasetemp()
+    shared = base.parent if "PYTEST_XDIST_WORKER" in os.environ else base
+    with (shared / "tiny-run.lock").open("w") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        folder = shared / "tiny-run"
+        if not folder.exists():
+            growing = shared / "tiny-run.growing"
+            growing.mkdir()  # an error where another process failed at it: once is enough
+            _make_tiny_run(Clone.of_checkout(growing))
+            growing.rename(folder)
+    return Clone(folder)
+
+
+def _make_tiny_run(clone):
+    run = [sys.executable, "-m", "flexbench", "run", "--cores", "2", *clone.tiny("results")]
+    alone = ["unshare", "--net", "--map-root-user"]
+    if (
+        shutil.which(alone[0])
+        and subprocess.run([*alone, "true"], capture_output=True).returncode == 0
+    ):
+        run = [*alone, "sh", "-c", 'cat /proc/net/dev > interfaces && exec "$@"', "sh", *run]
+    done = subprocess.run(
+        run, cwd=clone.folder, env=clone.environment, capture_output=True, text=True, timeout=900
+    )
+    assert done.returncode == 0, done.stdout + done.stderr
+
+
+@pytest.fixture
+def tiny_copy(tiny_run, tmp_path):
+    """A copy of the clone with the tiny run, which the test may change."""
+    return tiny_run.copy(tmp_path / "clone")
+
+
+@pytest.fixture(scope="session")
+def made(tiny_run):
+    """The root of the tiny run; copy it."""
+    return tiny_run.folder / "results"
+
+
+# --- verbs in this process ------------------------------------------------------------------
+
+
+@pytest.fixture
+def entry(monkeypatch, capfd):
+    """The entry point itself: words to the exit code, what is printed, and the lines of errors.
+
+    In this process, so that torch is imported once for all.
+    """
+    from flexbench import cli
+
+    def call(*words):
+        capfd.readouterr()
+        monkeypatch.setattr(sys, "argv", ["flexbench", *map(str, words)])
+        with pytest.raises(SystemExit) as ended:
+            cli.main()
+        out, err = capfd.readouterr()
+        return ended.value.code or 0, out, err.splitlines()
+
+    return call
+
+
+# --- steps, one by one ----------------------------------------------------------------------
+
+
+@pytest.fixture(scope="session")
 def make_steps():
     """Makes what a configuration asks for, step by step, by the real verbs in this process.
 
@@ -151,18 +297,6 @@ def make_steps():
             assert done.exit_code == 0, (step, done.output, done.exception)
 
     return make
-
-
-@pytest.fixture(scope="session")
-def made(tmp_path_factory, make_steps):
-    """The root of a tiny run; copy it."""
-    from flexbench.config.reading import load_config, parse_assignments
-    from flexbench.graph import Graph
-
-    root = tmp_path_factory.mktemp("made")
-    options = Clone.tiny(root)
-    make_steps(Graph.of(load_config({"tier": "smoke"} | parse_assignments(options[3::2]))), options)
-    return root
 
 
 def _verb(step):
@@ -186,5 +320,5 @@ def _verb_arguments(step):
         seed = made.name.partition(".")[0].removeprefix("seed")
         return [made.parent.parent.name, made.parent.name, "--seed", seed]
     return (
-        [step.slice["case"], step.slice["figure"]] if step.name in ("figure", "animation") else []
+        [step.slice["task"], step.slice["figure"]] if step.name in ("figure", "animation") else []
     )

@@ -1,10 +1,12 @@
-"""Runs and references made up score by score, for tests of the gate's judgement."""
+"""Runs and references made up score by score; samples and verdicts of runs that were made."""
 
+import xml.etree.ElementTree as ElementTree
 from pathlib import Path
 
 import numpy as np
 import pytest
 
+from flexbench.data.samples import Samples, write_samples
 from flexbench.regression.reference import accept
 from flexbench.regression.scores import Run
 
@@ -43,3 +45,27 @@ def path(tmp_path):
 @pytest.fixture
 def reference(path):
     return accept(make_run(range(12)), path, reason="the first one")
+
+
+def scale_spread(source, target, factor):
+    """Write ensembles with another spread about the same means."""
+    with Samples(source) as samples:
+        ensembles = [samples.ensemble(row) for row in range(len(samples))]
+        means = [members.mean(axis=0, dtype=np.float64) for members in ensembles]
+        write_samples(
+            target,
+            (
+                (mean + factor * (members - mean)).astype(np.float32)
+                for members, mean in zip(ensembles, means, strict=True)
+            ),
+            snapshots=samples.snapshots,
+            shape=samples.shape[1:],
+            labels=samples.labels,
+        )
+
+
+def failed_cases(junit):
+    """The names of the failed cases with what is said of them."""
+    cases = ElementTree.parse(junit).getroot().iter("testcase")
+    failed = {case.get("name"): case.findtext("failure") for case in cases}
+    return {name: text for name, text in failed.items() if text}

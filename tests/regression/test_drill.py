@@ -1,18 +1,17 @@
 """The gate for real: a new seed passes, and each defect is caught by the score that it spoils."""
 
 import shutil
-import xml.etree.ElementTree as ElementTree
 
 import h5py
 import numpy as np
 import pytest
 
-from flexbench.data.samples import Samples, write_samples
+from .conftest import failed_cases, scale_spread
 
 TASKS = ("superres_x4", "forecast")
 SEED = 100
 
-pytestmark = pytest.mark.slow
+pytestmark = pytest.mark.nightly
 
 
 class Results:
@@ -48,9 +47,7 @@ class Results:
         path = self.root / "junit.xml"
         done = self.call("regress", "--junit", str(path), *options)
         assert path.is_file(), done.stderr
-        cases = ElementTree.parse(path).getroot().iter("testcase")
-        failed = {case.get("name"): case.findtext("failure") for case in cases}
-        return done.returncode, {name: text for name, text in failed.items() if text}
+        return done.returncode, failed_cases(path)
 
 
 @pytest.fixture(scope="module")
@@ -90,19 +87,7 @@ def test_half_the_spread_fails_on_calibration_alone(results, tmp_path):
     before = results.regress()[1]
     narrow = results.copy(tmp_path)
     for task in TASKS:
-        with Samples(results.samples(task)) as samples:
-            ensembles = [samples.ensemble(row) for row in range(len(samples))]
-            means = [it.mean(axis=0, dtype=np.float64) for it in ensembles]
-            write_samples(
-                narrow.samples(task),
-                (
-                    (mean + (own - mean) / 2).astype(np.float32)
-                    for own, mean in zip(ensembles, means, strict=True)
-                ),
-                snapshots=samples.snapshots,
-                shape=samples.shape[1:],
-                labels=samples.labels,
-            )
+        scale_spread(results.samples(task), narrow.samples(task), 0.5)
     narrow.score()
     code, failed = narrow.regress()
     assert code == 1

@@ -1,4 +1,4 @@
-"""A disk that is full at random moments: told in a line, nothing lost, and it goes on with room."""
+"""A disk that is full: told in a line, nothing lost, and it goes on with room."""
 
 import os
 import random
@@ -6,8 +6,9 @@ import shutil
 import subprocess
 
 import pytest
-from reliability.drill import PACE, Runs, check_whole, end_group, is_left_over
+from reliability.drill import PACE, Runs, check_whole, comparable, end_group, is_left_over
 
+from flexbench.paths import receipt_of
 from flexbench.runner import marked
 
 SEED = 20251124
@@ -17,6 +18,7 @@ MOMENTS = (
     *("sample", "sample", "score", "tabulate", "figure"),
 )
 PLENTY = 2**28
+PAGE = 2**12
 
 
 class Disk:
@@ -63,7 +65,62 @@ def finished(folder):
     }
 
 
-@pytest.mark.slow
+STEPS = {
+    ("simulate", "--re", "100", "--seed", "0"): "data/re100_seed0.h5",
+    ("train", "superres_x4", "flex"): "checkpoints/superres_x4/flex/seed0.safetensors",
+    ("sample", "superres_x4", "flex"): "samples/superres_x4/flex/seed0.h5",
+    ("score", "superres_x4", "flex"): "scores/superres_x4/flex/seed0.csv",
+    ("tabulate",): "tables/scores.csv",
+    ("figure", "superres_x4", "maps"): "figures/superres_x4/maps.png",
+    ("report",): "report.html",
+}
+
+
+@pytest.fixture
+def short(disk, made):
+    """The tiny run on a disk that can be made small: its root."""
+    return shutil.copytree(made, disk.folder / "root")
+
+
+@pytest.mark.parametrize("words", STEPS, ids=lambda words: words[0])
+def test_a_step_for_which_there_is_half_the_room_costs_nothing(
+    disk, short, made, tiny_run, entry, words
+):
+    output = short / "smoke" / STEPS[words]
+    half = output.stat().st_size // 2
+    for path in (output, receipt_of(output)):
+        path.unlink()
+    before = finished(short / "smoke")
+    verb = [*words, *tiny_run.tiny(short)]
+    disk.resize(disk.used + half - half % PAGE)
+    code, _, lines = entry(*verb)
+    assert code == 1
+    assert "no space left on the device" in lines[-1]
+    assert "Traceback" not in "\n".join(lines)
+    assert not output.exists()
+    assert finished(short / "smoke") == before
+    disk.resize(PLENTY)
+    assert entry(*verb)[0] == 0
+    assert comparable(output, short / "smoke") == comparable(
+        made / "smoke" / STEPS[words], made / "smoke"
+    )
+    check_whole(short / "smoke")
+
+
+def test_a_run_on_a_full_disk_tells_it(disk, short, clone):
+    runs = Runs(clone, short, clone.tiny(short))
+    target = short / "smoke" / "data" / "splits.json"
+    target.unlink()
+    disk.resize(disk.used)
+    run = runs.start([target])
+    told = "".join(run.communicate(timeout=600))
+    assert run.returncode == 1, told
+    assert "no space left on the device" in told
+    assert "Traceback" not in told, told
+    assert not marked(short / "smoke")
+
+
+@pytest.mark.nightly
 def test_a_disk_full_at_random_moments_costs_nothing(clone, tmp_path, disk, capsys):
     def runs(root):
         one_figure = root / "smoke" / "figures" / "superres_x4" / "maps.png"

@@ -1,16 +1,17 @@
-"""A whole run, killed again and again in the midst of its work, ends with the same results.
+"""A whole run, killed in the midst of its work, ends with the same results.
 
-    FLEXBENCH_KILLS=50 pytest tests/reliability/test_kills.py -n 0
+    FLEXBENCH_KILLS=50 pytest tests/reliability/test_kills.py -n 0 -m nightly
 
-Five kills of a tiny run are the default. From ten on it is the smoke tier, both tasks, with a
-denoiser, a regressor and two formulas: more methods would be more of the same.
+Once for every change, and again and again by night: five kills of a tiny run are the default. From
+ten on it is the smoke tier, both tasks, with a denoiser, a regressor and two formulas: more methods
+would be more of the same.
 """
 
 import contextlib
 import os
 import random
+import shutil
 import signal
-import time
 from collections import Counter
 
 import pytest
@@ -117,7 +118,45 @@ def table(hits):
     return "\n".join([*lines, f"together: {hits.total()}"])
 
 
-@pytest.mark.slow
+@pytest.fixture
+def untrained(tiny_copy):
+    """A clone of the tiny run without its weights, and these: all that a run of them makes."""
+    folder = tiny_copy.folder / "results" / "smoke" / "checkpoints" / "superres_x4" / "flex"
+    shutil.rmtree(folder)
+    return tiny_copy, (folder / "seed0.safetensors").relative_to(tiny_copy.folder)
+
+
+def test_a_run_killed_while_it_trains_ends_with_the_same_results(tiny_run, untrained):
+    """kill -9 of the run and all its jobs, as soon as the training has kept a restart point."""
+    clone, weights = untrained
+    folder = clone.folder / "results" / "smoke"
+    often = clone.tiny("results", "train.checkpoint_seconds=0.001")
+    for _ in range(5):  # where it was done before the blow, it trains once more
+        run = clone.start("flexbench", "run", weights, *often)
+        clone.wait(lambda: list(folder.glob("state/train/*/*/*/*/step-*.pt")), run)
+        os.killpg(run.pid, signal.SIGKILL)
+        run.communicate()
+        gone(marked(folder))
+        if not (clone.folder / weights).exists():
+            break
+        shutil.rmtree(clone.folder / weights.parent)
+    assert not (clone.folder / weights).exists()
+    assert any((clone.folder / ".snakemake" / "locks").iterdir())
+
+    again = clone.flexbench("run", weights, *clone.tiny("results"))
+    assert again.returncode == 0, again.stdout + again.stderr
+    assert "flexbench: unlocking after a killed run" in again.stderr
+    assert "orphaned jobs" not in again.stderr
+    assert "going on after step" in (folder / "logs/train/superres_x4/flex/seed0.log").read_text()
+    whole, killed = (Runs(it, it.folder / "results", []) for it in (tiny_run, clone))
+    assert killed.results() == whole.results()
+    check_whole(folder)
+    assert not marked(folder)
+    assert not list(clone.folder.glob(".snakemake/locks/*"))
+    assert not list(clone.folder.glob(".snakemake/incomplete/*"))
+
+
+@pytest.mark.nightly
 def test_a_run_killed_at_random_moments_ends_with_the_same_results(clone, tmp_path, capsys):
     def runs(name):
         root = tmp_path / name
@@ -156,25 +195,23 @@ def test_a_run_killed_at_random_moments_ends_with_the_same_results(clone, tmp_pa
     assert "Nothing to be done" in again.stdout + again.stderr
 
 
-@pytest.mark.slow
 @pytest.mark.parametrize("stop", ["SIGTERM to the run", "Ctrl-C"])
-def test_a_stopped_run_saves_what_was_learnt(clone, tmp_path, stop):
+def test_a_stopped_run_saves_what_was_learnt(untrained, stop):
     """The restart point is written because of the signal: none is due before."""
-    folder = tmp_path / "smoke"
-    target = folder / "checkpoints" / "superres_x4" / "flex" / "seed0.safetensors"
+    clone, weights = untrained
+    folder = clone.folder / "results" / "smoke"
     settings = ("train.steps=100000", "train.warmup_steps=1", "train.checkpoint_seconds=1000")
-    run = clone.start("flexbench", "run", target, *clone.tiny(tmp_path, *settings))
+    run = clone.start("flexbench", "run", weights, *clone.tiny("results", *settings))
     clone.wait(lambda: list(folder.glob("state/train/*/*/*/*/log.jsonl")), run)
-    time.sleep(0.5)
     if stop == "Ctrl-C":
         os.killpg(run.pid, signal.SIGINT)
     else:
         run.send_signal(signal.SIGTERM)
     told = run.communicate(timeout=60)[1]
-    assert run.returncode != 0
+    assert run.returncode == 128 + (signal.SIGINT if stop == "Ctrl-C" else signal.SIGTERM)
     assert not marked(folder)
-    assert not target.exists()
-    assert list(folder.glob("state/train/*/*/*/*/step-*.pt"))
+    assert not (clone.folder / weights).exists()
+    assert list(folder.glob("state/train/*/*/*/*/step-*.pt")), told
     log = (folder / "logs" / "train" / "superres_x4" / "flex" / "seed0.log").read_text()
     assert "stopped after step" in log
-    assert "Traceback" not in told
+    assert "Traceback" not in log

@@ -13,7 +13,6 @@ import re
 import shlex
 import shutil
 import subprocess
-import sys
 import zipfile
 from pathlib import Path
 
@@ -24,7 +23,6 @@ import torch
 import yaml
 from safetensors.numpy import load_file
 
-from flexbench import cli
 from flexbench.data.dummy import write_dummy
 from flexbench.data.samples import Labels, Samples, Snapshot, write_samples
 from flexbench.data.store import Trajectory
@@ -65,14 +63,12 @@ def folder(tmp_path, monkeypatch):
 
 
 @pytest.fixture
-def call(monkeypatch, capfd):
+def call(entry):
     """The command line, in this process: exit code and the lines on standard error."""
 
     def run(*words):
-        monkeypatch.setattr(sys, "argv", ["flexbench", *map(str, words)])
-        with pytest.raises(SystemExit) as ended:
-            cli.main()
-        return ended.value.code or 0, capfd.readouterr().err.splitlines()
+        code, _, lines = entry(*words)
+        return code, lines
 
     return run
 
@@ -283,7 +279,7 @@ def test_yaml_that_calls_is_refused_wherever_it_is_read(folder, call):
     assert spring(yaml.load, TAG, Loader=yaml.UnsafeLoader)
     file = folder / "config.yaml"
     file.write_text(f"tier: {TAG}\n")
-    refused(call("splits", "--config", file), "config.yaml", "not valid YAML")
+    refused(call("splits", "--resolved", file), "config.yaml", "not valid YAML")
     for key in ("root", "train.steps", "method_settings.flex.options.x", "splits"):
         refused(call("config", "--set", f"{key}={TAG}"), f"--set {key}", "not valid YAML")
 
@@ -300,7 +296,7 @@ def test_a_list_that_grows_by_repetition_is_refused_at_once(folder, call):
     levels = ["a0: &a0 [x, x, x, x, x, x, x, x, x]"]
     levels += [f"a{n}: &a{n} [{', '.join([f'*a{n - 1}'] * 9)}]" for n in range(1, 7)]
     (folder / "config.yaml").write_text("\n".join([*levels, "methods: *a6"]))
-    code, lines = call("splits", "--config", folder / "config.yaml")
+    code, lines = call("splits", "--resolved", folder / "config.yaml")
     assert code == 1
     assert all(len(line) < 2000 for line in lines)
 
@@ -350,11 +346,12 @@ def test_a_root_is_a_path(call, root):
     refused(call("config", "--set", f"root={json.dumps(root)}"), "root", "a path without braces")
 
 
-@pytest.mark.slow
-def test_a_harmful_root_and_folder_are_quoted(clone, folder):
+def test_a_harmful_root_and_folder_are_quoted(clone, made, folder):
     """All that a path may hold goes through `flexbench run`, Snakemake and its shells unharmed."""
     root = folder / "it's $(touch ran); `touch ran` & x *"
+    shutil.copytree(made, root)
     target = root / "smoke" / "data" / "splits.json"
+    target.unlink()
     done = clone.flexbench("run", target, *clone.tiny(root), "--cores", "2")
     assert done.returncode == 0, done.stderr
     assert target.is_file()
@@ -363,7 +360,6 @@ def test_a_harmful_root_and_folder_are_quoted(clone, folder):
     assert sorted(path.name for path in folder.iterdir()) == ["here", root.name]
 
 
-@pytest.mark.slow
 def test_a_target_that_no_rule_is_meant_for_is_refused(shared_clone, folder):
     """Wildcards are taken from targets, so a target could bring words for a shell."""
     for place in ("scores/$(touch ran)/flex/seed0.csv", "figures/x;touch ran;/spectra.png"):

@@ -1,4 +1,7 @@
-"""Training as real processes: killed at any moment, told to stop, started twice, shared by two."""
+"""Training as real processes: killed at any moment, told to stop, started twice, shared by two.
+
+A process takes seconds to start, so what nobody strikes trains in this one.
+"""
 
 import json
 import random
@@ -9,19 +12,14 @@ import time
 from pathlib import Path
 
 import pytest
+from reliability.training_run import run
 
+from flexbench.errors import FlexbenchError
 from flexbench.training import load_checkpoint
 from flexbench.training.log import read_log
 
-pytestmark = pytest.mark.slow
-
 SCRIPT = Path(__file__).with_name("training_run.py")
 SLOW_STEP = "0.15"
-
-
-@pytest.fixture(autouse=True)
-def one_thread(monkeypatch):
-    monkeypatch.setenv("OMP_NUM_THREADS", "1")
 
 
 @pytest.fixture(scope="module")
@@ -32,8 +30,19 @@ def root(tmp_path_factory):
 @pytest.fixture(scope="module")
 def whole(root):
     """The checkpoint's bytes and log of a training that nobody disturbed."""
-    finish(root / "whole")
+    run(root / "whole", {})
     return (root / "whole" / "final.safetensors").read_bytes(), rows_of(root / "whole")
+
+
+TORCHRUN = ("-m", "torch.distributed.run", "--standalone", "--nproc-per-node", "2")
+SHARED = {"steps": 8, "batch": 8, "network_dropout": 0.0, "validate_every": 4, "log_every": 1}
+SHARED |= {"forgotten": True}
+
+
+@pytest.fixture(scope="module")
+def shared(root):
+    """What a training by two processes told: real torchrun, gloo, accumulation on top."""
+    return finish(root / "two", launcher=TORCHRUN, processes=2, accumulate=2, **SHARED)
 
 
 def start(folder, step_seconds="0", *, launcher=(), **changes):
@@ -41,6 +50,13 @@ def start(folder, step_seconds="0", *, launcher=(), **changes):
     return subprocess.Popen(
         [*command, step_seconds], stderr=subprocess.PIPE, stdout=subprocess.PIPE, text=True
     )
+
+
+def go_on(folder, capfd, **options):
+    """The same training to its end, in this process: what it tells."""
+    capfd.readouterr()
+    run(folder, options)
+    return capfd.readouterr().err
 
 
 def finish(folder, **options):
@@ -68,10 +84,11 @@ def wait_for_state(folder, process, *, points=1):
         time.sleep(0.005)
 
 
-def test_killed_at_random_moments(root, whole):
-    folder = root / "killed"
+@pytest.mark.parametrize("kills", [1, pytest.param(5, marks=pytest.mark.nightly)])
+def test_killed_at_random_moments(root, whole, capfd, kills):
+    folder = root / f"killed-{kills}"
     moments = random.Random(7)
-    for _ in range(2):
+    for _ in range(kills):
         process = start(folder, SLOW_STEP)
         wait_for_state(folder, process, points=2)
         time.sleep(moments.uniform(0, 0.3))
@@ -80,7 +97,7 @@ def test_killed_at_random_moments(root, whole):
         assert process.returncode == -signal.SIGKILL
         assert (folder / "state" / "lock").exists()
         assert not (folder / "final.safetensors").exists()
-    told = finish(folder)
+    told = go_on(folder, capfd)
     assert "took over from process" in told
     assert "its process is gone" in told
     assert "going on after step" in told
@@ -88,20 +105,17 @@ def test_killed_at_random_moments(root, whole):
     assert rows_of(folder) == whole[1]
 
 
-def test_terminated(root, whole):
+def test_terminated(root, whole, capfd):
     folder = root / "terminated"
     process = start(folder, SLOW_STEP, checkpoint_seconds=1000)
-    deadline = time.monotonic() + 60
-    while not read_rows(folder):
-        assert time.monotonic() < deadline
-        time.sleep(0.01)
+    wait_for_rows(folder)
     process.send_signal(signal.SIGTERM)
     process.send_signal(signal.SIGCONT)
     told = process.communicate(timeout=60)[1]
     assert process.returncode == 143
     assert "SIGTERM: stopped after step" in told
     assert not (folder / "state" / "lock").exists()
-    assert "going on after step" in finish(folder, checkpoint_seconds=1000)
+    assert "going on after step" in go_on(folder, capfd, checkpoint_seconds=1000)
     # Only the interval between restart points differs, which the metadata tells.
     state, metadata = load_checkpoint(folder / "final.safetensors")
     wanted, wanted_metadata = load_checkpoint(root / "whole" / "final.safetensors")
@@ -110,36 +124,31 @@ def test_terminated(root, whole):
     assert rows_of(folder) == whole[1]
 
 
-def read_rows(folder):
-    return [row for path in folder.glob("state/*/log.jsonl") for row in read_log(path)]
+def wait_for_rows(folder):
+    """Until the training has logged a step."""
+    deadline = time.monotonic() + 60
+    while not any(read_log(path) for path in folder.glob("state/*/log.jsonl")):
+        assert time.monotonic() < deadline
+        time.sleep(0.01)
 
 
 def test_second_training_in_the_same_folder_is_refused(root):
     folder = root / "twice"
     first = start(folder, "1")
     wait_for_state(folder, first)
-    second = start(folder)
-    told = second.communicate(timeout=60)[1]
-    assert second.returncode == 1
-    assert f"process {first.pid} on" in told
-    assert "is training in this folder" in told
+    with pytest.raises(FlexbenchError, match="is training in this folder") as error:
+        run(folder, {})
+    assert f"process {first.pid} on" in str(error.value)
     first.send_signal(signal.SIGINT)
     assert "SIGINT: stopped" in first.communicate(timeout=60)[1]
     assert first.returncode == 130
 
 
-def test_two_processes_learn_what_one_learns(root):
-    """Real torchrun, gloo; accumulation on top, and a layer that no gradient reaches.
-
-    The weights agree to float32 round-off.
-    """
-    options = {"steps": 8, "batch": 8, "network_dropout": 0.0, "validate_every": 4}
-    options |= {"forgotten": True}
-    torchrun = ("-m", "torch.distributed.run", "--standalone", "--nproc-per-node", "2")
-    finish(root / "one", **options)
-    told = finish(root / "two", launcher=torchrun, processes=2, accumulate=2, **options)
-    assert told.count("step 8/8") == 1  # one process speaks
-    assert told.count("'forgotten.weight' receives no gradient") == 1
+def test_two_processes_learn_what_one_learns(root, shared):
+    """And a layer that no gradient reaches. The weights agree to float32 round-off."""
+    run(root / "one", dict(SHARED))
+    assert shared.count("step 8/8") == 1  # one process speaks
+    assert shared.count("'forgotten.weight' receives no gradient") == 1
     ours, metadata = load_checkpoint(root / "two" / "final.safetensors")
     theirs, _ = load_checkpoint(root / "one" / "final.safetensors")
     assert metadata["training"]["processes"] == 2
@@ -149,12 +158,12 @@ def test_two_processes_learn_what_one_learns(root):
         assert two == pytest.approx(one, rel=1e-4)
 
 
+@pytest.mark.nightly
 def test_two_processes_learn_two_tasks_as_one_does(root):
     """Every process has rows of both tasks, so neither waits for an encoder without gradients."""
     options = {"steps": 4, "batch": 8, "network_dropout": 0.0, "validate_every": 4, "joint": True}
-    torchrun = ("-m", "torch.distributed.run", "--standalone", "--nproc-per-node", "2")
-    finish(root / "one-joint", **options)
-    told = finish(root / "two-joint", launcher=torchrun, processes=2, accumulate=2, **options)
+    run(root / "one-joint", dict(options))
+    told = finish(root / "two-joint", launcher=TORCHRUN, processes=2, accumulate=2, **options)
     assert "receives no gradient" not in told
     ours, _ = load_checkpoint(root / "two-joint" / "final.safetensors")
     theirs, _ = load_checkpoint(root / "one-joint" / "final.safetensors")
@@ -169,22 +178,17 @@ def test_two_processes_learn_two_tasks_as_one_does(root):
         assert two == pytest.approx(one, rel=1e-4)
 
 
-def test_two_processes_stop_and_go_on_together(root):
+def test_two_processes_stop_and_go_on_together(root, shared):
     """SIGTERM to one worker stops both after the same step; both go on from there."""
-    options = {"steps": 30, "processes": 2, "checkpoint_seconds": 1000}
-    torchrun = ("-m", "torch.distributed.run", "--standalone", "--nproc-per-node", "2")
-    finish(root / "shared", launcher=torchrun, **options)
+    options = SHARED | {"processes": 2, "accumulate": 2}
     folder = root / "shared-stopped"
-    process = start(folder, "0.3", launcher=torchrun, **options)
-    deadline = time.monotonic() + 60
-    while not read_rows(folder):
-        assert time.monotonic() < deadline
-        time.sleep(0.01)
+    process = start(folder, "0.3", launcher=TORCHRUN, **options)
+    wait_for_rows(folder)
     process.send_signal(signal.SIGTERM)
     told = process.communicate(timeout=60)[1]
     assert process.returncode != 0
     assert "stopped after step" in told
     assert not (folder / "state" / "lock").exists()
-    assert "going on after step" in finish(folder, launcher=torchrun, **options)
-    wanted = (root / "shared" / "final.safetensors").read_bytes()
+    assert "going on after step" in finish(folder, launcher=TORCHRUN, **options)
+    wanted = (root / "two" / "final.safetensors").read_bytes()
     assert (folder / "final.safetensors").read_bytes() == wanted

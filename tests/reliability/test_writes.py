@@ -1,5 +1,6 @@
 """No verb writes outside the folders that it was given: everything else is read-only meanwhile."""
 
+import json
 import os
 import shutil
 import subprocess
@@ -33,16 +34,25 @@ exec "$@"
 """
 
 
+# Verbs one after another in one process, each given as JSON.
+VERBS = """
+import json, sys
+from flexbench import cli
+for words in sys.argv[1:]:
+    cli.app(json.loads(words), standalone_mode=False)
+"""
+
+
 @pytest.fixture(scope="module")
-def sealed(make_clone, tmp_path_factory):
-    """Runs `flexbench` where only the given folders can be written."""
+def sealed(tiny_run, tmp_path_factory):
+    """Runs modules where only the given folders can be written, in a clone with the tiny run."""
     if os.geteuid() != 0 or shutil.which("unshare") is None:
         pytest.skip("a read-only file system of its own needs root and unshare")
-    clone = make_clone()
+    clone = tiny_run.copy(tmp_path_factory.mktemp("sealed") / "clone")
     shutil.copy2(checkout() / "CITATION.cff", clone.folder)
     home = tmp_path_factory.mktemp("home")
 
-    def run(*words, writable=(), temporary=None, timeout=300):
+    def run(*words, program=("-m",), writable=(), temporary=None, timeout=300):
         environment = clone.environment | {"HOME": str(home), "PYTHONDONTWRITEBYTECODE": "1"}
         for name in ("XDG_CACHE_HOME", "XDG_CONFIG_HOME", "MPLCONFIGDIR", "TMPDIR"):
             environment.pop(name, None)
@@ -52,7 +62,7 @@ def sealed(make_clone, tmp_path_factory):
             folders.append(str(temporary))
         command = ["unshare", "--mount", "bash", "-c", READ_ONLY, "bash", *folders, "--"]
         return subprocess.run(
-            [*command, sys.executable, "-m", *map(str, words)],
+            [*command, sys.executable, *program, *map(str, words)],
             cwd=clone.folder,
             env=environment,
             capture_output=True,
@@ -61,16 +71,15 @@ def sealed(make_clone, tmp_path_factory):
             timeout=timeout,
         )
 
-    run.clone = clone
+    def verbs(*calls, **options):
+        words = (json.dumps([str(word) for word in call]) for call in calls)
+        return run(*words, program=("-c", VERBS), **options)
+
+    run.clone, run.verbs, run.root = clone, verbs, clone.folder / "results"
     probe = run("flexbench", "--help")
     if "mount:" in probe.stderr or "unshare:" in probe.stderr:
         pytest.skip(f"no mount namespace here: {probe.stderr.strip().splitlines()[-1]}")
     return run
-
-
-@pytest.fixture(scope="module")
-def root(tmp_path_factory):
-    return tmp_path_factory.mktemp("root")
 
 
 def ok(done):
@@ -79,7 +88,6 @@ def ok(done):
     return done
 
 
-@pytest.mark.slow
 def test_the_seal_holds(sealed, tmp_path):
     """The test of the test: the same verb cannot write where it was not allowed to."""
     out = tmp_path / "out"
@@ -92,14 +100,14 @@ def test_the_seal_holds(sealed, tmp_path):
     assert [path.name for path in out.iterdir()] == ["config.yaml"]
 
 
-@pytest.mark.slow
-def test_steps_write_below_the_root_alone(sealed, root, tmp_path):
-    """Every verb of the graph, in its order, called by hand; torch wants a temporary folder."""
-    tiny = sealed.clone.tiny(root)
-    where = {"writable": [root], "temporary": tmp_path}
-    for seed in (0, 50, 100):
-        ok(sealed("flexbench", "simulate", "--re", 100, "--seed", seed, *tiny, **where))
-    for words in (
+def test_steps_write_below_the_root_alone(sealed, tmp_path):
+    """Every verb of the graph, in its order, over what is there; torch wants a temporary folder."""
+    root, temporary = tmp_path / "root", tmp_path / "temporary"
+    temporary.mkdir()
+    shutil.copytree(sealed.root, root)
+    before = (root / "smoke" / "report.html").stat().st_ino
+    steps = (
+        ("simulate", "--re", 100, "--seed", 100),
         ("splits",),
         ("statistics", "superres_x4"),
         ("train", "superres_x4", "flex"),
@@ -110,26 +118,29 @@ def test_steps_write_below_the_root_alone(sealed, root, tmp_path):
         ("tabulate",),
         ("figure", "superres_x4", "maps"),
         ("report",),
-    ):
-        ok(sealed("flexbench", *words, *tiny, **where))
-    assert {path.name for path in root.iterdir()} == {"smoke"}
-    assert (root / "smoke" / "report.html").is_file()
-    assert all(path.name.startswith("torchinductor_") for path in tmp_path.iterdir())
-
-
-@pytest.mark.slow
-def test_verbs_that_only_look_write_nothing(sealed, root):
+    )
     tiny = sealed.clone.tiny(root)
-    ok(sealed("flexbench", "methods", *tiny))
-    ok(sealed("flexbench", "config", *tiny))
-    # One figure was drawn, so the page is not whole, and `verify` says so; it has looked at all.
-    assert "bytes checked" in sealed("flexbench", "verify", "--partial", *tiny).stdout
-    ok(sealed("flexbench", "compare", root / "smoke", root / "smoke"))
-    ok(sealed("flexbench", "regress", "--explain"))
-    assert "ok" in ok(sealed("flexbench", "check", *root.glob("smoke/data/*.h5"))).stdout
+    calls = [(*words, *tiny) for words in steps]
+    ok(sealed.verbs(*calls, writable=[root], temporary=temporary))
+    assert {path.name for path in root.iterdir()} == {"smoke"}
+    assert (root / "smoke" / "report.html").stat().st_ino != before, "it wrote"
+    assert all(path.name.startswith("torchinductor_") for path in temporary.iterdir())
 
 
-@pytest.mark.slow
+def test_verbs_that_only_look_write_nothing(sealed):
+    tiny, root = sealed.clone.tiny(sealed.root), sealed.root
+    done = sealed.verbs(
+        ("methods", *tiny),
+        ("config", *tiny),
+        ("verify", *tiny),
+        ("compare", root / "smoke", root / "smoke"),
+        ("regress", "--explain"),
+        ("check", *root.glob("smoke/data/*.h5")),
+    )
+    assert "bytes checked" in ok(done).stdout
+    assert ": ok" in done.stdout
+
+
 def test_an_import_writes_its_output_alone(sealed, tmp_path):
     source = checkout() / "tests" / "data" / "flex_tiny.safetensors"
     words = ("import-checkpoint", source, tmp_path / "ours.safetensors", "--heads", 4)
@@ -137,22 +148,20 @@ def test_an_import_writes_its_output_alone(sealed, tmp_path):
     assert [path.name for path in tmp_path.iterdir()] == ["ours.safetensors"]
 
 
-@pytest.mark.slow
-def test_an_export_writes_its_archive_alone(sealed, root, tmp_path):
-    words = ("export", tmp_path / "archive.zip", "--force", *sealed.clone.tiny(root))
+def test_an_export_writes_its_archive_alone(sealed, tmp_path):
+    words = ("export", tmp_path / "archive.zip", *sealed.clone.tiny(sealed.root))
     ok(sealed("flexbench", *words, writable=[tmp_path]))
     assert [path.name for path in tmp_path.iterdir()] == ["archive.zip"]
 
 
-@pytest.mark.slow
 def test_a_run_needs_snakemakes_own_folder_too(sealed, tmp_path):
     """`.snakemake` in the clone, a temporary folder and a cache, both where we say."""
     own, temporary, root = sealed.clone.folder / ".snakemake", tmp_path / "tmp", tmp_path / "root"
-    for folder in (own, temporary, root):
-        folder.mkdir(exist_ok=True)
+    temporary.mkdir()
+    shutil.copytree(sealed.root, root)
     target = root / "smoke" / "data" / "splits.json"
+    target.unlink()
     tiny = sealed.clone.tiny(root)
-    ok(sealed("flexbench", "run", "--dry-run", *tiny, writable=[own], temporary=temporary))
     ok(sealed("flexbench", "plan", *tiny, writable=[own], temporary=temporary))
     words = ("flexbench", "run", target, *tiny, "--cores", 2)
     ok(sealed(*words, writable=[root, own], temporary=temporary))

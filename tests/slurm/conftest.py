@@ -41,18 +41,29 @@ def call(script, environment=None, *arguments):
     )
 
 
+def is_installed():
+    wanted = ("slurmctld", "slurmd", "munged", "squeue")
+    return all(shutil.which(name, path=SBIN) for name in wanted)
+
+
 def install():
     """Slurm's programs on this machine, or the reason why not."""
-    wanted = ("slurmctld", "slurmd", "munged", "squeue")
     if os.geteuid() != 0:
         pytest.skip("a Slurm of one's own needs root")
-    if all(shutil.which(name, path=SBIN) for name in wanted):
+    if is_installed():
         return
     if shutil.which("apt-get") is None:
         pytest.skip("Slurm is not installed, and there is no apt-get to install it with")
     done = call("install.sh")
     if done.returncode:
         pytest.skip(f"Slurm cannot be installed: {(done.stderr or done.stdout)[-300:]}")
+
+
+@pytest.fixture(scope="session")
+def installed():
+    """For tests that use a Slurm which is there, and install none: asked for before `cluster`."""
+    if not is_installed():
+        pytest.skip("Slurm is not installed; `pytest -m nightly tests/slurm` does it")
 
 
 @pytest.fixture(scope="session")
@@ -88,7 +99,7 @@ def make_run(cluster, make_clone, tmp_path_factory):
 
     def make(*settings, place=PLACE):
         root = tmp_path_factory.mktemp("root")
-        runs.append(SlurmRun(make_clone(), root, cluster, *settings, place=place))
+        runs.append(SlurmRun(make_clone(), root, cluster, *SETTINGS, *settings, place=place))
         return runs[-1]
 
     yield make
@@ -110,8 +121,7 @@ class SlurmRun:
         self.state = self.folder / "state" / "train" / "superres_x4" / "flex" / "seed0"
         self.clone.environment.update(cluster)
         self._quicken()
-        self.settings = (*SETTINGS, *settings, f"cluster={json.dumps(place)}")
-        words = self.clone.tiny(root, *self.settings)
+        words = self.clone.tiny(root, *settings, f"cluster={json.dumps(place)}")
         self.assignments = ["tier=smoke", *(word for word in words[2:] if word != "--set")]
 
     def with_data_of(self, other):

@@ -11,7 +11,7 @@ from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 
-pytestmark = pytest.mark.slow
+pytestmark = pytest.mark.nightly
 
 
 @pytest.fixture(scope="module")
@@ -183,20 +183,3 @@ def test_two_processes_on_two_gpus_are_struck_as_one(local, make_run):
     assert "SIGTERM: stopped after step" in run.log_text()
     assert "going on after step" in run.log_text()
     assert run.weights.read_bytes() == alone.weights.read_bytes()
-
-
-# --- a controller that does not answer ------------------------------------------------------
-
-
-def test_a_broken_slurm_is_told_in_one_line(make_run, tmp_path):
-    run = make_run()
-    broken = tmp_path / "slurm.conf"
-    broken.write_text("ClusterName=nothing\n")
-    done = run.clone.flexbench("jobs", environment={"SLURM_CONF": str(broken)})
-    assert done.returncode == 1
-    assert done.stderr.startswith("flexbench: error: squeue: ")
-    assert len(done.stderr.splitlines()) == 1
-    done = run.clone.flexbench("jobs", environment={"PATH": "/nowhere"})
-    assert done.stderr.splitlines() == [
-        "flexbench: error: squeue is not on the PATH: there is no Slurm here"
-    ]

@@ -64,15 +64,13 @@ def start(*arguments, cwd, environment=None):
 
 
 @pytest.fixture
-def here(capfd, monkeypatch, tmp_path):
-    """The entry point itself, in this process: torch is imported once for all."""
+def here(entry, monkeypatch, tmp_path):
+    """The entry point in this process, called in an empty folder."""
     monkeypatch.chdir(tmp_path)
 
     def call(*arguments):
-        monkeypatch.setattr(sys, "argv", ["flexbench", *map(str, arguments)])
-        with pytest.raises(SystemExit) as exit_:
-            cli.main()
-        return Result(exit_.value.code or 0, *capfd.readouterr())
+        code, out, lines = entry(*arguments)
+        return Result(code, out, "".join(f"{line}\n" for line in lines))
 
     return call
 
@@ -167,7 +165,7 @@ def test_wrong_configuration_file(here, tmp_path, text, parts):
         whole = path.read_text() if "stepz" in text else ""
         path.write_text(whole.replace("train:\n  steps", "train:\n  stepz") or text, "latin-1")
     before = listing(tmp_path)
-    here("splits", "--config", path).fails_with(*parts)
+    here("splits", "--resolved", path).fails_with(*parts)
     assert listing(tmp_path) == before
 
 

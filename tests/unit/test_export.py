@@ -17,7 +17,6 @@ from typer.testing import CliRunner
 
 from flexbench import cli
 from flexbench.config.own_data import DataSettings
-from flexbench.config.reading import load_config, parse_assignments
 from flexbench.crate import Contents, metadata_json
 from flexbench.errors import FlexbenchError
 from flexbench.graph import Graph
@@ -37,8 +36,8 @@ def root(made, tmp_path):
 
 
 @pytest.fixture
-def graph(root, tiny):
-    return Graph.of(load_config({"tier": "smoke"} | parse_assignments([*tiny, f"root={root}"])))
+def graph(root, tiny_graph):
+    return tiny_graph(root)
 
 
 @pytest.fixture
@@ -182,15 +181,17 @@ def test_the_same_results_give_the_same_bytes(graph, archive, tmp_path):
         }
 
 
-def test_the_archive_tells_nothing_of_where_it_was_made(root, archive):
+def test_the_archive_tells_nothing_of_where_it_was_made(root, tiny_run, archive):
     for path in files(archive).values():
-        assert str(root).encode() not in path.read_bytes(), path
+        content = path.read_bytes()
+        for place in (root, tiny_run.folder):
+            assert str(place).encode() not in content, path
     assert yaml.safe_load((archive / "smoke" / "config.yaml").read_text())["root"] == "."
 
 
 def test_an_unpacked_archive_verifies(archive):
     """As its README says; a byte that changed on the way is found."""
-    own = ["--config", str(archive / "smoke" / "config.yaml"), "--set", f"root={archive}"]
+    own = ["--resolved", str(archive / "smoke" / "config.yaml"), "--set", f"root={archive}"]
     done = CliRunner().invoke(cli.app, ["verify", "--partial", *own])
     assert done.exit_code == 0, done.output
     # With the software inside it too, by which the results were made.

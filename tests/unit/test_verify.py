@@ -9,24 +9,17 @@ from typer.testing import CliRunner
 
 from flexbench import cli
 from flexbench.atomic import write_text
-from flexbench.config.reading import load_config, parse_assignments
-from flexbench.graph import Graph
 from flexbench.paths import receipt_of
 from flexbench.provenance import file_digest
-from flexbench.verify import differences, verify
+from flexbench.verify import told_differences, verify
 
 WEIGHTS = "checkpoints/superres_x4/flex/seed0.safetensors"
 
 
 @pytest.fixture
-def graph_of(tiny):
+def graph_of(tiny_graph):
     """The graph of the tiny run below a root, with further settings."""
-
-    def graph(root, *settings):
-        overrides = parse_assignments([*tiny, f"root={root}", *settings])
-        return Graph.of(load_config({"tier": "smoke"} | overrides))
-
-    return graph
+    return tiny_graph
 
 
 @pytest.fixture
@@ -224,7 +217,7 @@ def test_leftovers_are_told_but_no_fault(folder, root, graph_of):
 def test_differences_name_nested_keys():
     made = {"a": {"b": 1, "c": [1, 2]}, "d": 3}
     asked = {"a": {"b": 2, "c": [1, 2]}, "e": 4}
-    assert list(differences(made, asked)) == [
+    assert told_differences(made, asked) == [
         "made with a.b 1, asked for: 2",
         "made with d 3, asked for: None",
         "made with e None, asked for: 4",
@@ -271,6 +264,6 @@ def test_a_folder_of_other_settings_says_where_these_are(folder, root, graph_of,
     write_text(folder / "config.yaml", graph_of(root).text)
     done = call(settings=["train.steps=7"])
     assert done.exit_code == 1
-    assert f"--config {folder}/config.yaml checks against those" in done.output
-    own = CliRunner().invoke(cli.app, ["verify", "--config", str(folder / "config.yaml")])
+    assert f"--resolved {folder}/config.yaml checks against those" in done.output
+    own = CliRunner().invoke(cli.app, ["verify", "--resolved", str(folder / "config.yaml")])
     assert own.exit_code == 0, own.output

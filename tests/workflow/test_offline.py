@@ -1,31 +1,13 @@
 """No job asks a network for anything: compute nodes often have none."""
 
-import shutil
-import subprocess
-
 import pytest
 
 
-@pytest.mark.slow
-def test_every_step_runs_without_a_network(clone, tmp_path):
-    """A tiny run to the report, in a network namespace that holds nothing but loopback."""
-    if shutil.which("unshare") is None:
-        pytest.skip("there is no unshare here")
-    alone = ["unshare", "--net", "--map-root-user"]
-    tried = subprocess.run([*alone, "true"], capture_output=True, text=True)
-    if tried.returncode:
-        pytest.skip(f"a network of one's own is not allowed here: {tried.stderr.strip()}")
-    seen = subprocess.run(
-        [*alone, "cat", "/proc/net/dev"], capture_output=True, text=True, check=True
-    ).stdout
-    assert {line.split(":")[0].strip() for line in seen.splitlines()[2:]} <= {"lo"}
-    done = subprocess.run(
-        [*alone, "python", "-m", "flexbench", "run", "--cores", "2", *clone.tiny(tmp_path)],
-        cwd=clone.folder,
-        env=clone.environment,
-        capture_output=True,
-        text=True,
-        timeout=500,
-    )
-    assert done.returncode == 0, done.stdout + done.stderr
-    assert (tmp_path / "smoke" / "report.html").is_file()
+def test_every_step_ran_without_a_network(tiny_run):
+    """The tiny run to the report was made in a network namespace with nothing but loopback."""
+    seen = tiny_run.folder / "interfaces"
+    if not seen.is_file():
+        pytest.skip("a process cannot go without a network here: unshare is missing or not allowed")
+    lines = seen.read_text().splitlines()[2:]
+    assert {line.split(":")[0].strip() for line in lines} <= {"lo"}
+    assert (tiny_run.folder / "results" / "smoke" / "report.html").stat().st_size > 10_000

@@ -3,8 +3,7 @@
 import html
 import json
 import re
-import subprocess
-import sys
+import shutil
 from pathlib import Path
 
 import matplotlib
@@ -16,6 +15,7 @@ from flexbench.config.reading import load_config
 from flexbench.data.example import write_example
 from flexbench.data.store import Trajectory
 from flexbench.graph import Graph
+from flexbench.paths import checkout
 from flexbench.registry import names
 from flexbench.report.catalogue import figures_of
 from flexbench.report.figures import draw_figure
@@ -73,7 +73,7 @@ def every_method(tmp_path_factory, make_steps):
 def test_every_method_runs_on_both_tasks(every_method):
     scores = pd.read_csv(every_method.layout.table("scores"))
     found = {
-        task: set(scores.loc[scores["task"] == task, "method"]) for task in set(scores["task"])
+        task: set(scores.loc[scores["case"] == task, "method"]) for task in set(scores["case"])
     }
     assert found == {
         "superres_x4": {*LEARNED, "interpolation"},
@@ -136,54 +136,65 @@ def test_the_page_is_about_the_users_field(every_method):
 # --- the page's own commands ---------------------------------------------------------------
 
 
-def call(*words, folder):
-    command = [sys.executable, "-m", *words]
-    done = subprocess.run(command, cwd=folder, capture_output=True, text=True, check=False)
-    assert done.returncode == 0, done.stdout[-3000:] + done.stderr[-3000:]
-    return done
-
-
-# Each figure is a process of its own: one task of a formula is a whole run, of half a minute.
-TOY = ("methods=[persistence]", "tasks.superres_x4.methods=[]", "sample.snapshots=2")
+# One task, one formula, which is a file of the user's own.
+TOY = ("methods=[mine]", "tasks.superres_x4.methods=[]", "sample.snapshots=2")
 TOY += ("score.bootstrap=50",)
+PROCESSES = ("import_data", "splits", "statistics", "sample", "score", "tabulate")
 
 
 @pytest.fixture(scope="module")
-def ran(tmp_path_factory):
-    """The page's commands and its YAML, in a folder of its own."""
-    folder = tmp_path_factory.mktemp("page")
+def page(make_clone, tmp_path_factory, make_steps):
+    """The page's commands and its YAML in a folder of their own: call, results, what a run told.
+
+    `flexbench run` makes all but most figures, which would be a process each: they and the report
+    are made in this one, and the last command of the page finds that nothing is left to do.
+    """
+    clone, folder = make_clone(), tmp_path_factory.mktemp("page")
     (text,) = blocks("yaml")
     (folder / "tank.yaml").write_text(text, encoding="utf-8")
+    (folder / "own").mkdir()
+    shutil.copy(checkout() / "baselines" / "persistence.py", folder / "own" / "mine.py")
     commands = [line for block in blocks("bash") for line in block.splitlines()]
     assert commands == [
         "python -m flexbench.data.example tank.nc",
         "flexbench plan --config tank.yaml",
         "flexbench run --config tank.yaml",
     ]
-    call("flexbench.data.example", "tank.nc", folder=folder)
-    root = f"root={folder / 'results'}"
-    own = ("--config", "tank.yaml", "--set", root)
-    assert "import_data" in call("flexbench", "plan", *own, folder=folder).stdout
-    toy = [word for value in TOY for word in ("--set", value)]
-    done = call("flexbench", "run", *own, *toy, "--cores", "2", folder=folder)
-    return folder, done
+
+    def call(*words):
+        done = clone.call(*words, cwd=folder, timeout=500)
+        assert done.returncode == 0, done.stdout[-3000:] + done.stderr[-3000:]
+        return done
+
+    call("flexbench.data.example", "tank.nc")
+    root = folder / "my results"  # a blank in a path is nobody's fault
+    settings = (*TOY, f"root={root}", "baseline_folders=[own]")
+    own = ["--config", "tank.yaml", *(word for text in settings for word in ("--set", text))]
+    assert "import_data" in call("flexbench", "plan", *own).stdout
+    results = root / "tank"
+    drawn = results / "figures" / "forecast" / "maps.png"
+    told = call("flexbench", "run", drawn, "--cores", "2", *own).stderr
+    config = results / "config.yaml"
+    make_steps(
+        Graph.of(load_config(resolved=config)), ["--resolved", str(config)], without=PROCESSES
+    )
+    done = call("flexbench", "run", *own)
+    assert "Nothing to be done" in done.stdout + done.stderr
+    return call, results, told
 
 
-@pytest.mark.slow
-def test_the_page_works_up_to_the_report(ran):
-    folder, done = ran
-    results = folder / "results" / "tank"
+def test_the_page_works_up_to_the_report(page):
+    call, results, told = page
     assert (results / "report.html").stat().st_size > 100_000
-    call("flexbench", "verify", "--config", str(results / "config.yaml"), folder=folder)
-    assert "rows 3 to 66, columns 13 to 76; not periodic" in done.stderr
+    call("flexbench", "verify", "--resolved", results / "config.yaml")
+    assert "rows 3 to 66, columns 13 to 76; not periodic" in told
 
 
-@pytest.mark.slow
-def test_each_split_is_its_part_of_the_file(ran):
-    folder, _ = ran
+def test_each_split_is_its_part_of_the_file(page):
+    _, results, _ = page
     spans = {}
     for split in ("train", "validation", "test"):
-        trajectory = Trajectory(folder / "results" / "tank" / "data" / f"tank_{split}.h5")
+        trajectory = Trajectory(results / "data" / f"tank_{split}.h5")
         assert not trajectory.periodic
         assert trajectory.grid == 64
         spans[split] = (trajectory.time[0], trajectory.time[-1])
