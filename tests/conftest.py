@@ -320,5 +320,5 @@ def _verb_arguments(step):
         seed = made.name.partition(".")[0].removeprefix("seed")
         return [made.parent.parent.name, made.parent.name, "--seed", seed]
     return (
-        [step.slice["task"], step.slice["figure"]] if step.name in ("figure", "animation") else []
+        [step.slice["case"], step.slice["figure"]] if step.name in ("figure", "animation") else []
     )

@@ -62,7 +62,7 @@ def load_config(
 
 def _check_whole(path: Path, given: Mapping[str, Any], config: Config) -> None:
     """FlexbenchError where a file that should say everything says a part, and defaults the rest."""
-    for difference in differences(_plain(config), given):
+    for difference in differences(plain(config), given):
         if difference.after is ABSENT and difference.place.split(".")[0] != "splits":
             raise FlexbenchError(
                 f"{path}: not a resolved configuration: it lacks {difference.place}; a file of "
@@ -118,10 +118,11 @@ def parse_assignments(assignments: Iterable[str]) -> dict[str, Any]:
 
 def to_yaml(config: Config) -> str:
     """The configuration, whole, as YAML: over its tier's file it still says the same."""
-    return yaml.safe_dump(_plain(config), sort_keys=False, width=100)
+    return yaml.safe_dump(plain(config), sort_keys=False, width=100)
 
 
-def _plain(config: Config) -> dict[str, Any]:
+def plain(config: Config) -> dict[str, Any]:
+    """The configuration, whole, as YAML has it."""
     values = config.model_dump(mode="json")
     values["evaluations"] = values["evaluations"] or None  # {} would keep the tier's
     return values

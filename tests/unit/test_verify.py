@@ -219,8 +219,8 @@ def test_differences_name_nested_keys():
     asked = {"a": {"b": 2, "c": [1, 2]}, "e": 4}
     assert told_differences(made, asked) == [
         "made with a.b 1, asked for: 2",
-        "made with d 3, asked for: None",
-        "made with e None, asked for: 4",
+        "made with d 3, asked for: absent",
+        "made with e absent, asked for: 4",
     ]
 
 

@@ -93,7 +93,7 @@ def test_every_network_knew_that_the_field_is_not_periodic(every_method):
     from safetensors import safe_open
 
     for job in every_method.trainings:
-        path = every_method.layout.checkpoint(job.task, job.method, job.seed)
+        path = every_method.layout.checkpoint(job.name, job.method, job.seed)
         with safe_open(path, "pt") as file:
             told = json.dumps(dict(file.metadata()))
         assert '\\"periodic\\": false' in told, job
@@ -105,7 +105,7 @@ def test_figures_are_of_the_users_field(every_method):
     shown = {}
     for case in every_method.cases:
         for name in set(figures_of(config, case)) & {"maps", "spectra", "spread_skill", "leads"}:
-            figure = draw_figure(name, inputs, task=case)
+            figure = draw_figure(name, inputs, case=case)
             figure.canvas.draw()
             texts = [text.get_text() for text in figure.findobj(matplotlib.text.Text)]
             shown[case, name] = "\n".join(texts)
