@@ -1,6 +1,5 @@
 """Step `sample` reads its own inputs and no other file."""
 
-from flexbench import planned
 from flexbench.config import EvaluationSettings
 from flexbench.config.reading import load_config, parse_assignments
 from flexbench.graph import Graph
@@ -20,6 +19,7 @@ def test_an_evaluation_of_own_flows_needs_no_file_of_the_test_split(tiny, tmp_pa
         simulate_step(graph, reynolds=run.reynolds, seed=run.seed, boundary=run.boundary)
     statistics_step(graph, task="superres_x4", observable="w")
     assert not any(path.exists() for path in graph.trajectories("test"))
-    sample_step(graph, task="superres_x4.mine", method="interpolation", seed=0)
-    made = planned.sample(graph, "superres_x4.mine", "interpolation", 0).outputs[0]
+    named = {"case": "superres_x4.mine", "method": "interpolation", "seed": 0}
+    sample_step(graph, **named)
+    made = graph.step("sample", **named).outputs[0]
     assert read_receipt(made)["facts"]["tiles"] == 0
