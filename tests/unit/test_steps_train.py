@@ -29,7 +29,7 @@ def test_a_method_learns_and_is_rebuilt_with_a_diffusion_of_its_own(tiny, tmp_pa
         ("flex", DiffusionSettings(loss="mse")),
         ("other", DiffusionSettings(loss="mse", target="x", shift=2.0)),
     ):
-        train_step(graph, task="superres_x4", method=method, seed=0)
+        train_step(graph, training="superres_x4", method=method, seed=0)
         path = graph.layout.checkpoint("superres_x4", method, 0)
         weights[method], metadata = load_trained(path)
         trained = rebuild(weights[method], metadata, source=path, task="superres_x4")
