@@ -3,8 +3,8 @@
 import gc
 import json
 import warnings
-from collections.abc import Iterable
-from contextlib import suppress
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager, suppress
 from dataclasses import asdict, dataclass
 from importlib.metadata import version
 from pathlib import Path
@@ -104,17 +104,11 @@ def _read(file: Path) -> dict[str, NetworkSize]:
 
 def count(requests: Iterable[Request]) -> dict[Request, NetworkSize]:
     """Build the networks without memory, and count."""
-    # What importing torch makes stays for good: looking through it for garbage would be in vain.
-    gc.disable()
-    try:
-        from flexbench.sizing.matching import network_size
-
-        gc.freeze()
-    finally:
-        gc.enable()
-    with warnings.catch_warnings():
+    with _without_collection(), warnings.catch_warnings():
         # How well a width matches is the training's to tell.
         warnings.simplefilter("ignore")
+        from flexbench.sizing.matching import network_size
+
         return {
             request: network_size(
                 request.network,
@@ -128,3 +122,17 @@ def count(requests: Iterable[Request]) -> dict[Request, NetworkSize]:
             )
             for request in requests
         }
+
+
+@contextmanager
+def _without_collection() -> Iterator[None]:
+    """What importing torch makes stays for good, and networks have no cycles: to look through all of
+    it for garbage, again and again, would take a fifth of the time."""
+    enabled = gc.isenabled()
+    gc.disable()
+    try:
+        yield
+    finally:
+        gc.freeze()
+        if enabled:
+            gc.enable()

@@ -1,11 +1,9 @@
-"""Jobs, sizes and steps of a plan, counted from the configuration."""
+"""Jobs and steps of a plan, counted from the configuration."""
 
 import json
-import warnings
 
 import pytest
 
-from flexbench import registry
 from flexbench.config import TIERS, Config
 from flexbench.config.reading import load_config
 from flexbench.data.example import write_example
@@ -13,7 +11,6 @@ from flexbench.errors import FlexbenchError
 from flexbench.graph import RULES, Graph
 from flexbench.graph.planned import planned_jobs
 from flexbench.machine.rehearsal import rehearsal_config, simulated_alike
-from flexbench.planning import networks
 from flexbench.planning.costs import CATEGORIES, cost_of
 from flexbench.planning.costs.cost import hdf5_bytes
 from flexbench.planning.facts import RunFacts
@@ -46,24 +43,6 @@ def test_every_job_comes_after_what_it_needs(tier):
         seen.add(key)
 
 
-@pytest.mark.parametrize("tier", TIERS)
-def test_sizes_that_come_with_the_code_are_there(tier):
-    """Without them a plan of `paper` counts for half a minute: `python benchmarks/plan.py --sizes`
-    writes them anew after a change of a network, or of a tier."""
-    graph = graph_of(tier)
-    known = networks.known_sizes()
-    for job in graph.trainings:
-        request = networks.request_of(graph, job.task, job.method)
-        assert networks.digest(request) in known, (job.task, job.method)
-
-
-@pytest.mark.parametrize("method", ["flex", "unet", "fno", "dit"])
-def test_sizes_that_come_with_the_code_are_right(method):
-    graph = graph_of("desk")
-    request = networks.request_of(graph, "forecast", method)
-    assert networks.known_sizes()[networks.digest(request)] == networks.count(request)
-
-
 def test_own_data_is_measured_with_simulated_flows_as_large(tmp_path):
     """Of as many trajectories, points and snapshots, and without what cannot run on the data."""
     write_example(tmp_path / "tank.nc", snapshots=40, height=36, width=44)
@@ -89,73 +68,6 @@ def test_own_data_is_measured_with_simulated_flows_as_large(tmp_path):
     assert Config.model_validate_json(text).data is None
     simulated = graph_of("smoke")
     assert simulated_alike(RunFacts(simulated, {})) is simulated
-
-
-def test_the_size_of_a_network_of_two_tasks():
-    """One encoder more, and the work of a patch is the mean of what each task's patch takes."""
-    facts = RunFacts.of(graph_of("smoke", method_settings={"flex-multi": {"narrow": False}}))
-    both = facts.network("forecast", "flex-multi")
-    alone = [facts.network(task, "flex") for task in ("superres_x4", "forecast")]
-    assert facts.network("superres_x4", "flex-multi") == both
-    assert alone[1].parameters < both.parameters < sum(size.parameters for size in alone)
-    assert both.denoise == alone[0].denoise == alone[1].denoise
-    assert both.encode == pytest.approx(sum(size.encode for size in alone) / 2, abs=1)
-    assert both.saved_bytes == pytest.approx(alone[0].saved_bytes, rel=0.1)
-
-
-def test_a_narrowed_network_is_planned_as_it_is_trained():
-    from flexbench.sizing.matching import build_network
-
-    facts = RunFacts.of(graph_of("smoke"))
-    request = networks.request_of(facts.graph, "superres_x4+forecast", "flex-multi")
-    _, built = build_network("flex", request.problem, size="XXS", narrow=True)
-    found = facts.network("forecast", "flex-multi")
-    assert found.parameters == built.footprint.parameters
-    assert (found.encode, found.denoise) == (
-        built.footprint.flops.encode,
-        built.footprint.flops.denoise,
-    )
-
-
-def test_a_size_is_of_its_code(tmp_path):
-    """A user's network is counted, and known again by its code, not by its name or place."""
-    text = registry.facts("unet").path.read_text()
-    found = []
-    for folder, content in (("a", text), ("b", text), ("c", f"{text}\nADDED = 1\n")):
-        (tmp_path / folder).mkdir()
-        (tmp_path / folder / "mine.py").write_text(content)
-        own = graph_of("smoke", methods=["mine"], baseline_folders=[str(tmp_path / folder)])
-        found.append(networks.digest(networks.request_of(own, "forecast", "mine")))
-    assert found[0] == found[1] != found[2]
-    mine, unet = RunFacts.of(own), RunFacts.of(graph_of("smoke"))
-    assert mine.networks["forecast", "mine"] == unet.networks["forecast", "unet"]
-
-
-def test_saved_bytes_are_what_autograd_keeps():
-    """On the CPU, with real memory, the same network keeps as much."""
-    import torch
-
-    from flexbench.sizing.matching import build_network
-
-    request = networks.request_of(graph_of("smoke"), "superres_x4", "unet")
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore")
-        network, _ = build_network("unet", request.problem, size=request.size)
-    weights = {p.untyped_storage().data_ptr() for p in network.parameters()}
-    kept = {}
-
-    def keep(tensor):
-        storage = tensor.untyped_storage()
-        if storage.data_ptr() not in weights:
-            kept[storage.data_ptr()] = (storage.nbytes(), tensor)
-        return tensor
-
-    side = (1, 1, request.problem.patch, request.problem.patch)
-    with torch.autograd.graph.saved_tensors_hooks(keep, lambda tensor: tensor):
-        network.train()(torch.randn(side), torch.rand(1), torch.rand(1, 1), torch.randn(side))
-    assert networks.count(request).saved_bytes == pytest.approx(
-        sum(count for count, _ in kept.values()), rel=0.1
-    )
 
 
 @pytest.mark.parametrize(
