@@ -5,13 +5,14 @@ import sys
 from pathlib import Path
 
 HERE = Path(__file__).resolve().parent
-COMPARES_RUNS = "same_numbers"  # of two folders that it has to be given
+# What measures nothing by itself: it is given two folders, or is a part of another one.
+OTHERS = {"same_numbers", "finished_run"}
 
 
 def main() -> None:
     """Run every benchmark of this folder in a process of its own."""
     scripts = sorted(HERE.glob("[a-z]*.py"))
-    for script in (path for path in scripts if path.stem != COMPARES_RUNS):
+    for script in (path for path in scripts if path.stem not in OTHERS):
         print(f"\n== {script.stem}", flush=True)
         subprocess.run([sys.executable, str(script)], check=True, cwd=HERE.parent)
 

@@ -10,7 +10,7 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from flexbench.data.store import Trajectory, periodic_runs
+from flexbench.data.store import Trajectory, even_interval, periodic_runs
 from flexbench.errors import FlexbenchError
 from flexbench.seeding import stream_seed
 
@@ -213,7 +213,7 @@ def check_window(trajectory: Trajectory, *, window: int, stride: int) -> None:
             f"stride {stride} needs {(window - 1) * stride + 1}"
         )
     if window > 1:
-        trajectory.interval  # noqa: B018  (raises where times are uneven)
+        even_interval(trajectory.time, where=str(trajectory.path))
 
 
 def read_periodic(

@@ -34,16 +34,6 @@ def noise_from_velocity(x_t: Tensor, v: Tensor, alpha: Scale, sigma: Scale) -> T
     return sigma * x_t + alpha * v
 
 
-def velocity_from_data(x_t: Tensor, x0: Tensor, alpha: Scale, sigma: Scale) -> Tensor:
-    """v from x_t and x0; divides by sigma, so it amplifies round-off near t = 0."""
-    return (alpha * x_t - x0) / sigma
-
-
-def velocity_from_noise(x_t: Tensor, eps: Tensor, alpha: Scale, sigma: Scale) -> Tensor:
-    """v from x_t and eps; divides by alpha, so it amplifies round-off near t = 1."""
-    return (eps - sigma * x_t) / alpha
-
-
 def _same(x_t: Tensor, v: Tensor, alpha: Scale, sigma: Scale) -> Tensor:
     return v
 
@@ -53,8 +43,3 @@ FROM_VELOCITY: dict[str, Callable[[Tensor, Tensor, Scale, Scale], Tensor]] = {
     "eps": noise_from_velocity,
     "x": data_from_velocity,
 }
-
-
-def convert(x_t: Tensor, v: Tensor, *, to: str, alpha: Scale, sigma: Scale) -> Tensor:
-    """The quantity `to` ("v", "eps" or "x") that velocity `v` means at `x_t`; shape of x_t."""
-    return FROM_VELOCITY[to](x_t, v, alpha, sigma)

@@ -77,7 +77,9 @@ def digest(request: Request) -> str:
     own = registry.facts(request.network, request.folders).path
     flex = registry.facts(registry.FLEX).path
     values = asdict(request) | {"folders": [], "torch": version("torch")}
-    return digest_of([values, code_digest("sizing", own), code_digest("sizing", flex)])
+    return digest_of(
+        [values, code_digest("sizing.matching", own), code_digest("sizing.matching", flex)]
+    )
 
 
 def _known_or_counted(requests: list[Request], file: Path) -> dict[Request, NetworkSize]:

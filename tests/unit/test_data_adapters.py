@@ -586,13 +586,15 @@ def test_words_make_nothing_stale_but_what_shows_them(tmp_path):
 
     plain, named = graph(), graph(name="level", units="m", extent={"x": [0, 1], "y": [0, 1]})
     for made in (
-        lambda g: g.import_slice("own", "train"),
-        lambda g: g.train_slice("sr", "flex", 0),
-        lambda g: g.score_slice("sr"),
+        lambda g: g.step("import_data", source="own", split="train"),
+        lambda g: g.step("train", training="sr", method="flex", seed=0),
+        lambda g: g.step("score", case="sr", method="flex", seed=0),
     ):
         assert made(plain) == made(named)
-    assert plain.figure_slice("sr", "maps") != named.figure_slice("sr", "maps")
-    assert plain.score_slice("sr") != graph(vorticity=True).score_slice("sr")
+    maps, scores = {"case": "sr", "name": "maps"}, {"case": "sr", "method": "flex", "seed": 0}
+    assert plain.step("figure", **maps).slice != named.step("figure", **maps).slice
+    other = graph(vorticity=True)
+    assert plain.step("score", **scores).slice != other.step("score", **scores).slice
 
 
 @pytest.mark.parametrize(

@@ -60,7 +60,7 @@ def test_this_environment_satisfies_the_project():
 
 def test_both_containers_follow_the_recipe_of_continuous_integration():
     folder = checkout() / "containers"
-    for place in (folder / "Dockerfile", folder / "flexbench.def", checkout() / ".ci" / "run"):
+    for place in (folder / "Dockerfile", folder / "flexbench.def", checkout() / ".ci" / "steps"):
         assert "containers/install.sh" in place.read_text(), place
 
 
