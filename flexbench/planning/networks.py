@@ -128,8 +128,9 @@ def count(requests: Iterable[Request]) -> dict[Request, NetworkSize]:
 
 @contextmanager
 def _without_collection() -> Iterator[None]:
-    """What importing torch makes stays for good, and networks have no cycles: to look through all of
-    it for garbage, again and again, would take a fifth of the time."""
+    """What importing torch makes stays for good, and networks have no cycles: to look through all
+    of it for garbage, again and again, would take a fifth of the time.
+    """
     enabled = gc.isenabled()
     gc.disable()
     try:
