@@ -409,7 +409,8 @@ def test_no_source_file_runs_what_it_reads():
         for path in SOURCES
         if (what := list(problems(ast.parse(path.read_text()))))
     }
-    assert found == {}
+    # Compiled to be digested, and never run.
+    assert found == {"flexbench/provenance.py": ["compile"]}
     runs_modules = [path for path in SOURCES if ".exec_module(" in path.read_text()]
     assert [path.name for path in runs_modules] == ["registry.py"]
 

@@ -102,7 +102,7 @@ def test_renamed_words_and_costs_are_no_difference(runs, compared):
 
 def flip(values):
     """The lowest bit of the last number."""
-    flat = np.ascontiguousarray(values)
+    flat = np.array(values, order="C")
     flat.view(np.uint8).reshape(-1)[-4] ^= 1
     return flat
 

@@ -26,7 +26,7 @@ def told(overrides):
             "slice": digest_of(step.slice),
             "code": step.code,
         }
-        for step in Graph.of(load_config(overrides)).steps
+        for step in Graph.of(load_config(overrides), start=Path()).steps
     }
 
 

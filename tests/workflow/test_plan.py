@@ -90,7 +90,7 @@ def test_a_tier_plans_from_any_folder(shared_clone, tmp_path, tier):
     jobs = jobs_of(shared_clone.flexbench("run", "--dry-run", *arguments, cwd=tmp_path))
     config = load_config({"tier": tier})
     assert set(jobs) == set(planned_jobs(Graph.of(config)))
-    told = jobs[f"train task=forecast, method=flex, seed={config.training_seeds[0]}"]
+    told = jobs[f"train training=forecast, method=flex, seed={config.training_seeds[0]}"]
     assert set(told) == {"missing output", "input is made anew"}
     assert not list(tmp_path.iterdir()), "a dry run writes nothing"
 
@@ -324,7 +324,8 @@ def test_edited_code_reruns_what_it_computes(finished):
 
 def test_receipts_say_what_the_rules_say(finished):
     """Snakemake's own records of the run against the steps that receipts are written of."""
-    steps = Graph.of(load_config(resolved=finished.folder / "config.yaml")).steps
+    config = load_config(resolved=finished.folder / "config.yaml")
+    steps = Graph.of(config, start=Path()).steps  # as Snakemake names them
     records = finished.clone.folder / ".snakemake" / "metadata"
     for step in steps:
         for output in step.outputs:
@@ -370,7 +371,7 @@ def test_snakemake_goes_by_the_code(finished):
 
 
 def assert_same(jobs, finished, stale, *settings):
-    graph = Graph.of(load_config(finished.overrides(*settings)))
+    graph = Graph.of(load_config(finished.overrides(*settings)), start=Path())
     outputs = {key: str(job.step.outputs[0]) for key, job in planned_jobs(graph).items()}
     assert {outputs[key] for key in jobs} == stale.outputs
     changed = {key.partition(" ")[0] for key, told in jobs.items() if "changed parameters" in told}

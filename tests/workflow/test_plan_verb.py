@@ -10,8 +10,8 @@ from finished_run import disk_of, measure_run
 from flexbench.config.reading import load_config
 from flexbench.graph import Graph
 from flexbench.graph.planned import planned_jobs
+from flexbench.machine import probe
 from flexbench.machine.measure import measure
-from flexbench.planning import probe
 from flexbench.planning.facts import RunFacts
 from flexbench.planning.forecast import Slots, all_seconds, forecast
 from flexbench.planning.rates import load_measurement, save_measurement
