@@ -180,7 +180,12 @@ def _shown(old: bytes | str, new: bytes | str) -> str:
 
 def compare(kind: Kind, old: Path, new: Path) -> tuple[int, list[str]]:
     """How many files of a kind there are, and what differs in each that is not the same."""
-    places = {path.relative_to(root) for root in (old, new) for path in root.glob(kind.pattern)}
+    places = {
+        path.relative_to(root)
+        for root in (old, new)
+        for path in root.glob(kind.pattern)
+        if not path.name.endswith(".receipt.json")
+    }
     found = []
     for place in sorted(places):
         missing = [root for root in (old, new) if not (root / place).is_file()]
