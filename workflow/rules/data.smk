@@ -26,8 +26,8 @@ rule simulate:
     resources:
         **of("simulate").resources,
     params:
-        boundary=lambda wildcards: boundary_of(wildcards.walls),
         **of("simulate").params,
+        boundary=lambda wildcards: boundary_of(wildcards.walls),
     shell:
         "flexbench simulate --re {wildcards.reynolds} --seed {wildcards.seed}"
         " --boundary {params.boundary:q}"
@@ -82,11 +82,11 @@ rule statistics:
         of("statistics").benchmark
     threads: of("statistics").threads
     resources:
-        slots=4,
         **of("statistics").resources,
+        slots=4,
     params:
-        observable=lambda wildcards: observable_of(wildcards.velocity),
         **of("statistics").params,
+        observable=lambda wildcards: observable_of(wildcards.velocity),
     shell:
         "flexbench statistics {wildcards.task} --observable {params.observable:q}"
         " --resolved {params.resolved:q} --log {log:q}"

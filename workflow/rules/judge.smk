@@ -49,8 +49,8 @@ rule figure:
         of("figure").benchmark
     threads: of("figure").threads
     resources:
-        slots=1,
         **of("figure").resources,
+        slots=1,
     params:
         **of("figure").params,
     shell:
@@ -69,8 +69,8 @@ rule animation:
         of("animation").benchmark
     threads: of("animation").threads
     resources:
-        slots=1,
         **of("animation").resources,
+        slots=1,
     params:
         **of("animation").params,
     shell:

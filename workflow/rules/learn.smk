@@ -25,8 +25,8 @@ rule train:
     resources:
         **of("train").resources,
     params:
-        launch=lambda wildcards: graph.launcher(wildcards.method),
         **of("train").params,
+        launch=lambda wildcards: graph.launcher(wildcards.method),
     shell:
         "{params.launch} train {wildcards.training} {wildcards.method} --seed {wildcards.seed}"
         " --resolved {params.resolved:q} --log {log:q}"
