@@ -156,7 +156,7 @@ def check_whole(folder):
 def read_whole(path):
     """Read a file with the reader of its kind; an error where it was cut off."""
     if path.suffix == ".h5":
-        with h5py.File(path) as file:
+        with h5py.File(path, "r", locking=False) as file:
             file.visititems(lambda name, item: item[()] if isinstance(item, h5py.Dataset) else None)
     elif path.suffix == ".safetensors":
         with safe_open(path, framework="np") as file:

@@ -129,7 +129,7 @@ def first(tiny_run, tmp_path_factory):
     clone.git("add", "--all", "--", ":!results")
     clone.git("commit", "--quiet", "--message", "code")
     empty = clone.another(tmp_path_factory.mktemp("empty") / "clone")
-    assert "this version holds no snapshot" in empty.error("restore", "--tier", "smoke")
+    assert "this commit holds no recorded version" in empty.error("restore", "--tier", "smoke")
     assert "22 jobs to be run first" in empty.error("record", "--tier", "smoke")
     told = clone.good("record", "--tier", "smoke", "--message", "first")
     assert "pushed to store" in told
@@ -423,7 +423,7 @@ def test_errors_are_one_line(first, changed):
         "remote 'nowhere' is not known to DVC; allowed: store"
     )
     told = first.error("restore", "--tier", "desk")
-    assert told == "this version holds a snapshot of tier 'smoke', not of 'desk'"
+    assert told == "this commit holds a version of tier 'smoke', not of 'desk'"
     report = first.folder / RESULTS / "report.html"
     text = report.read_text()
     report.write_text("mine")
