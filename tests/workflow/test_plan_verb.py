@@ -127,8 +127,8 @@ def test_disk_is_forecast_within_ten_per_cent(graph):
     seconds = all_seconds(facts, speed, jobs)
     found = forecast(facts, speed, jobs, slots=Slots(count=2), seconds=seconds)
     disk, files = disk_of(graph.layout.folder)
-    # Figures are forecast by their mean size over tiers, and the page by that of its figures: of two
-    # methods they are smaller.
+    # Figures are forecast by their mean size over tiers, and the page by that of its figures: with
+    # two methods they are smaller.
     drawn = {"figures", "report"}
     assert all(0.3 < disk[name] / found.disk[name] < 1.5 for name in drawn)
     rest = [
