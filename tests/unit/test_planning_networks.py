@@ -35,7 +35,7 @@ def test_the_size_of_a_network_of_two_tasks(graph_of):
     assert alone[1].parameters < both.parameters < sum(size.parameters for size in alone)
     assert both.denoise == alone[0].denoise == alone[1].denoise
     assert both.encode == pytest.approx(sum(size.encode for size in alone) / 2, abs=1)
-    assert both.saved_bytes == pytest.approx(alone[0].saved_bytes, rel=0.2)
+    assert both.saved_bytes == pytest.approx(alone[0].saved_bytes, rel=0.1)
 
 
 @pytest.mark.parametrize(
@@ -79,7 +79,7 @@ def test_saved_bytes_are_what_autograd_keeps(graph_of):
         network.train()(torch.randn(side), torch.rand(1), torch.rand(1, 1), torch.randn(side))
     assert count([request])[request].saved_bytes == pytest.approx(
         sum(size for size, _ in kept.values()),
-        rel=0.2,  # attention keeps less where its kernel is fused
+        rel=0.1,  # attention keeps less where its kernel is fused
     )
 
 
