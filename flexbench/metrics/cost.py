@@ -24,7 +24,7 @@ def cost_row(
     train_flops: of all forward and backward passes over the training's patches.
     train_seconds, sample_seconds: wall time of the whole step; NaN where it is not known.
     seconds_per_member: of one member of one whole field. relative_time: the same, sampling alone,
-    over the seconds of a matrix multiply timed beside it (see `inference.timing`).
+    over the seconds of a yardstick timed beside it (see `inference.timing`).
     peak_memory_mib: of sampling.
     """
     first = scores.iloc[0].to_dict()

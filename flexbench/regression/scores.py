@@ -2,7 +2,7 @@
 
 Three scores per task, of FLEX; smaller is better for all. `accuracy`: the error of the ensemble
 mean over that of the best formula. `calibration`: |ln(spread / skill)|, 0 where calibrated.
-`time`: of sampling, relative to a matrix multiply timed beside it. Beside them `counts`, which
+`time`: of sampling, relative to a yardstick timed beside it. Beside them `counts`, which
 have no noise: calls of the network, and FLOPs, of one member.
 """
 
@@ -54,7 +54,7 @@ class Kind:
 KINDS = {
     "accuracy": Kind(text="RFNE of FLEX's ensemble mean / of the best formula", log=True),
     "calibration": Kind(text="|ln(spread / skill)| of FLEX, 0 if calibrated", log=False),
-    "time": Kind(text="sampling time per member / a matrix multiply beside it", log=True),
+    "time": Kind(text="sampling time per member / a yardstick of fixed work beside it", log=True),
 }
 
 

@@ -229,7 +229,7 @@ _COST_COLUMNS: dict[str, tuple[str, Callable[[float], str]]] = {
     "sample_seconds": ("sampling, all", duration),
     "seconds_per_member": ("one member", duration),
     "relative_time": (
-        "one member / matrix multiply",
+        "one member / yardstick",
         lambda value: f"{value:.3g}" if value > 0 else "n/a",
     ),
     "peak_memory_mib": ("peak memory [MiB]", lambda value: f"{value:.0f}" if value > 0 else "n/a"),

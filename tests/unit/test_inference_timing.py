@@ -1,11 +1,11 @@
-"""Sampling's time in units of a matrix multiply."""
+"""Sampling's time in units of the yardstick."""
 
 import time
 
 import pytest
 import torch
 
-from flexbench.inference.timing import MATMUL_SIDE, Stopwatch
+from flexbench.inference.timing import YARDSTICK, Stopwatch
 from flexbench.provenance import processor
 
 
@@ -41,8 +41,8 @@ def test_what_is_recorded():
     with watch.snapshot():
         work(20)
     facts = watch.facts()
-    assert (facts["snapshots"], facts["matmul_side"]) == (1, MATMUL_SIDE)
-    assert facts["relative_time"] == facts["seconds_per_member"] / facts["matmul_seconds"] > 0
+    assert (facts["snapshots"], facts["yardstick"]) == (1, YARDSTICK)
+    assert facts["relative_time"] == facts["seconds_per_member"] / facts["yardstick_seconds"] > 0
     assert facts["processor"] == processor() != ""
 
 
