@@ -15,7 +15,7 @@ from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy import stats
+from scipy import special
 
 from flexbench.seeding import Name, numpy_generator
 
@@ -115,7 +115,7 @@ def estimate(
             for name, part, _ in parts
         ]
         freedom = _freedom(variances, [own for _, _, own in parts])
-        half = stats.t.ppf(0.5 + confidence / 2, freedom) * error
+        half = special.stdtrit(freedom, 0.5 + confidence / 2) * error
         low, high = centre - half, centre + half
         return Estimates(
             value=value,

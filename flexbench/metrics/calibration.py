@@ -10,7 +10,7 @@ from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy import stats
+from scipy import special  # `scipy.stats` would add a second to every job
 
 Values = NDArray[np.float64]
 
@@ -35,7 +35,7 @@ def sigma_ref(members: int) -> float:
 
 def iqr_ref(members: int) -> float:
     """Distance of the quartiles of the same pull; finite for M >= 2."""
-    return 2 * math.sqrt(1 + 1 / members) * float(stats.t.ppf(0.75, members - 1))
+    return 2 * math.sqrt(1 + 1 / members) * float(special.stdtrit(members - 1, 0.75))
 
 
 def spread_skill_factor(members: int) -> float:

@@ -3,6 +3,7 @@
 import heapq
 from collections.abc import Mapping
 from dataclasses import dataclass
+from graphlib import TopologicalSorter
 from itertools import count
 
 from flexbench.graph.planned import PlannedJob
@@ -75,15 +76,18 @@ def longest_chain(
     jobs: Mapping[str, PlannedJob], seconds: Mapping[str, float]
 ) -> tuple[list[str], float]:
     """The chain of jobs that no number of slots makes shorter, and its seconds."""
-    import networkx
-
-    # Each edge carries what its target takes; one source stands before all that wait for nothing.
-    waits = networkx.DiGraph()
-    for key, job in jobs.items():
-        for need in [need for need in job.needs if need in jobs] or [""]:
-            waits.add_edge(need, key, weight=seconds[key])
-    chain = networkx.dag_longest_path(waits)[1:] if jobs else []
-    return chain, sum(seconds[key] for key in chain)
+    waits = {key: [need for need in job.needs if need in jobs] for key, job in jobs.items()}
+    end: dict[str, float] = {}
+    before: dict[str, str | None] = {}
+    for key in TopologicalSorter(waits).static_order():
+        before[key] = last = max(waits[key], key=end.__getitem__, default=None)
+        end[key] = seconds[key] + (end[last] if last else 0.0)
+    chain = []
+    at: str | None = max(end, key=end.__getitem__, default=None)
+    while at:
+        chain.append(at)
+        at = before[at]
+    return chain[::-1], sum(seconds[key] for key in chain)
 
 
 def _width(job: PlannedJob, slots: int, *, cores: bool) -> int:
