@@ -26,7 +26,8 @@ from flexbench.data.store import write_trajectory
 from flexbench.errors import FlexbenchError
 from flexbench.provenance import digest_of
 from flexbench.solver.penalised import PenalisedNavierStokes
-from flexbench.solver.simulate import Simulation, snapshot_times
+from flexbench.solver.simulate import Simulation
+from flexbench.solver.times import snapshot_times
 
 STATE = "state.npz"
 

@@ -21,7 +21,7 @@ from flexbench.errors import FlexbenchError
 from flexbench.graph import SPLITS, Graph
 from flexbench.planning.facts import RunFacts
 from flexbench.provenance import Receipt
-from flexbench.solver.simulate import snapshot_times
+from flexbench.solver.times import snapshot_times
 from flexbench.steps.score import score_step
 from flexbench.steps.statistics import statistics_step
 

@@ -5,7 +5,6 @@ from typing import Any
 
 import numpy as np
 import torch
-from numpy.typing import NDArray
 from torch import Tensor
 
 from flexbench.config import SolverSettings
@@ -22,20 +21,6 @@ LEG_STEPS = 16
 
 # What a decaying flow cannot increase: growth by a tenth is the integrator's, not the flow's.
 GROWTH_LIMIT = 1.1
-
-
-def snapshot_times(settings: SolverSettings) -> NDArray[np.float64]:
-    """Times (T,) of the stored snapshots: t_start, t_start + interval, ..., t_end.
-
-    Raises FlexbenchError where the interval does not divide the time between first and last.
-    """
-    intervals = (settings.t_end - settings.t_start) / settings.interval
-    if round(intervals) < 1 or abs(intervals - round(intervals)) > 1e-6:
-        raise FlexbenchError(
-            f"solver.interval is {settings.interval:g}, which does not divide t_end - t_start "
-            f"({settings.t_end:g} - {settings.t_start:g})"
-        )
-    return np.linspace(settings.t_start, settings.t_end, round(intervals) + 1)
 
 
 class Simulation:

@@ -10,6 +10,7 @@ from functools import cache
 from itertools import pairwise
 
 from flexbench.config import SolverSettings
+from flexbench.solver.times import snapshot_times
 from flexbench.spec import Boundary
 
 _COARSE = 64
@@ -19,10 +20,6 @@ _SEED = 0
 
 def solver_steps(settings: SolverSettings, reynolds: float, boundary: Boundary = "periodic") -> int:
     """Steps of one trajectory, to within a few per cent where the Courant number decides them."""
-    from flexbench.solver.boundary import PENALISATION
-    from flexbench.solver.penalised import STABLE_STEP
-    from flexbench.solver.simulate import LEG_STEPS, snapshot_times
-
     times = snapshot_times(settings).tolist()
     if settings.dt is not None:
         parts = [
@@ -30,6 +27,11 @@ def solver_steps(settings: SolverSettings, reynolds: float, boundary: Boundary =
             *(later - former for former, later in pairwise(times)),
         ]
         return sum(max(1, math.ceil(part / settings.dt - 1e-9)) for part in parts)
+    # Only here is torch needed, which takes longer to import than all else that plans.
+    from flexbench.solver.boundary import PENALISATION
+    from flexbench.solver.penalised import STABLE_STEP
+    from flexbench.solver.simulate import LEG_STEPS
+
     spacing = 2 * math.pi / settings.grid
     moments, speeds = _speeds(settings.t_end, settings.peak_wavenumber, reynolds, boundary)
     # Walls that are penalised have a limit of their own.

@@ -18,7 +18,8 @@ from flexbench.data.check import check_trajectory
 from flexbench.data.generate import generate_trajectory
 from flexbench.data.store import Trajectory
 from flexbench.errors import FlexbenchError
-from flexbench.solver.simulate import Simulation, snapshot_times
+from flexbench.solver.simulate import Simulation
+from flexbench.solver.times import snapshot_times
 
 SMALL = SolverSettings(grid=64, peak_wavenumber=5, t_start=0.2, t_end=0.5, interval=0.1)
 

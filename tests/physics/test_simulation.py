@@ -8,7 +8,8 @@ import torch
 
 from flexbench.config import SolverSettings
 from flexbench.errors import FlexbenchError
-from flexbench.solver.simulate import LEG_STEPS, Simulation, snapshot_times
+from flexbench.solver.simulate import LEG_STEPS, Simulation
+from flexbench.solver.times import snapshot_times
 
 SMALL = SolverSettings(grid=64, peak_wavenumber=5)
 

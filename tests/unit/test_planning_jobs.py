@@ -98,7 +98,7 @@ def test_steps_of_a_simulation(grid, boundary):
     config = load_config({"tier": "smoke", "solver": {"grid": grid}})
     for reynolds in (100.0, 200.0):
         simulation = Simulation(config.solver, reynolds=reynolds, seed=5, boundary=boundary)
-        from flexbench.solver.simulate import snapshot_times
+        from flexbench.solver.times import snapshot_times
 
         for moment in snapshot_times(config.solver).tolist():
             simulation.advance_to(moment)

@@ -14,7 +14,7 @@ from flexbench.inference.rollout import Targets
 from flexbench.methods import make_method
 from flexbench.planning.costs.learn import sampling_flops
 from flexbench.planning.facts import RunFacts
-from flexbench.solver.simulate import snapshot_times
+from flexbench.solver.times import snapshot_times
 from flexbench.tasks import make_task
 
 GRID, PATCH = 32, 16
