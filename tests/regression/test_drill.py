@@ -108,7 +108,7 @@ def test_a_sampler_of_half_the_speed_fails_on_time_alone(results, make_clone, tm
     """Each ensemble is drawn twice: the same bytes, in twice the time."""
     slow = results.copy(tmp_path, clone=make_clone())
     source = slow.clone.folder / "flexbench" / "inference" / "ensemble.py"
-    line = "    drawn = predictor.predict(example, task, snapshot, lead=snapshot.lead)\n"
+    line = "    drawn = predictor.predict(example, task, snapshot)\n"
     text = source.read_text()
     assert line in text
     source.write_text(text.replace(line, line + line))
