@@ -147,7 +147,12 @@ def snakemake_command(
 
 
 def _found_folders(config: Config, overrides: Mapping[str, Any]) -> Mapping[str, Any]:
-    """The overrides with files and folders as found from here: Snakemake works elsewhere."""
+    """The overrides with files and folders as found from here: Snakemake works elsewhere.
+
+    A root such as 2024_11 goes as ./2024_11: Snakemake would make it the number 202411.
+    """
+    if isinstance(overrides.get("root"), str) and _is_number(overrides["root"]):
+        overrides = {**overrides, "root": f"./{overrides['root']}"}
     if config.data is not None:
         found = {name: {"file": source.file} for name, source in config.data.sources.items()}
         overrides = merge(overrides, {"data": {"sources": found}})
@@ -155,6 +160,14 @@ def _found_folders(config: Config, overrides: Mapping[str, Any]) -> Mapping[str,
         return overrides
     own = registry.folders(config.baseline_folders)[1:]
     return {**overrides, "baseline_folders": [str(path) for path in own]}
+
+
+def _is_number(text: str) -> bool:
+    try:
+        float(text)
+    except ValueError:
+        return False
+    return True
 
 
 def _as_word(value: Any) -> str:

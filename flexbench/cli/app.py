@@ -15,6 +15,7 @@ from flexbench.paths import checkout
 
 if TYPE_CHECKING:
     from flexbench.config import Config
+    from flexbench.config.reading import Origin
     from flexbench.graph import Graph
 
 app = typer.Typer(
@@ -105,7 +106,8 @@ def graph_of(
         if config is not None:
             raise FlexbenchError("--config and --resolved: give one of them")
         return located(load_config(overrides_of(tier, set_), resolved=resolved))
-    return located(load_config(asked_of(tier, config, set_).values, origin=config))
+    asked = asked_of(tier, config, set_)
+    return located(load_config(asked.values, origins=asked.origins))
 
 
 def located(config: "Config") -> "Graph":
@@ -119,11 +121,13 @@ def located(config: "Config") -> "Graph":
 class Asked(NamedTuple):
     """values: all that differs from the tier's file. options: of these, what a user's own file does
     not say, but the command line and the profile. file: the user's own, which Snakemake reads too.
+    origins: where the values come from, those that win first.
     """
 
     values: dict[str, Any]
     options: dict[str, Any]
     file: Path | None
+    origins: list["Origin"]
 
 
 def asked_of(
@@ -137,7 +141,7 @@ def asked_of(
 
     given: the profile's part of the configuration.
     """
-    from flexbench.config.reading import read_own
+    from flexbench.config.reading import COMMAND_LINE, Origin, read_own
     from flexbench.nested import merge
 
     given, own = given or {}, read_own(config) if config else {}
@@ -146,6 +150,11 @@ def asked_of(
         values=merge(merge(given, own), options),
         options=merge({key: value for key, value in given.items() if key not in own}, options),
         file=config,
+        origins=[
+            Origin(COMMAND_LINE, options),
+            *([Origin(config.name, own)] if config else ()),
+            *([Origin("profile", given)] if given else ()),
+        ],
     )
 
 

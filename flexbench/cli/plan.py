@@ -34,7 +34,7 @@ def plan(
     from flexbench.profiles import profile_configuration
 
     asked = asked_of(tier, own, set_, given=profile_configuration(profile))
-    graph = located(load_config(asked.values, origin=own))
+    graph = located(load_config(asked.values, origins=asked.origins))
     if measure:
         from flexbench.machine.measure import measure_tier
 

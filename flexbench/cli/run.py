@@ -28,15 +28,13 @@ def run(
 ) -> None:
     """Run the graph with Snakemake; the same command resumes after any kill."""
     from flexbench.config.reading import load_config
+    from flexbench.planning.admission import admit
     from flexbench.profiles import profile_configuration
     from flexbench.runner import run_graph
 
     asked = asked_of(tier, own, set_, given=profile_configuration(profile))
-    graph = located(load_config(asked.values, origin=own))
-    if graph.config.data is not None:
-        from flexbench.data.own_data import check_sources
-
-        check_sources(graph.config, graph.source_file)  # before any work
+    graph = located(load_config(asked.values, origins=asked.origins))
+    admit(graph)
     for line in graph.skipped:
         print(f"flexbench: {line}", file=sys.stderr)
     config = graph.config

@@ -1,7 +1,8 @@
 """What every section of the configuration is made of: its base, kinds of values, misfits."""
 
-from collections.abc import Mapping
-from typing import Annotated, Any, Self
+import difflib
+from collections.abc import Iterable, Mapping
+from typing import Annotated, Any, Self, get_args
 
 from pydantic import (
     AfterValidator,
@@ -11,6 +12,7 @@ from pydantic import (
     PositiveFloat,
     StringConstraints,
     ValidationError,
+    model_validator,
 )
 
 
@@ -44,9 +46,16 @@ ClusterName = Annotated[
 ]
 Probability = Annotated[float, Field(ge=0, lt=1)]
 NonNegative = Annotated[float, Field(ge=0)]
-Reynolds = Annotated[PositiveFloat, AfterValidator(_nameable)]
-Seed = Annotated[int, Field(ge=0)]
+Reynolds = Annotated[PositiveFloat, AfterValidator(_nameable), Field(le=1e12)]
+# A JSON number, and a column of a table, hold integers up to here.
+Seed = Annotated[int, Field(ge=0, lt=2**53)]
 Unique = AfterValidator(_unique)
+# Whole numbers from 1, up to where nobody can mean them: of steps and resamples, of what one
+# process holds at once, of points per side, of workers.
+Steps = Annotated[int, Field(gt=0, le=10**9)]
+Count = Annotated[int, Field(gt=0, le=10**6)]
+Points = Annotated[int, Field(gt=0, le=2**16)]
+Workers = Annotated[int, Field(gt=0, le=4096)]
 
 
 class Misfit(ValueError):
@@ -66,6 +75,21 @@ class Settings(BaseModel):
 
     model_config = ConfigDict(extra="forbid", frozen=True, allow_inf_nan=False)
 
+    @model_validator(mode="before")
+    @classmethod
+    def _flags_are_no_numbers(cls, values: Any) -> Any:
+        """Python counts True as 1. As the word that stands in the file it is refused where a number
+        is needed, with the key."""
+        if not isinstance(values, dict):
+            return values
+        fields = cls.model_fields
+        return {
+            key: _without_flags(value)
+            if key in fields and bool not in _leaves(fields[key].annotation)
+            else value
+            for key, value in values.items()
+        }
+
     def overridden(self, own: Mapping[str, Any], *, place: str) -> Self:
         """This section with the keys that differ for one method or evaluation; they stand at
         `place`.
@@ -75,13 +99,34 @@ class Settings(BaseModel):
         allowed = type(self).model_fields
         unknown = sorted(set(own) - set(allowed))
         if unknown:
-            raise Misfit(
-                f"{place}: unknown key '{unknown[0]}'; allowed: {', '.join(allowed)}", place
-            )
+            text = f"{place}.{unknown[0]}: {unknown_key(unknown[0], allowed)}"
+            raise Misfit(text, f"{place}.{unknown[0]}")
         try:
             return type(self).model_validate(self.model_dump() | dict(own))
         except ValidationError as error:
             wrong = error.errors()[0]
-            key, found = ".".join(map(str, wrong["loc"])), wrong["input"]
-            text = f"{place}.{key}: {wrong['msg']}, found {found!r}"
-            raise Misfit(text, f"{place}.{key}") from None
+            key = ".".join(map(str, (place, *wrong["loc"])))
+            message = wrong["msg"].removeprefix("Value error, ")
+            shown = f", found {wrong['input']!r}" if wrong["loc"] else ""
+            raise Misfit(f"{key}: {message}{shown}", key) from None
+
+
+def unknown_key(key: str, allowed: Iterable[str]) -> str:
+    """What to say of a key that is none, with the nearest one that is."""
+    known = list(allowed)
+    near = difflib.get_close_matches(key, known, n=1, cutoff=0.5)
+    hint = f"; did you mean '{near[0]}'?" if near and near[0] != key else ""
+    return f"unknown key{hint} (allowed: {', '.join(known)})"
+
+
+def _leaves(annotation: Any) -> set[Any]:
+    """The types that a value of this type is made of, without what holds them."""
+    inner = get_args(annotation)
+    return {leaf for part in inner for leaf in _leaves(part)} if inner else {annotation}
+
+
+def _without_flags(value: Any) -> Any:
+    """True and False as YAML's words for them, in lists too."""
+    if isinstance(value, bool):
+        return "true" if value else "false"
+    return [_without_flags(item) for item in value] if isinstance(value, list) else value

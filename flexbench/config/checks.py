@@ -3,12 +3,13 @@
 What a kind of task needs is asked of the task's own settings.
 """
 
+import math
 from typing import TYPE_CHECKING
 
 from flexbench.config.base import Misfit
 from flexbench.config.cases import Case
 from flexbench.config.sections import EvaluationSettings, SplitsSettings
-from flexbench.spec import NO_SLIP_GRID
+from flexbench.spec import BLOWS_UP, NO_SLIP_GRID, NO_SLIP_STEP
 
 if TYPE_CHECKING:
     from flexbench.config.whole import Config
@@ -134,8 +135,28 @@ def _check_trajectories(case: Case) -> None:
             f"least {NO_SLIP_GRID}, found {solver.grid}",
             *(f"evaluations.{case.evaluation}", "solver.grid"),
         )
+    _check_resolved(case)
     _check_span(case)
     _check_stored(case)
+
+
+def _check_resolved(case: Case) -> None:
+    """The grid holds the spectrum that a flow starts from, up to 2 k0; a fixed step is stable."""
+    solver = case.config.solver
+    if solver.cutoff < 2 * solver.peak_wavenumber:
+        raise Misfit(
+            f"solver.grid ({solver.grid}) keeps wavenumbers up to {solver.cutoff}; twice "
+            f"solver.peak_wavenumber ({solver.peak_wavenumber:g}) must be among them",
+            *("solver.grid", "solver.peak_wavenumber"),
+        )
+    walls = case.settings.boundary == "no_slip"
+    longest = (NO_SLIP_STEP if walls else BLOWS_UP) * 2 * math.pi / solver.grid
+    if solver.dt is not None and solver.dt > longest * (1 + 1e-9):
+        raise Misfit(
+            f"solver.dt ({solver.dt:g}): '{case.name}' on a grid of {solver.grid} needs "
+            f"{longest:.3g} or less to be stable; null: the largest that is",
+            *("solver.dt", "solver.grid"),
+        )
 
 
 def _check_span(case: Case) -> None:
@@ -159,7 +180,7 @@ def _check_span(case: Case) -> None:
 def _check_stored(case: Case) -> None:
     """A file holds as many snapshots as are scored, and those that they are made from."""
     solver = case.config.solver
-    stored = round((solver.t_end - solver.t_start) / solver.interval) + 1
+    stored = solver.snapshots
     needed = case.snapshots_needed(case.task_settings.stride(solver.interval))
     if needed <= stored:
         return

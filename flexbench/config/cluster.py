@@ -2,20 +2,20 @@
 
 from typing import Annotated, Any
 
-from pydantic import Field, PositiveInt, ValidationInfo, field_validator
+from pydantic import Field, ValidationInfo, field_validator
 
-from flexbench.config.base import ClusterName, Settings
+from flexbench.config.base import ClusterName, Count, Settings
 
 
 class Needs(Settings):
     """What one job of a rule asks the cluster for; its CPUs are `threads`."""
 
-    minutes: PositiveInt = Field(
+    minutes: Count = Field(
         20,
         description="time limit of one job; training, sampling and simulation go on in the next "
         "one, so it may be shorter than the work, as often as the profile's `retries` allow",
     )
-    memory_mb: Annotated[int, Field(ge=500)] = Field(
+    memory_mb: Annotated[int, Field(ge=500, le=10**9)] = Field(
         2000, description="main memory; at least 500 (the two Snakemake processes of a job: 200)"
     )
     gpu: bool = Field(False, description="one GPU; to train: one for each of train.processes")
@@ -39,7 +39,7 @@ class ClusterSettings(Settings):
         None, pattern=r"^[a-zA-Z0-9_.]+$", description="kind of GPU, such as a100; null: any"
     )
     qos: str | None = Field(None, min_length=1, description="quality of service")
-    save_seconds: PositiveInt = Field(
+    save_seconds: Count = Field(
         60, description="before the time limit a job is told to save its state and to end"
     )
     extra: str | None = Field(

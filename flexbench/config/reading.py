@@ -1,21 +1,22 @@
 """Reading a configuration: defaults, the tier's YAML, overrides; errors in plain lines."""
 
-import difflib
 import json
 from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
-from typing import Any, get_args
+from typing import Any, NamedTuple, get_args
 
 import yaml
 from pydantic import BaseModel, ValidationError
 
-from flexbench.config.base import Misfit
+from flexbench.config.base import Misfit, unknown_key
 from flexbench.config.strict_yaml import NOT_YAML, in_words, parse_yaml, read_yaml
 from flexbench.config.tasks import KINDS
 from flexbench.config.whole import TIERS, Config
 from flexbench.errors import FlexbenchError
 from flexbench.nested import ABSENT, differences, merge
 from flexbench.paths import checkout
+
+COMMAND_LINE = "command line"
 
 
 def tier_file(tier: str) -> Path:
@@ -25,18 +26,25 @@ def tier_file(tier: str) -> Path:
     return checkout() / "workflow" / "config" / f"{tier}.yaml"
 
 
+class Origin(NamedTuple):
+    """Where some of a configuration comes from, by a name that people know, and what it says."""
+
+    name: str
+    values: Mapping[str, Any]
+
+
 def load_config(
     overrides: Mapping[str, Any] | None = None,
     *,
     resolved: Path | None = None,
-    origin: Path | None = None,
+    origins: Sequence[Origin] = (),
 ) -> Config:
     """A validated configuration.
 
     overrides: nested keys that win over the file (`{"tier": "smoke", "train": {"steps": 10}}`).
     resolved: a whole configuration to start from, as a run wrote it; without it, the tier's own
     YAML, or the defaults where the overrides are a whole configuration under a tier's name of their
-    own. origin: a user's file that the overrides came from, beside the command line.
+    own. origins: of the overrides, those that win first; () stands for the command line alone.
     Raises FlexbenchError with one line for every key that is wrong, and for a resolved file that
     leaves a key to a default.
     """
@@ -51,11 +59,34 @@ def load_config(
     try:
         config = Config.model_validate(values)
     except ValidationError as error:
-        lines = [_explain(item, overrides, source, origin) for item in error.errors()]
+        known = [*(origins or [Origin(COMMAND_LINE, overrides)]), Origin(source.name, values)]
+        lines = [_explain(item, known) for item in error.errors()]
         raise FlexbenchError("\n".join(dict.fromkeys(lines))) from None
+    _check_settings_of_methods(config, overrides, given, origins)
     if resolved is not None:
         _check_whole(resolved, given, config)
     return config
+
+
+def _check_settings_of_methods(
+    config: Config,
+    overrides: Mapping[str, Any],
+    given: Mapping[str, Any],
+    origins: Sequence[Origin],
+) -> None:
+    """FlexbenchError where settings are given to a method that nothing runs.
+
+    A tier's file may: it has settings for all that users may ask for.
+    """
+    lists = [config.methods, *(task.methods or [] for task in config.tasks.values())]
+    lists += [it.methods or [] for it in config.evaluations.values()]
+    known = dict.fromkeys(name for names in lists for name in names)
+    for name in overrides.get("method_settings") or {}:
+        if name not in known and name not in (given.get("method_settings") or {}):
+            place = ["method_settings", name]
+            held = (it.name for it in origins if _is_in(it.values, place))
+            message = unknown_key(name, known).replace("unknown key", "no list of methods has it")
+            raise FlexbenchError(f"{next(held, COMMAND_LINE)}: {'.'.join(place)}: {message}")
 
 
 def _check_whole(path: Path, given: Mapping[str, Any], config: Config) -> None:
@@ -129,18 +160,18 @@ def _restored(values: Mapping[str, Any]) -> dict[str, Any]:
     return found
 
 
-def _explain(item: Any, overrides: Mapping[str, Any], source: Path, own: Path | None) -> str:
-    """One line for one pydantic error: where it comes from, key, what is wrong, what is allowed."""
+def _explain(item: Any, origins: Sequence[Origin]) -> str:
+    """One line for one pydantic error: where it comes from, key, what is wrong, what is allowed.
+
+    origins: those that win first; the last holds all that there is.
+    """
     location = [in_one_line(str(part)) for part in item["loc"] if part != "[key]"]
     if location[:1] == ["tasks"] and len(location) > 2:
         del location[2]  # the tag of the discriminated union, which users never wrote
-    given = "command line" if own is None else own.name
-    origin = given if _is_given(overrides, item, location) else source.name
+    holding = (it.name for it in origins if _is_given(it.values, item, location))
+    origin = next(holding, origins[-1].name)
     if item["type"] == "extra_forbidden":
-        allowed = _keys_beside(location)
-        near = difflib.get_close_matches(location[-1], allowed, n=1, cutoff=0.5)
-        hint = f"; did you mean '{near[0]}'?" if near else ""
-        message = f"unknown key{hint} (allowed: {', '.join(allowed)})"
+        message = unknown_key(location[-1], _keys_beside(location))
         return f"{origin}: {'.'.join(location)}: {message}"
     message, found = item["msg"].removeprefix("Value error, "), item.get("input")
     if location[:1] != ["cluster"] and item["type"] in (
@@ -157,15 +188,15 @@ def _explain(item: Any, overrides: Mapping[str, Any], source: Path, own: Path | 
     return f"{origin}: {'.'.join(location)}{': ' if location else ''}{message}{shown}"
 
 
-def _is_given(overrides: Mapping[str, Any], item: Any, location: list[str]) -> bool:
-    """Whether the overrides hold what an error is about."""
+def _is_given(values: Mapping[str, Any], item: Any, location: list[str]) -> bool:
+    """Whether these values hold what an error is about."""
     if item["type"] == "missing":
-        return _is_in(overrides, location[:-1])
+        return _is_in(values, location[:-1])
     # What does not fit together names its keys, from the section on that found it.
     error = item.get("ctx", {}).get("error")
     keys = error.keys if isinstance(error, Misfit) else ()
     places = [[*location, *key.split(".")] for key in keys] or [location]
-    return any(_is_in(overrides, place) for place in places)
+    return any(_is_in(values, place) for place in places)
 
 
 def in_one_line(text: str) -> str:
@@ -173,9 +204,9 @@ def in_one_line(text: str) -> str:
     return text if text.isprintable() else repr(text)[1:-1]
 
 
-def _is_in(overrides: Mapping[str, Any], location: Sequence[str]) -> bool:
-    """Whether the overrides hold the value at this place of the configuration."""
-    value: Any = overrides
+def _is_in(values: Mapping[str, Any], location: Sequence[str]) -> bool:
+    """Whether these values hold one at this place of the configuration."""
+    value: Any = values
     for part in location:
         if not isinstance(value, Mapping):
             return True  # the place lies inside a list, or another value, that they do hold

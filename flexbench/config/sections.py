@@ -2,19 +2,27 @@
 
 from typing import Annotated, Literal
 
-from pydantic import Field, PositiveFloat, PositiveInt, model_validator
+from pydantic import Field, PositiveFloat, model_validator
 
 from flexbench.config.base import (
+    Count,
     Misfit,
     Name,
     NonNegative,
+    Points,
     Probability,
     Reynolds,
     Seed,
     Settings,
+    Steps,
     Unique,
+    Workers,
 )
+from flexbench.errors import FlexbenchError
 from flexbench.spec import Boundary, Observable
+
+# Of a trajectory's file; at a million snapshots nobody waits for it.
+MOST_SNAPSHOTS = 10**6
 
 # Keys that say how often something is written, not what comes out: a change of them makes nothing
 # stale, and a training goes on from its restart point.
@@ -28,14 +36,18 @@ Differing = dict[str, bool | int | float | str | list[float] | None]
 class SolverSettings(Settings):
     """How trajectories are simulated (2-D decaying Kraichnan turbulence on [0, 2 pi]^2)."""
 
-    grid: PositiveInt = Field(256, description="points per side; even")
+    grid: Points = Field(256, description="points per side; even")
     t_start: NonNegative = Field(0.5, description="time of the first stored snapshot")
     t_end: PositiveFloat = Field(3.5, description="time of the last stored snapshot")
     interval: PositiveFloat = Field(0.1, description="time between two stored snapshots")
     dt: PositiveFloat | None = Field(
         None, description="fixed time step; null: the largest one below the CFL limit"
     )
-    cfl: PositiveFloat = Field(0.8, description="Courant number, where dt is null")
+    cfl: PositiveFloat = Field(
+        0.8,
+        le=1.35,
+        description="Courant number, where dt is null; the integrator is stable up to 1.35",
+    )
     peak_wavenumber: PositiveFloat = Field(10.0, description="k0 of the initial spectrum")
     precision: Literal["float32", "float64"] = "float32"
     checkpoint_seconds: PositiveFloat = Field(
@@ -49,9 +61,27 @@ class SolverSettings(Settings):
                 f"t_end ({self.t_end}) must be larger than t_start ({self.t_start})",
                 *("t_start", "t_end"),
             )
-        if self.grid % 2:
-            raise Misfit(f"grid ({self.grid}) must be even", "grid")
+        if self.grid % 2 or self.grid < 4:
+            raise Misfit(f"grid ({self.grid}) must be even, and at least 4", "grid")
+        intervals = (self.t_end - self.t_start) / self.interval
+        if not 0.5 < intervals < MOST_SNAPSHOTS or abs(intervals - round(intervals)) > 1e-6:
+            raise Misfit(
+                f"interval ({self.interval:g}) must divide the time between first and last "
+                f"snapshot, t_end - t_start ({self.t_end:g} - {self.t_start:g}), into 1 to "
+                f"{MOST_SNAPSHOTS} parts",
+                *("interval", "t_start", "t_end"),
+            )
         return self
+
+    @property
+    def snapshots(self) -> int:
+        """T: that are stored of a trajectory."""
+        return round((self.t_end - self.t_start) / self.interval) + 1
+
+    @property
+    def cutoff(self) -> int:
+        """The largest wavenumber that is kept: two thirds of the grid's, against aliasing."""
+        return (self.grid - 1) // 3
 
 
 class SplitSettings(Settings):
@@ -87,7 +117,9 @@ class SplitsSettings(Settings):
 class DiffusionSettings(Settings):
     """The diffusion of every denoiser; `method_settings` may differ from it, method by method."""
 
-    shift: PositiveFloat = Field(1.0, description="s of the cosine log-SNR schedule")
+    shift: PositiveFloat = Field(
+        1.0, ge=1e-6, le=1e6, description="s of the cosine log-SNR schedule"
+    )
     target: Literal["v", "eps", "x"] = "v"
     loss: Literal["l1", "mse", "huber"] = "l1"
     weighting: Literal["none", "sigmoid"] = "none"
@@ -96,39 +128,69 @@ class DiffusionSettings(Settings):
 class TrainSettings(Settings):
     """How networks are trained; `method_settings` may differ from it, method by method."""
 
-    steps: PositiveInt = 1000
-    batch: PositiveInt = Field(
+    steps: Steps = 1000
+    batch: Count = Field(
         8,
         description="patches per optimiser step, over all processes and, where a network learns "
         "several tasks, over all of them",
     )
-    accumulate: PositiveInt = Field(1, description="micro-batches per optimiser step")
+    accumulate: Count = Field(1, description="micro-batches per optimiser step")
     optimizer: Literal["adamw", "lion"] = "adamw"
-    learning_rate: PositiveFloat = 1e-3
+    learning_rate: Annotated[PositiveFloat, Field(le=1)] = 1e-3
     betas: tuple[Probability, Probability] = (0.9, 0.99)
     weight_decay: NonNegative = 0.0
-    warmup_steps: Annotated[int, Field(ge=0)] = 50
+    warmup_steps: Annotated[int, Field(ge=0, le=10**9)] = 50
     clip_norm: PositiveFloat | None = 1.0
     ema: Probability = Field(0.99, description="decay of the weights' moving average; 0: off")
     dropout: Probability = 0.0
     precision: Literal["float32", "bfloat16"] = Field("float32", description="bfloat16: autocast")
     compile: bool = Field(False, description="torch.compile (needs a C++ compiler)")
-    processes: PositiveInt = Field(1, description="processes (GPUs) under torchrun")
-    log_every: PositiveInt = 10
-    validate_every: PositiveInt = 200
-    validation_batches: PositiveInt = 4
+    processes: Workers = Field(1, description="processes (GPUs) under torchrun")
+    log_every: Steps = 10
+    validate_every: Steps = 200
+    validation_batches: Count = 4
     checkpoint_seconds: PositiveFloat = 60.0
+
+    def check(self, *, tasks: int, place: str = "train") -> None:
+        """FlexbenchError where a training of so many tasks cannot be done; place: the section."""
+        if self.warmup_steps >= self.steps:
+            raise FlexbenchError(
+                f"{place}.warmup_steps: found {self.warmup_steps}, allowed: fewer than "
+                f"train.steps ({self.steps})"
+            )
+        if self.learning_rate * self.weight_decay >= 1:
+            raise FlexbenchError(
+                f"{place}.weight_decay: found {self.weight_decay:g}, allowed: below 1 / "
+                f"train.learning_rate ({1 / self.learning_rate:g}), or weights change their sign"
+            )
+        self.rows(tasks=tasks, place=place)
+
+    def rows(self, *, tasks: int, place: str = "train") -> int:
+        """Rows of each task per micro-batch and process; FlexbenchError if the batch has no even
+        cut.
+
+        Every micro-batch holds all tasks, so each is a step in small: no process, and no backward
+        pass, is without one of the task encoders.
+        """
+        parts = self.accumulate * self.processes * tasks
+        if self.batch % parts:
+            shared = f" x {tasks} tasks" if tasks > 1 else ""
+            raise FlexbenchError(
+                f"{place}.batch: found {self.batch}, allowed: multiples of train.accumulate x "
+                f"train.processes{shared} ({parts})"
+            )
+        return self.batch // parts
 
 
 class SampleSettings(Settings):
     """How ensembles are drawn and which test snapshots are scored."""
 
-    members: PositiveInt = Field(16, description="M")
-    steps: PositiveInt = Field(2, description="N, reverse diffusion steps")
+    members: Count = Field(16, description="M")
+    steps: Count = Field(2, description="N, reverse diffusion steps")
     sampler: Literal["ddim", "ddpm", "heun", "dpmpp_2m"] = "ddim"
-    snapshots: PositiveInt = Field(2, description="scored snapshots per test trajectory")
-    batch: PositiveInt = Field(64, description="patches x members evaluated at once")
-    overlap: Annotated[int, Field(ge=0)] = Field(
+    snapshots: Count = Field(2, description="scored snapshots per test trajectory")
+    batch: Count = Field(64, description="patches x members evaluated at once")
+    overlap: Annotated[int, Field(ge=0, le=2**16)] = Field(
         0,
         description="points that neighbouring tiles of a domain share, blended at every step; "
         "0: tiles are drawn apart and stitched",
@@ -152,9 +214,7 @@ class EvaluationSettings(Settings):
         "periodic", description="free_slip: an odd channel; no_slip: penalised walls"
     )
     observable: Observable = Field("w", description="vorticity, or a velocity derived from it")
-    leads: PositiveInt = Field(
-        1, description="above 1: a rollout of so many leads, on forecasts alone"
-    )
+    leads: Count = Field(1, description="above 1: a rollout of so many leads, on forecasts alone")
     feedback: Literal["member", "mean"] = Field(
         "member",
         description="what a rollout goes on from: each member's own state, or, as the authors do, "
@@ -185,7 +245,7 @@ class MethodSettings(Settings):
         "null: a network for each task",
     )
     size: Size | None = Field(None, description="FLEX's size; null: the tier's")
-    width: PositiveInt | None = Field(
+    width: Count | None = Field(
         None,
         description="width of a baseline, null: solved to match FLEX; or of FLEX's bottleneck, "
         "null: its size's",
@@ -230,6 +290,6 @@ class MethodSettings(Settings):
 class ScoreSettings(Settings):
     """How scores are aggregated."""
 
-    bootstrap: PositiveInt = Field(2000, description="resamples behind each interval")
+    bootstrap: Count = Field(2000, description="resamples behind each interval")
     confidence: Annotated[float, Field(gt=0, lt=1)] = 0.95
-    bands: PositiveInt = Field(4, description="wavenumber bands, log-spaced")
+    bands: Points = Field(4, description="wavenumber bands, log-spaced")

@@ -7,9 +7,9 @@ keys are errors that name the nearest key.
 import math
 from typing import Annotated, Any, Literal
 
-from pydantic import AfterValidator, Field, PositiveInt, field_validator, model_validator
+from pydantic import AfterValidator, Field, field_validator, model_validator
 
-from flexbench.config.base import Name, Seed, Settings, Unique, plain_path
+from flexbench.config.base import Name, Seed, Settings, Unique, Workers, plain_path
 from flexbench.config.cases import Case
 from flexbench.config.checks import check
 from flexbench.config.cluster import ClusterSettings
@@ -44,9 +44,7 @@ class Config(Settings):
         default_factory=list, description="further folders with network files"
     )
     device: Literal["auto", "cpu", "cuda"] = "auto"
-    threads: PositiveInt = Field(
-        1, description="CPU threads per job (changes bits, so it is set here)"
-    )
+    threads: Workers = Field(1, description="CPU threads per job (changes bits, so it is set here)")
     size: Size = "XS"
     training_seeds: Annotated[list[Seed], Unique] = Field([0], min_length=1)
     methods: Annotated[list[Name], Unique] = Field(min_length=1)

@@ -48,7 +48,10 @@ class Graph:
         for name, place in others.items():
             _check_together(config, name, _facts_of(config, name, place))
         layout = Layout((checkout() if start is None else start) / config.root, config.tier)
-        return cls(config, layout=layout, facts=facts)
+        graph = cls(config, layout=layout, facts=facts)
+        for training in graph.trainings:
+            _check_training(config, training)
+        return graph
 
     @classmethod
     def from_overrides(cls, overrides: Mapping[str, Any], *, start: Path | None = None) -> "Graph":
@@ -365,6 +368,13 @@ def _facts_of(config: Config, method: str, place: str) -> registry.Facts:
         return registry.facts(network, config.baseline_folders)
     except FlexbenchError as error:
         raise FlexbenchError(f"{place}: {error}") from None
+
+
+def _check_training(config: Config, training: Training) -> None:
+    """FlexbenchError where what a network is trained with does not fit together."""
+    own = config.method(training.method).train
+    place = f"method_settings.{training.method}.train" if own else "train"
+    config.train_settings(training.method).check(tasks=len(training.tasks), place=place)
 
 
 def _check_together(config: Config, method: str, facts: registry.Facts) -> None:

@@ -53,8 +53,7 @@ class RunFacts:
         """T: stored snapshots of a trajectory."""
         if self._own:
             return self._own[0]
-        solver = self.graph.config.solver
-        return round((solver.t_end - solver.t_start) / solver.interval) + 1
+        return self.graph.config.solver.snapshots
 
     @property
     def trajectory_fields(self) -> int:

@@ -3,7 +3,7 @@
 import gc
 import json
 import warnings
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager, suppress
 from dataclasses import asdict, dataclass
 from importlib.metadata import version
@@ -63,8 +63,21 @@ def network_sizes(graph: Graph) -> dict[tuple[str, str], NetworkSize]:
     requests = {
         (it.name, it.method): request_of(graph, it.name, it.method) for it in graph.trainings
     }
-    sizes = _known_or_counted(list(dict.fromkeys(requests.values())), sizes_file(graph.layout.root))
+    wanted: dict[Request, str] = {}
+    for (training, method), request in requests.items():
+        wanted.setdefault(request, _place(graph, training, method))
+    sizes = _known_or_counted(wanted, sizes_file(graph.layout.root))
     return {place: sizes[request] for place, request in requests.items()}
+
+
+def _place(graph: Graph, training: str, method: str) -> str:
+    """Whose network it is, for messages, with the keys that decide whether it can be built."""
+    patches = (
+        f"tasks.{task}.patch {graph.task_settings(task).patch}" for task in training.split(TOGETHER)
+    )
+    matched = graph.facts(method).name != registry.FLEX
+    told = "; as large as FLEX, which the message may be about" if matched else ""
+    return f"method '{method}' on {training} ({', '.join(patches)}{told})"
 
 
 def sizes_file(root: Path) -> Path:
@@ -82,10 +95,10 @@ def digest(request: Request) -> str:
     )
 
 
-def _known_or_counted(requests: list[Request], file: Path) -> dict[Request, NetworkSize]:
-    """From the file; what is not in it is counted, and added."""
+def _known_or_counted(requests: Mapping[Request, str], file: Path) -> dict[Request, NetworkSize]:
+    """From the file; what is not in it is counted, and added. requests: with their places."""
     known, digests = _read(file), {request: digest(request) for request in requests}
-    unknown = [request for request in requests if digests[request] not in known]
+    unknown = {it: place for it, place in requests.items() if digests[it] not in known}
     if unknown:
         known |= {digests[request]: size for request, size in count(unknown).items()}
         # A plan of results that may only be read is as good, and so is one on a full disk.
@@ -104,26 +117,29 @@ def _read(file: Path) -> dict[str, NetworkSize]:
         return {}
 
 
-def count(requests: Iterable[Request]) -> dict[Request, NetworkSize]:
-    """Build the networks without memory, and count."""
+def count(requests: Mapping[Request, str]) -> dict[Request, NetworkSize]:
+    """Build the networks without memory, and count. FlexbenchError names the request's place."""
     with _without_collection(), warnings.catch_warnings():
         # How well a width matches is the training's to tell.
         warnings.simplefilter("ignore")
         from flexbench.sizing.matching import network_size
 
-        return {
-            request: network_size(
-                request.network,
-                request.problem,
-                size=request.size,
-                width=request.width,
-                match=request.match,
-                narrow=request.narrow,
-                options=json.loads(request.options),
-                baseline_folders=request.folders,
-            )
-            for request in requests
-        }
+        sizes = {}
+        for request, place in requests.items():
+            try:
+                sizes[request] = network_size(
+                    request.network,
+                    request.problem,
+                    size=request.size,
+                    width=request.width,
+                    match=request.match,
+                    narrow=request.narrow,
+                    options=json.loads(request.options),
+                    baseline_folders=request.folders,
+                )
+            except FlexbenchError as error:
+                raise FlexbenchError(f"{place}: {error}") from None
+        return sizes
 
 
 @contextmanager

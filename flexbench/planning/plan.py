@@ -9,8 +9,8 @@ from typing import Any
 from flexbench.errors import FlexbenchError
 from flexbench.graph import Graph
 from flexbench.graph.planned import planned_jobs
+from flexbench.planning.admission import admit
 from flexbench.planning.cluster import Profile, cluster_warnings, read_profile
-from flexbench.planning.facts import RunFacts
 from flexbench.planning.forecast import Forecast, Slots, all_seconds, cores_here, forecast
 from flexbench.planning.rates import Measurement, load_measurement
 from flexbench.planning.stale import DryRun, Stale, explained
@@ -65,7 +65,7 @@ def make_plan(
     with ThreadPoolExecutor(1) as pool, DryRun.start(graph, overrides, own=own) as dry_run:
         waiting = pool.submit(dry_run.reasons)
         planned = planned_jobs(graph)
-        facts = RunFacts.of(graph)
+        facts = admit(graph)
         seconds = all_seconds(facts, speed, planned)
         everything = forecast(facts, speed, planned, slots=slots, seconds=seconds)
         stale = explained(graph, planned, waiting.result())

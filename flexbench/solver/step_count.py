@@ -57,7 +57,11 @@ def _speeds(
 
     grid = max(_COARSE, 6 * math.ceil(peak) + 4)
     settings = SolverSettings(
-        grid=grid + grid % 2, t_start=t_end / 2, t_end=t_end, peak_wavenumber=peak
+        grid=grid + grid % 2,
+        t_start=t_end / 2,
+        t_end=t_end,
+        interval=t_end / 2,
+        peak_wavenumber=peak,
     )
     simulation = Simulation(settings, reynolds=reynolds, seed=_SEED, boundary=boundary)
     moments, speeds = [], []

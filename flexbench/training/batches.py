@@ -11,7 +11,6 @@ import torch
 from flexbench.config import TrainSettings
 from flexbench.data.joint import JointWindows
 from flexbench.data.patches import Windows
-from flexbench.errors import FlexbenchError
 from flexbench.training.distributed import Processes
 
 
@@ -27,22 +26,6 @@ class MicroBatch:
 
     rows: range
     windows: Windows | JointWindows
-
-
-def micro_batch_size(settings: TrainSettings, tasks: int) -> int:
-    """Rows of each task per micro-batch and process; FlexbenchError if the batch has no even cut.
-
-    Every micro-batch holds all tasks, so each is a step in small: no process, and no backward
-    pass, is without one of the task encoders.
-    """
-    parts = settings.accumulate * settings.processes * tasks
-    if settings.batch % parts:
-        shared = f" x {tasks} tasks" if tasks > 1 else ""
-        raise FlexbenchError(
-            f"train.batch: found {settings.batch}, allowed: multiples of "
-            f"train.accumulate x train.processes{shared} ({parts})"
-        )
-    return settings.batch // parts
 
 
 class Batches:
@@ -63,7 +46,7 @@ class Batches:
         self._sampler = sampler
         self._settings = settings
         self._rows = settings.batch // tasks
-        self._size = micro_batch_size(settings, tasks)
+        self._size = settings.rows(tasks=tasks)
         self._first_row = processes.rank * settings.accumulate * self._size
         self._pin = device.type == "cuda"
         self._reader = ThreadPoolExecutor(max_workers=1, thread_name_prefix="patches")
@@ -100,7 +83,7 @@ def fixed_batches(
     sampler: PatchSource, settings: TrainSettings, *, tasks: int
 ) -> Iterator[MicroBatch]:
     """The patches that every validation looks at, numbered 0, 1, ... over all its batches."""
-    size = micro_batch_size(settings, tasks)
+    size = settings.rows(tasks=tasks)
     for row in range(0, settings.validation_batches * settings.batch // tasks, size):
         yield _draw(sampler, 0, row, size, pin=False)
 

@@ -23,7 +23,6 @@ from flexbench.training.batches import Batches, PatchSource
 from flexbench.training.distributed import process_group
 from flexbench.training.learner import ExampleSource, Learner
 from flexbench.training.log import Narrator
-from flexbench.training.optim import check_schedule
 from flexbench.training.records import Records
 from flexbench.training.signals import StopSignals
 from flexbench.training.state import StateFolder, TrainingState, read_state, training_digest
@@ -79,7 +78,6 @@ def train(
     by SystemExit 143 or 130. The restart points stay when all is done: `clear_state` removes them.
     """
     device, metadata = torch.device(device), dict(metadata or {})
-    check_schedule(settings)
     with ExitStack() as stack:
         enter = stack.enter_context
         processes = enter(process_group(device, expected=settings.processes))
@@ -94,6 +92,7 @@ def train(
         learner = Learner(
             method, task, settings=settings, seed=seed, device=device, processes=processes
         )
+        settings.check(tasks=learner.tasks)
         batches = enter(
             Batches(
                 sampler,

@@ -9,7 +9,6 @@ from torch import Tensor
 from torch.nn import Parameter
 
 from flexbench.config import TrainSettings
-from flexbench.errors import FlexbenchError
 
 
 class Lion(torch.optim.Optimizer):
@@ -96,12 +95,3 @@ def set_learning_rate(optimizer: torch.optim.Optimizer, rate: float) -> None:
     """Give every parameter group this rate for the next step."""
     for group in optimizer.param_groups:
         group["lr"] = rate
-
-
-def check_schedule(settings: TrainSettings) -> None:
-    """FlexbenchError if the warm-up leaves no step for the full learning rate's decay."""
-    if settings.warmup_steps >= settings.steps:
-        raise FlexbenchError(
-            f"train.warmup_steps: found {settings.warmup_steps}, allowed: fewer than "
-            f"train.steps ({settings.steps})"
-        )

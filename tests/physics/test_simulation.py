@@ -24,10 +24,6 @@ def test_snapshot_times():
     assert times[0] == 0.5
     assert times[-1] == 3.5
     assert np.allclose(np.diff(times), 0.1)
-    with pytest.raises(FlexbenchError, match=r"interval is 0\.4.*3\.5 - 0\.5"):
-        snapshot_times(SolverSettings(t_start=0.5, t_end=3.5, interval=0.4))
-    with pytest.raises(FlexbenchError, match=r"interval is 5"):
-        snapshot_times(SolverSettings(t_start=0.5, t_end=3.5, interval=5))
 
 
 def test_times_are_hit_exactly():

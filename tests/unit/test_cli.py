@@ -129,7 +129,7 @@ def root(ready, tmp_path):
         ("methods=[flex,flex]", ["methods", "flex", "more than once"]),
         ("methods=[flecks]", ["'flecks'", "did you mean flex", "known: flex, dit"]),
         ("tasks.forecast.methods=[flecks]", ["'flecks'", "did you mean flex"]),
-        ("method_settings.flecks.size=S", ["'flecks'", "did you mean flex"]),
+        ("method_settings.flecks.size=S", ["method_settings.flecks", "did you mean 'flex'"]),
         ("method_settings.flex.size=XL", ["method_settings.flex.size", "'XS'", "'XL'"]),
         ("tasks.superres_x4.patch=64", ["superres_x4.patch (64)", "larger than the field (32)"]),
         ("tasks.superres_x4.factor=3", ["tasks.superres_x4.factor", "2, 4, 8 or 16", "3"]),

@@ -38,7 +38,7 @@ def test_desk_is_the_default():
         ({"splits": {"test": {"seeds": [0]}}}, ["leak", "Re 500", "seed 0", "train", "test"]),
         (
             {"method_settings": {"unet": {"train": {"lr": 1}}}},
-            ["method_settings.unet.train", "'lr'"],
+            ["method_settings.unet.train.lr: unknown key"],
         ),
         (
             {"method_settings": {"unet": {"train": {"steps": -5}}}},

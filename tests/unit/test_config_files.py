@@ -18,7 +18,8 @@ def partial(tmp_path):
 
 
 def test_a_file_of_ones_own_means_the_same_to_every_verb(partial):
-    run = load_config(asked_of(None, partial, None).values, origin=partial)
+    asked = asked_of(None, partial, None)
+    run = load_config(asked.values, origins=asked.origins)
     step = graph_of(config=partial).config
     assert run == step
     # What it does not say is its tier's, and not a bare default.
@@ -31,7 +32,7 @@ def test_a_resolved_file_says_everything(partial, tmp_path):
     whole = tmp_path / "config.yaml"
     whole.write_text(to_yaml(graph_of(config=partial).config))
     assert graph_of(resolved=whole).config == graph_of(config=partial).config
-    assert graph_of(resolved=whole, set_=["train.steps=3"]).config.train.steps == 3
+    assert graph_of(resolved=whole, set_=["train.steps=300"]).config.train.steps == 300
 
 
 @pytest.mark.parametrize("key", ["threads", "train.clip_norm", "tasks.superres_x4.residual"])

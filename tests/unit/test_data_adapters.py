@@ -8,7 +8,7 @@ import pytest
 from pydantic import ValidationError
 
 from flexbench.config import Config
-from flexbench.config.reading import load_config
+from flexbench.config.reading import Origin, load_config
 from flexbench.data import schema
 from flexbench.data.adapters import import_part
 from flexbench.data.check import check_trajectory
@@ -509,7 +509,7 @@ def test_a_users_file_says_what_is_wrong_in_it(tmp_path):
     values = {"tier": "mine", "methods": ["flex"], "tasks": {"sr": {"kind": "superres"}}}
     for data in ({}, {"data": {"sourcs": {}}}):
         with pytest.raises(FlexbenchError) as caught:
-            load_config(values | data, origin=own)
+            load_config(values | data, origins=[Origin(own.name, values | data)])
         assert "mine.yaml: " in str(caught.value) or "splits" in str(caught.value)
     with pytest.raises(FlexbenchError, match="tier 'mine' does not exist"):
         load_config({"tier": "mine"})

@@ -77,7 +77,10 @@ def test_every_file_of_an_evaluation_is_held_against_the_training(smoke):
             "leads is 3, and none of its tasks can be rolled out",
         ),
         ({"tasks": ["nothing"]}, "no task 'nothing'; allowed: superres_x4, forecast"),
-        ({"sample": {"member": 3}}, "unknown key 'member'; allowed: members"),
+        (
+            {"sample": {"member": 3}},
+            "sample.member: unknown key; did you mean 'members'? (allowed: members",
+        ),
         ({"sample": {"overlap": 32}}, "evaluations.mine.sample.overlap (32) must be smaller than"),
         ({"sample": {"steps": 0}}, "evaluations.mine.sample.steps: Input should be greater than 0"),
         ({"leads": 30}, "(30): its snapshots span 3.1 time units, and the trajectories 0.6"),
@@ -146,8 +149,14 @@ def test_nothing_to_run_is_an_error():
             {"tasks": {"forecast": {"methods": ["flecks"]}}},
             r"tasks\.forecast\.methods: .*'flecks'; did you mean flex",
         ),
-        ({"method_settings": {"flecks": {"size": "S"}}}, "'flecks'; did you mean flex"),
-        ({"method_settings": {"mine": {"network": "unett"}}}, "'unett'; did you mean unet"),
+        (
+            {"method_settings": {"flecks": {"size": "S"}}},
+            r"method_settings\.flecks: no list of methods has it; did you mean 'flex'\?",
+        ),
+        (
+            {"methods": ["mine"], "method_settings": {"mine": {"network": "unett"}}},
+            "'unett'; did you mean unet",
+        ),
     ],
 )
 def test_every_method_that_is_named_exists(overrides, words):

@@ -8,7 +8,7 @@ import torch
 
 from flexbench.config import TrainSettings
 from flexbench.errors import FlexbenchError
-from flexbench.training.optim import Lion, check_schedule, learning_rate, make_optimizer
+from flexbench.training.optim import Lion, learning_rate, make_optimizer
 
 SHAPES = [(3, 2), (5,), ()]
 
@@ -118,4 +118,4 @@ def test_rate_without_warmup_starts_full():
 
 def test_warmup_must_end_before_training_does():
     with pytest.raises(FlexbenchError, match=r"train\.warmup_steps: found 20.*train\.steps \(20\)"):
-        check_schedule(TrainSettings(steps=20, warmup_steps=20))
+        TrainSettings(steps=20, warmup_steps=20).check(tasks=1)

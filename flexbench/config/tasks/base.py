@@ -1,10 +1,10 @@
 """What every kind of task says of itself, without a tensor: its window, its names, its checks."""
 
-from typing import TYPE_CHECKING, ClassVar, Literal
+from typing import TYPE_CHECKING, Annotated, ClassVar, Literal
 
-from pydantic import Field, PositiveInt
+from pydantic import Field
 
-from flexbench.config.base import Misfit, Name, Settings
+from flexbench.config.base import Misfit, Name, Points, Settings, Unique
 from flexbench.errors import FlexbenchError
 from flexbench.spec import ProblemSpec
 
@@ -28,14 +28,14 @@ class TaskBase(Settings):
     difficulty_key: ClassVar[str]
 
     kind: str
-    patch: PositiveInt = Field(64, description="height and width of the training patches")
+    patch: Points = Field(64, description="height and width of the training patches")
     normalisation: Literal["unit_variance", "official"] = Field(
         "unit_variance", description="official: residuals divided by the field's std, not their own"
     )
     residual: bool = Field(
         True, description="what is generated: truth - base; false: the field itself"
     )
-    methods: list[Name] | None = Field(
+    methods: Annotated[list[Name], Unique] | None = Field(
         None, description="the methods that run on this task; null: all of the tier's"
     )
 

@@ -1,0 +1,63 @@
+"""What is refused before the first job: all that settings, method files and headers can tell.
+
+Settings alone are held together by `config.checks`; here networks are built without memory, the
+headers of own data are read, and what no machine could do is named.
+"""
+
+from flexbench.errors import FlexbenchError
+from flexbench.graph import Graph
+from flexbench.graph.rule import Names
+from flexbench.planning.costs import cost_of
+from flexbench.planning.costs.learn import sampling_flops
+from flexbench.planning.facts import RunFacts
+from flexbench.spec import TRAINING_PASSES
+
+# Beyond what any machine does for one job: the largest trainings so far took some 1e25 FLOP, the
+# largest nodes have some TiB of memory, and the largest files some TiB.
+MOST_FLOPS = 1e25
+MOST_MEMORY = 64 * 2**40
+MOST_DISK = 2**50
+
+# What makes the jobs of a rule large.
+_KEYS = {
+    "simulate": "solver.grid, solver.interval",
+    "import_data": "data.sources",
+    "train": "train.steps, train.batch, train.accumulate, size",
+    "sample": "sample.members, sample.steps, sample.snapshots, sample.batch, size",
+}
+
+
+def admit(graph: Graph) -> RunFacts:
+    """The facts of a graph whose jobs can be done.
+
+    Raises FlexbenchError, in one line, naming task, method and key, where a network cannot be
+    built, a file of own data is not what the configuration says, or a job is beyond any machine.
+    """
+    facts = RunFacts.of(graph)
+    for rule, keys in _KEYS.items():
+        cost = cost_of(rule)
+        for names in graph.rule(rule).jobs(graph):
+            job = " ".join((rule, *names.values()))
+            sizes = {
+                "FLOP": (_flops(facts, rule, names), MOST_FLOPS),
+                "bytes of memory": (cost.memory(facts, names), MOST_MEMORY),
+                "bytes on disk": (sum(cost.sizes(facts, names)), MOST_DISK),
+            }
+            for unit, (found, most) in sizes.items():
+                if found > most:
+                    raise FlexbenchError(
+                        f"{job}: would take {found:.2g} {unit}, and no machine has more than "
+                        f"{most:.2g}; look at {keys}"
+                    )
+    return facts
+
+
+def _flops(facts: RunFacts, rule: str, names: Names) -> float:
+    """Of the networks' passes; 0 where there is no network."""
+    method = names.get("method")
+    if method is None or facts.graph.is_formula(method):
+        return 0.0
+    if rule == "sample":
+        return sampling_flops(facts, names["case"], method)
+    settings, size = facts.train(method), facts.networks[names["training"], method]
+    return TRAINING_PASSES * settings.steps * settings.batch * size.forward
