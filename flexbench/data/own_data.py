@@ -4,21 +4,27 @@ from collections.abc import Callable
 from itertools import pairwise
 from pathlib import Path
 
+import numpy as np
+
 from flexbench.config import Config
-from flexbench.data.adapters import Source, open_source, square_of, window_of
+from flexbench.data.adapters import open_source, square_of, window_of
+from flexbench.data.source import Source, Square
 from flexbench.data.store import even_interval
 from flexbench.errors import FlexbenchError
 
 # Times are rounded when they are written.
 _ROUNDING = 1e-6
+# Of all sources together, so many bytes of values are read before any work; an import reads all.
+SCAN_BYTES = 1 << 30
 
 
 def check_sources(config: Config, file_of: Callable[[str], Path]) -> tuple[int, int]:
     """Look at every source before any work; (most snapshots of a trajectory, points per side).
 
-    Reads no field. Raises FlexbenchError for what an import would stop at, for sources whose
-    squares or units differ, for splits of one source that lie closer than the gap, and for splits
-    that are too short, or unevenly spaced, for what a task asks of them.
+    Reads the values that are used, or of more than SCAN_BYTES an evenly spread part. Raises
+    FlexbenchError for what an import would stop at, for sources whose squares or units differ, for
+    splits of one source that lie closer than the gap, and for splits that are too short, or
+    unevenly spaced, for what a task asks of them.
     """
     data = config.data
     if data is None:
@@ -28,7 +34,8 @@ def check_sources(config: Config, file_of: Callable[[str], Path]) -> tuple[int, 
     longest = 0
     for name in data.sources:
         with open_source(data, name, file_of(name)) as source:
-            grids[name] = square_of(source, data, side_step=config.side_step).size
+            square = square_of(source, data, side_step=config.side_step)
+            grids[name] = square.size
             units[name] = source.units or "none"
             spans = {}
             for split in ("train", "validation", "test"):
@@ -38,6 +45,10 @@ def check_sources(config: Config, file_of: Callable[[str], Path]) -> tuple[int, 
                     longest = max(longest, window[1] - window[0])
                     _check_length(config, source, split, window)
             _check_gaps(source, spans, gap=config.gap or 0.0)
+            for window in spans.values():
+                source.refuse_unwritten(*window, square=square)
+            for window in spans.values():
+                _scan(source, window, square, most=SCAN_BYTES // (len(data.sources) * len(spans)))
     if len(set(grids.values())) > 1:
         sides = ", ".join(f"{name} {grid}" for name, grid in grids.items())
         raise FlexbenchError(f"data.sources: squares differ in size ({sides}); set data.crop")
@@ -64,6 +75,25 @@ def _check_length(config: Config, source: Source, split: str, window: tuple[int,
                 f"{source.path}: {split} holds {len(time)} snapshots; allowed: at least {needed}, "
                 f"for '{case.name if split == 'test' else case.task}' (data.splits.{split})"
             )
+
+
+def _scan(source: Source, window: tuple[int, int], square: Square, *, most: int) -> None:
+    """Read snapshots for what an import would stop at: all, or spread ones of `most` bytes."""
+    if source.stored_bytes(*window, square=square) <= most:
+        blocks = [window]
+    else:
+        begins = [window[0]]
+        while (after := source.block_of(begins[-1])[1]) < window[1]:
+            begins.append(after)
+        held = source.stored_bytes(*source.block_of(begins[0]), square=square)
+        count = min(most // held, len(begins))
+        chosen = sorted({round(place) for place in np.linspace(0, len(begins) - 1, count)})
+        blocks = [
+            (begins[place], min(source.block_of(begins[place])[1], window[1])) for place in chosen
+        ]
+    for block in blocks:
+        for _ in source.snapshots(*block, square=square):
+            pass
 
 
 def _check_gaps(source: Source, spans: dict[str, tuple[int, int]], *, gap: float) -> None:

@@ -143,7 +143,7 @@ def open_readonly(path: Path) -> h5py.File:
 def own_dataset(file: h5py.File, name: str, *, packed: bool = False) -> h5py.Dataset | None:
     """The dataset `name` of a file that was made elsewhere, or None where it has none.
 
-    packed: it may be compressed, and so hold more values than bytes.
+    packed: it may be compressed, or lack chunks, and so hold more values than bytes.
 
     A file may point to others (links, external or virtual storage) and claim more than it holds:
     FlexbenchError, so that nothing but its own bytes is ever read.
@@ -163,8 +163,8 @@ def own_dataset(file: h5py.File, name: str, *, packed: bool = False) -> h5py.Dat
             f"{file.filename}: dataset '{name}' lies in other files; its own bytes are needed"
         )
     there = Path(file.filename).stat().st_size
-    # Any filter may pack: h5py calls few of them compression.
-    packed = packed and dataset.id.get_create_plist().get_nfilters() > 0
+    # Chunks may be missing, or packed by any filter: h5py calls few of them compression.
+    packed = packed and (dataset.chunks is not None or not dataset.id.get_storage_size())
     if dataset.nbytes > there and not packed:
         raise FlexbenchError(
             f"{file.filename}: dataset '{name}' claims {dataset.nbytes} bytes; the file has {there}"
