@@ -28,6 +28,7 @@ from flexbench.data.attributes import text_of
 from flexbench.data.packing import Packing
 from flexbench.data.source import Source, Square
 from flexbench.data.store import open_readonly, own_dataset, write_trajectory
+from flexbench.data.times import evened, rounding_of
 from flexbench.data.unwritten import first_unwritten
 from flexbench.errors import FlexbenchError
 
@@ -39,7 +40,7 @@ _OTHERS = {
 }
 
 # What helps where a file's own times do not.
-_EVEN = "data.interval, with data.time null, says how far apart snapshots are"
+EVEN = "data.interval, with data.time null, says how far apart snapshots are"
 
 _BY_RANK = {3: ("time", "y", "x"), 4: ("time", "channel", "y", "x")}
 
@@ -96,13 +97,15 @@ def _source(data: DataSettings, name: str, file: Path, opened: h5py.File) -> Sou
     dataset = _dataset(opened, file, key)
     where = f"{file}: '{key}'"
     axes = _axes(data, layout, dataset, where)
+    time, rounding = _time(data, opened, file, dataset.shape[axes.index("time")])
     return Source(
         path=file,
         dataset=dataset,
         axes=axes,
         channel=_channel(data, layout, dataset, axes, where),
         packing=Packing.of(dataset, where),
-        time=_time(data, opened, file, dataset.shape[axes.index("time")]),
+        time=time,
+        time_rounding=rounding,
         time_units=_time_units(data, opened, file),
         subtract=data.subtract,
         divide_by=data.divide_by,
@@ -185,9 +188,12 @@ def _channel(
     return channel
 
 
-def _time(data: DataSettings, opened: h5py.File, file: Path, count: int) -> NDArray[np.float64]:
+def _time(
+    data: DataSettings, opened: h5py.File, file: Path, count: int
+) -> tuple[NDArray[np.float64], float]:
+    """Times (count,), made even where rounding alone kept them off it, and that rounding."""
     if data.time is None:
-        return data.interval * np.arange(count, dtype=np.float64)
+        return data.interval * np.arange(count, dtype=np.float64), 0.0
     dataset = _dataset(opened, file, data.time)
     if dataset.shape != (count,):
         raise FlexbenchError(
@@ -196,7 +202,7 @@ def _time(data: DataSettings, opened: h5py.File, file: Path, count: int) -> NDAr
         )
     where = f"{file}: '{data.time}'"
     if first_unwritten(dataset, (range(count),)) is not None:
-        raise FlexbenchError(f"{where} was not written everywhere; {_EVEN}")
+        raise FlexbenchError(f"{where} was not written everywhere; {EVEN}")
     packing = Packing.of(dataset, where)
     stored = dataset[()]
     time = packing.unpack(stored)
@@ -205,12 +211,12 @@ def _time(data: DataSettings, opened: h5py.File, file: Path, count: int) -> NDAr
         at = int(np.argmax(lacking))
         mark = packing.mark_in(stored[at : at + 1])
         what = f"a missing value ({mark})" if mark else "a value that is not finite"
-        raise FlexbenchError(f"{where} holds {what} at {at}; {_EVEN}")
+        raise FlexbenchError(f"{where} holds {what} at {at}; {EVEN}")
     for problem in schema.time_problems(time):
-        raise FlexbenchError(
-            f"{file}: {problem.replace('dataset ' + repr('time'), repr(data.time))}"
-        )
-    return time
+        told = problem.replace("dataset " + repr(schema.TIME), repr(data.time))
+        raise FlexbenchError(f"{file}: {told}; {EVEN}")
+    rounding = rounding_of(stored, time, scale=packing.scale)
+    return evened(time, rounding=rounding), rounding
 
 
 def _time_units(data: DataSettings, opened: h5py.File, file: Path) -> str | None:
@@ -277,7 +283,7 @@ def import_part(
         write_trajectory(
             path,
             opened.snapshots(first, last, square=square),
-            time=opened.time[first:last],
+            time=opened.times(first, last),
             grid=square.size,
             reynolds=data.sources[source].reynolds,
             seed=list(data.sources).index(source),

@@ -5,15 +5,14 @@ from itertools import pairwise
 from pathlib import Path
 
 import numpy as np
+from numpy.typing import NDArray
 
 from flexbench.config import Config
-from flexbench.data.adapters import open_source, square_of, window_of
+from flexbench.data.adapters import EVEN, open_source, square_of, window_of
 from flexbench.data.source import Source, Square
-from flexbench.data.store import even_interval
+from flexbench.data.store import SHORT, even_interval
 from flexbench.errors import FlexbenchError
 
-# Times are rounded when they are written.
-_ROUNDING = 1e-6
 # Of all sources together, so many bytes of values are read before any work; an import reads all.
 SCAN_BYTES = 1 << 30
 
@@ -31,19 +30,23 @@ def check_sources(config: Config, file_of: Callable[[str], Path]) -> tuple[int, 
         raise FlexbenchError("data: null; there are no sources to look at")
     grids: dict[str, int] = {}
     units: dict[str, str] = {}
+    clocks: dict[str, str] = {}
+    strides: dict[tuple[str, int], str] = {}
     longest = 0
     for name in data.sources:
         with open_source(data, name, file_of(name)) as source:
             square = square_of(source, data, side_step=config.side_step)
             grids[name] = square.size
             units[name] = source.units or "none"
-            spans = {}
-            for split in ("train", "validation", "test"):
-                if name in data.sources_of(split):
-                    window = window_of(source, data.part(split), where=f"data.splits.{split}")
-                    spans[split] = window
-                    longest = max(longest, window[1] - window[0])
-                    _check_length(config, source, split, window)
+            clocks[name] = source.time_units or "none"
+            spans = {
+                split: window_of(source, data.part(split), where=f"data.splits.{split}")
+                for split in ("train", "validation", "test")
+                if name in data.sources_of(split)
+            }
+            for split, window in spans.items():
+                longest = max(longest, window[1] - window[0])
+                _check_length(config, source, split, source.times(*window), strides)
             _check_gaps(source, spans, gap=config.gap or 0.0)
             for window in spans.values():
                 source.refuse_unwritten(*window, square=square)
@@ -52,20 +55,41 @@ def check_sources(config: Config, file_of: Callable[[str], Path]) -> tuple[int, 
     if len(set(grids.values())) > 1:
         sides = ", ".join(f"{name} {grid}" for name, grid in grids.items())
         raise FlexbenchError(f"data.sources: squares differ in size ({sides}); set data.crop")
-    if len(set(units.values())) > 1:
-        told = ", ".join(f"{name} {unit}" for name, unit in units.items())
-        raise FlexbenchError(f"data.sources: attributes `units` differ ({told}); allowed: one")
+    _refuse_different(units, what="`units`", alike=str)
+    _refuse_different(clocks, what=f"`units` of '{data.time}'", alike=_unit_of_time)
     return longest, next(iter(grids.values()))
 
 
-def _check_length(config: Config, source: Source, split: str, window: tuple[int, int]) -> None:
-    """A split holds a window of every task, and the test split all that is scored of it."""
-    time = source.time[slice(*window)]
+def _refuse_different(found: dict[str, str], *, what: str, alike: Callable[[str], str]) -> None:
+    """FlexbenchError where sources, by name, say different things; alike: what is compared."""
+    if len(set(map(alike, found.values()))) > 1:
+        told = ", ".join(f"{name} {text}" for name, text in found.items())
+        raise FlexbenchError(f"data.sources: attributes {what} differ ({told}); allowed: one")
+
+
+def _unit_of_time(text: str) -> str:
+    """Words in any case, of one or of many; symbols, in which case counts, as they are."""
+    return text.casefold().removesuffix("s") if len(text) > 3 else text
+
+
+def _check_length(
+    config: Config,
+    source: Source,
+    split: str,
+    time: NDArray[np.float64],
+    strides: dict[tuple[str, int], str],
+) -> None:
+    """A split holds a window of every task, and the test split all that is scored of it.
+
+    strides: by task and stride, where the stride was found; a task needs the same everywhere.
+    """
     for case in config.cases.values():
         task = case.task_settings
         where = f"{source.path}: {split}, for tasks.{case.task}"
         # Single snapshots need no even spacing.
-        interval = 1.0 if task.lead_time is None else even_interval(time, where=where)
+        interval = (
+            1.0 if task.lead_time is None else even_interval(time, where=where, hint=f"; {EVEN}")
+        )
         stride = task.stride(interval, where=where)
         needed = (task.window - 1) * stride + 1
         if split == "test":
@@ -75,6 +99,14 @@ def _check_length(config: Config, source: Source, split: str, window: tuple[int,
                 f"{source.path}: {split} holds {len(time)} snapshots; allowed: at least {needed}, "
                 f"for '{case.name if split == 'test' else case.task}' (data.splits.{split})"
             )
+        here = f"{source.path} ({split})"
+        strides.setdefault((case.task, stride), here)
+        for (other, found), there in strides.items():
+            if other == case.task and found != stride:
+                raise FlexbenchError(
+                    f"{where}: a lead is {stride} snapshots, but {found} in {there}; allowed: one "
+                    "interval between snapshots for all sources and splits"
+                )
 
 
 def _scan(source: Source, window: tuple[int, int], square: Square, *, most: int) -> None:
@@ -100,7 +132,7 @@ def _check_gaps(source: Source, spans: dict[str, tuple[int, int]], *, gap: float
     ordered = sorted(spans, key=lambda split: spans[split])
     for one, other in pairwise(ordered):
         end, start = source.time[spans[one][1] - 1], source.time[spans[other][0]]
-        if start - end < gap * (1 - _ROUNDING):
+        if start - end < gap * (1 - SHORT):
             raise FlexbenchError(
                 f"{source.path}: leak: {one} ends at time {end:g}, {other} begins at {start:g}: "
                 f"{start - end:g} apart, less than the gap of {gap:g} (data.gap, or the tasks' "

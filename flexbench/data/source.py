@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 
 from flexbench.data.attributes import text_of
 from flexbench.data.packing import Packing
+from flexbench.data.times import evened
 from flexbench.data.unwritten import first_unwritten
 from flexbench.errors import FlexbenchError
 
@@ -31,7 +32,10 @@ class Square:
 
 @dataclass(frozen=True)
 class Source:
-    """An open array of a user's: its snapshots (H, W), one per entry of `time` (T,)."""
+    """An open array of a user's: its snapshots (H, W), one per entry of `time` (T,).
+
+    time_rounding: how far its times may have been moved when they were written.
+    """
 
     path: Path
     dataset: h5py.Dataset
@@ -39,12 +43,17 @@ class Source:
     channel: int
     packing: Packing
     time: NDArray[np.float64]
+    time_rounding: float
     time_units: str | None
     subtract: float
     divide_by: float
 
     def side(self, axis: str) -> int:
         return int(self.dataset.shape[self.axes.index(axis)])
+
+    def times(self, first: int, last: int) -> NDArray[np.float64]:
+        """Of snapshots first <= i < last, even where rounding alone keeps the file's off it."""
+        return evened(self.time[first:last], rounding=self.time_rounding)
 
     def snapshots(self, first: int, last: int, *, square: Square) -> Iterator[NDArray[Any]]:
         """Snapshots first <= i < last, (size, size) float32.

@@ -25,6 +25,9 @@ Runs = list[tuple[int, int, int]]
 
 # Snapshot times may be off even spacing by this fraction: solvers add up their time steps.
 UNEVEN = 1e-4
+# A gap in time may fall short by this fraction, as a lead may of a multiple of the interval: times
+# are sums of steps, and rounded.
+SHORT = 1e-3
 
 
 def write_trajectory(
@@ -348,8 +351,8 @@ class Trajectory:
             raise FlexbenchError(f"{self.path}: cannot be read ({error})") from error
 
 
-def even_interval(time: NDArray[np.float64], *, where: str) -> float:
-    """The step between times (T,); FlexbenchError, naming `where`, where steps differ."""
+def even_interval(time: NDArray[np.float64], *, where: str, hint: str = "") -> float:
+    """The step between times (T,); FlexbenchError, with `where` and `hint`, where steps differ."""
     steps = np.diff(time)
     if not len(steps):
         raise FlexbenchError(f"{where}: one snapshot only, so no interval")
@@ -357,7 +360,7 @@ def even_interval(time: NDArray[np.float64], *, where: str) -> float:
     if np.abs(steps - interval).max() > UNEVEN * interval:
         raise FlexbenchError(
             f"{where}: snapshots are unevenly spaced, {steps.min():g} to "
-            f"{steps.max():g} apart; windows of several snapshots need even spacing"
+            f"{steps.max():g} apart; windows of several snapshots need even spacing{hint}"
         )
     return interval
 
