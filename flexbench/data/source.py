@@ -17,6 +17,8 @@ from flexbench.errors import FlexbenchError
 
 # So much of an array is read at once: compressed chunks may span many snapshots.
 BLOCK_BYTES = 1 << 26
+# What h5py raises where a file is damaged.
+_DAMAGE = (OSError, RuntimeError)
 # Of a label that a file brings: a title of a figure holds no more.
 MOST_LETTERS = 60
 
@@ -74,7 +76,7 @@ class Source:
             )
             try:
                 block = self.dataset[chosen]
-            except OSError as error:
+            except _DAMAGE as error:
                 raise FlexbenchError(f"{self._where}: cannot be read ({error})") from None
             with np.errstate(over="ignore"):  # told below
                 fields = self._values(block).transpose(order).astype(np.float32, order="C")
@@ -87,7 +89,10 @@ class Source:
     def refuse_unwritten(self, first: int, last: int, *, square: Square) -> None:
         """FlexbenchError where the file lacks chunks of snapshots first <= i < last."""
         part = self._part(first, last, square)
-        place = first_unwritten(self.dataset, part)
+        try:
+            place = first_unwritten(self.dataset, part)
+        except _DAMAGE as error:
+            raise FlexbenchError(f"{self._where}: cannot be read ({error})") from None
         if place is None:
             return
         # A chunk may begin before what is used.
