@@ -8,11 +8,14 @@ import numpy as np
 from numpy.typing import NDArray
 
 from flexbench.config import Config
+from flexbench.config.own_data import DataSettings
 from flexbench.data.adapters import EVEN, open_source, square_of, window_of
 from flexbench.data.source import Source, Square
 from flexbench.data.store import SHORT, even_interval
 from flexbench.errors import FlexbenchError
 
+# Coordinates are rounded: points may be farther apart along one axis by so much.
+_STRETCHED = 1e-3
 # Of all sources together, so many bytes of values are read before any work; an import reads all.
 SCAN_BYTES = 1 << 30
 
@@ -37,6 +40,7 @@ def check_sources(config: Config, file_of: Callable[[str], Path]) -> tuple[int, 
         with open_source(data, name, file_of(name)) as source:
             square = square_of(source, data, side_step=config.side_step)
             grids[name] = square.size
+            _check_spacing(data, source)
             units[name] = source.units or "none"
             clocks[name] = source.time_units or "none"
             spans = {
@@ -58,6 +62,25 @@ def check_sources(config: Config, file_of: Callable[[str], Path]) -> tuple[int, 
     _refuse_different(units, what="`units`", alike=str)
     _refuse_different(clocks, what=f"`units` of '{data.time}'", alike=_unit_of_time)
     return longest, next(iter(grids.values()))
+
+
+def _check_spacing(data: DataSettings, source: Source) -> None:
+    """Where the energy of a vorticity is scored, points are equally far apart in x and y.
+
+    How far is no matter: scores are relative, and wavenumbers count waves per side.
+    """
+    if data.extent is None or not (data.is_vorticity and data.is_periodic):
+        return
+    apart = {
+        axis: abs(last - first) / source.side(axis)
+        for axis, (first, last) in (("x", data.extent.x), ("y", data.extent.y))
+    }
+    if abs(apart["x"] - apart["y"]) > _STRETCHED * max(apart.values()):
+        raise FlexbenchError(
+            f"{source.path}: data.extent has points {apart['x']:g} apart in x, {apart['y']:g} in "
+            "y; the energy of a vorticity needs equal distances: write data.vorticity: false, and "
+            "it is left out"
+        )
 
 
 def _refuse_different(found: dict[str, str], *, what: str, alike: Callable[[str], str]) -> None:
