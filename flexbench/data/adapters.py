@@ -7,16 +7,15 @@ Layouts, with T times, C channels, y down axis H and x along axis W:
     era5         /fields  (T,H,W) or (T,C,H,W)
     custom       any dataset with the axes that the configuration names
 
-Files are HDF5 or NetCDF-4 (which is HDF5). Conventions of NetCDF for packed values are followed:
-`scale_factor`, `add_offset`, `_Unsigned`, and `_FillValue` or `missing_value`, which are refused
-like NaN.
+Files are HDF5 or NetCDF-4 (which is HDF5). Conventions of NetCDF for packed and for missing values
+are followed (`packing`); what is missing is refused.
 """
 
+import re
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 import h5py
 import numpy as np
@@ -25,12 +24,13 @@ from numpy.typing import NDArray
 from flexbench.config.own_data import DataSettings
 from flexbench.config.reading import in_one_line
 from flexbench.data import schema
+from flexbench.data.attributes import text_of
 from flexbench.data.packing import Packing
+from flexbench.data.source import Source, Square
 from flexbench.data.store import open_readonly, own_dataset, write_trajectory
+from flexbench.data.times import evened, rounding_of
+from flexbench.data.unwritten import first_unwritten
 from flexbench.errors import FlexbenchError
-
-# So much of an array is read at once: compressed chunks may span many snapshots.
-BLOCK_BYTES = 1 << 26
 
 # How files of other formats begin, and what to do with them.
 _OTHERS = {
@@ -39,9 +39,10 @@ _OTHERS = {
     "`File('new.h5', 'w')['a'] = numpy.load('old.npy')`)",
 }
 
+# What helps where a file's own times do not.
+EVEN = "data.interval, with data.time null, says how far apart snapshots are"
+
 _BY_RANK = {3: ("time", "y", "x"), 4: ("time", "channel", "y", "x")}
-# Of a label that a file brings: a title of a figure holds no more.
-MOST_LETTERS = 60
 
 
 @dataclass(frozen=True)
@@ -63,84 +64,6 @@ LAYOUTS = {
 
 
 @dataclass(frozen=True)
-class Source:
-    """An open array of a user's: its snapshots (H, W), one per entry of `time` (T,)."""
-
-    path: Path
-    dataset: h5py.Dataset
-    axes: tuple[str, ...]
-    channel: int
-    packing: "Packing"
-    time: NDArray[np.float64]
-    time_units: str | None
-    subtract: float
-    divide_by: float
-
-    def side(self, axis: str) -> int:
-        return int(self.dataset.shape[self.axes.index(axis)])
-
-    def snapshots(self, first: int, last: int, *, square: "Square") -> Iterator[NDArray[Any]]:
-        """Snapshots first <= i < last, (size, size) float32.
-
-        Raises FlexbenchError naming file, dataset and snapshot where one is not finite in float32.
-        """
-        rows, columns = (
-            slice(square.y, square.y + square.size),
-            slice(square.x, square.x + square.size),
-        )
-        place = {"channel": self.channel, "y": rows, "x": columns}
-        kept = [axis for axis in self.axes if axis != "channel"]
-        order = [kept.index(axis) for axis in ("time", "y", "x")]
-        step = max(1, BLOCK_BYTES // (8 * square.size**2))
-        for start in range(first, last, step):
-            place["time"] = slice(start, min(start + step, last))
-            try:
-                block = self.dataset[tuple(place[axis] for axis in self.axes)]
-            except OSError as error:
-                raise FlexbenchError(f"{self._where}: cannot be read ({error})") from None
-            with np.errstate(over="ignore"):  # told below
-                fields = self._values(block).transpose(order).astype(np.float32, order="C")
-            for number, field in enumerate(fields):
-                if not np.isfinite(field).all():
-                    raise FlexbenchError(
-                        f"{self._where}: snapshot {start + number} holds a value that is not finite"
-                    )
-                yield field
-
-    @property
-    def units(self) -> str | None:
-        """Of the values, as the file has them."""
-        return _text(self.dataset, "units")
-
-    @property
-    def words(self) -> dict[str, str]:
-        """What the file says for labels, by the names of `schema.DESCRIPTION`."""
-        found = {
-            "field_name": _text(self.dataset, "long_name") or _text(self.dataset, "standard_name"),
-            "field_units": self.units,
-            "time_units": self.time_units,
-        }
-        return {name: text for name, text in found.items() if text}
-
-    @property
-    def _where(self) -> str:
-        return f"{self.path}: '{self.dataset.name.removeprefix('/')}'"
-
-    def _values(self, block: NDArray[Any]) -> NDArray[np.float64]:
-        """In the user's units, scaled as configured; what is marked as missing is NaN."""
-        return (self.packing.unpack(block) - self.subtract) / self.divide_by
-
-
-@dataclass(frozen=True)
-class Square:
-    """What is used of a field: size x size points from row y and column x on."""
-
-    y: int
-    x: int
-    size: int
-
-
-@dataclass(frozen=True)
 class Summary:
     """What an import says of itself."""
 
@@ -158,24 +81,35 @@ def open_source(data: DataSettings, name: str, file: Path) -> Iterator[Source]:
     or its dataset is not as the layout has it.
     """
     _refuse_other_formats(file)
+    with open_readonly(file) as opened:
+        try:
+            source = _source(data, name, file, opened)
+        # What h5py raises depends on which of a damaged file's bytes it stumbles over.
+        except (OSError, RuntimeError, KeyError, TypeError, ValueError) as error:
+            told = in_one_line(str(error))
+            raise FlexbenchError(f"{file}: cannot be read, perhaps damaged ({told})") from None
+        yield source
+
+
+def _source(data: DataSettings, name: str, file: Path, opened: h5py.File) -> Source:
     layout = LAYOUTS[data.layout]
     key = data.sources[name].key or layout.key or ""
-    with open_readonly(file) as opened:
-        dataset = _dataset(opened, file, key)
-        axes = _axes(data, layout, dataset, f"{file}: '{key}'")
-        channel = _channel(data, layout, dataset, axes, f"{file}: '{key}'")
-        time = _time(data, opened, file, dataset.shape[axes.index("time")])
-        yield Source(
-            path=file,
-            dataset=dataset,
-            axes=axes,
-            channel=channel,
-            packing=Packing.of(dataset, f"{file}: '{key}'"),
-            time=time,
-            time_units=_time_units(data, opened, file),
-            subtract=data.subtract,
-            divide_by=data.divide_by,
-        )
+    dataset = _dataset(opened, file, key)
+    where = f"{file}: '{key}'"
+    axes = _axes(data, layout, dataset, where)
+    time, rounding = _time(data, opened, file, dataset.shape[axes.index("time")])
+    return Source(
+        path=file,
+        dataset=dataset,
+        axes=axes,
+        channel=_channel(data, layout, dataset, axes, where),
+        packing=Packing.of(dataset, where),
+        time=time,
+        time_rounding=rounding,
+        time_units=_time_units(data, opened, file),
+        subtract=data.subtract,
+        divide_by=data.divide_by,
+    )
 
 
 def _refuse_other_formats(file: Path) -> None:
@@ -254,41 +188,43 @@ def _channel(
     return channel
 
 
-def _time(data: DataSettings, opened: h5py.File, file: Path, count: int) -> NDArray[np.float64]:
+def _time(
+    data: DataSettings, opened: h5py.File, file: Path, count: int
+) -> tuple[NDArray[np.float64], float]:
+    """Times (count,), made even where rounding alone kept them off it, and that rounding."""
     if data.time is None:
-        return data.interval * np.arange(count, dtype=np.float64)
+        return data.interval * np.arange(count, dtype=np.float64), 0.0
     dataset = _dataset(opened, file, data.time)
     if dataset.shape != (count,):
         raise FlexbenchError(
             f"{file}: '{data.time}' has shape {dataset.shape}; allowed: ({count},), one for each "
             "snapshot"
         )
-    time = Packing.of(dataset, f"{file}: '{data.time}'").unpack(dataset[()])
+    where = f"{file}: '{data.time}'"
+    if first_unwritten(dataset, (range(count),)) is not None:
+        raise FlexbenchError(f"{where} was not written everywhere; {EVEN}")
+    packing = Packing.of(dataset, where)
+    stored = dataset[()]
+    time = packing.unpack(stored)
+    lacking = ~np.isfinite(time)
+    if lacking.any():
+        at = int(np.argmax(lacking))
+        mark = packing.mark_in(stored[at : at + 1])
+        what = f"a missing value ({mark})" if mark else "a value that is not finite"
+        raise FlexbenchError(f"{where} holds {what} at {at}; {EVEN}")
     for problem in schema.time_problems(time):
-        raise FlexbenchError(
-            f"{file}: {problem.replace('dataset ' + repr('time'), repr(data.time))}"
-        )
-    return time
+        told = problem.replace("dataset " + repr(schema.TIME), repr(data.time))
+        raise FlexbenchError(f"{file}: {told}; {EVEN}")
+    rounding = rounding_of(stored, time, scale=packing.scale)
+    return evened(time, rounding=rounding), rounding
 
 
 def _time_units(data: DataSettings, opened: h5py.File, file: Path) -> str | None:
     """What the times count; NetCDF's date of their zero ("hours since 1900-01-01") is left out."""
     if data.time is None:
         return None
-    units = _text(_dataset(opened, file, data.time), "units")
-    return units.partition(" since ")[0] if units else None
-
-
-def _text(dataset: h5py.Dataset, name: str) -> str | None:
-    """An attribute that is text, in one line of printable characters; None where it is none."""
-    try:
-        value = schema.plain(dataset.attrs.get(name))
-    except (OSError, TypeError, ValueError):  # of a type that has no equal in numpy
-        return None
-    if not isinstance(value, str):
-        return None
-    line = " ".join("".join(c if c.isprintable() else " " for c in value).split())
-    return line[:MOST_LETTERS] or None
+    units = text_of(_dataset(opened, file, data.time), "units")
+    return re.split(r"\s+since\s+", units, flags=re.IGNORECASE)[0] if units else None
 
 
 def square_of(source: Source, data: DataSettings, *, side_step: int) -> Square:
@@ -347,7 +283,7 @@ def import_part(
         write_trajectory(
             path,
             opened.snapshots(first, last, square=square),
-            time=opened.time[first:last],
+            time=opened.times(first, last),
             grid=square.size,
             reynolds=data.sources[source].reynolds,
             seed=list(data.sources).index(source),

@@ -14,7 +14,7 @@ from typing import Any, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from flexbench.data.store import Trajectory
+from flexbench.data.store import SHORT, Trajectory
 from flexbench.errors import FlexbenchError
 
 LEARNT = ("train", "validation")
@@ -43,9 +43,6 @@ PROBE_ROUNDED = 3 * ROUNDED
 
 # Pairs of snapshots of two files, the nearest by their points, of which all values are compared.
 NEAREST = 16
-
-# Times are sums of steps: a gap may fall short by so much of itself.
-_ROUNDING = 1e-6
 
 
 @dataclass(frozen=True)
@@ -126,7 +123,7 @@ def _check_run(others: list[_File], file: _File, *, gap: float | None) -> None:
         apart = max(file.first - other.last, other.first - file.last)
         if apart <= 0:
             raise FlexbenchError(_leak(other, file, why=f"overlapping times of {run} ({spans})"))
-        if apart < gap * (1 - _ROUNDING):
+        if apart < gap * (1 - SHORT):
             why = f"{run} ({spans}) {apart:g} apart, less than the gap of {gap:g}"
             raise FlexbenchError(_leak(other, file, why=why))
     others.append(file)

@@ -25,6 +25,9 @@ Runs = list[tuple[int, int, int]]
 
 # Snapshot times may be off even spacing by this fraction: solvers add up their time steps.
 UNEVEN = 1e-4
+# A gap in time may fall short by this fraction, as a lead may of a multiple of the interval: times
+# are sums of steps, and rounded.
+SHORT = 1e-3
 
 
 def write_trajectory(
@@ -143,7 +146,7 @@ def open_readonly(path: Path) -> h5py.File:
 def own_dataset(file: h5py.File, name: str, *, packed: bool = False) -> h5py.Dataset | None:
     """The dataset `name` of a file that was made elsewhere, or None where it has none.
 
-    packed: it may be compressed, and so hold more values than bytes.
+    packed: it may be compressed, or lack chunks, and so hold more values than bytes.
 
     A file may point to others (links, external or virtual storage) and claim more than it holds:
     FlexbenchError, so that nothing but its own bytes is ever read.
@@ -163,8 +166,8 @@ def own_dataset(file: h5py.File, name: str, *, packed: bool = False) -> h5py.Dat
             f"{file.filename}: dataset '{name}' lies in other files; its own bytes are needed"
         )
     there = Path(file.filename).stat().st_size
-    # Any filter may pack: h5py calls few of them compression.
-    packed = packed and dataset.id.get_create_plist().get_nfilters() > 0
+    # Chunks may be missing, or packed by any filter: h5py calls few of them compression.
+    packed = packed and (dataset.chunks is not None or not dataset.id.get_storage_size())
     if dataset.nbytes > there and not packed:
         raise FlexbenchError(
             f"{file.filename}: dataset '{name}' claims {dataset.nbytes} bytes; the file has {there}"
@@ -348,8 +351,8 @@ class Trajectory:
             raise FlexbenchError(f"{self.path}: cannot be read ({error})") from error
 
 
-def even_interval(time: NDArray[np.float64], *, where: str) -> float:
-    """The step between times (T,); FlexbenchError, naming `where`, where steps differ."""
+def even_interval(time: NDArray[np.float64], *, where: str, hint: str = "") -> float:
+    """The step between times (T,); FlexbenchError, with `where` and `hint`, where steps differ."""
     steps = np.diff(time)
     if not len(steps):
         raise FlexbenchError(f"{where}: one snapshot only, so no interval")
@@ -357,7 +360,7 @@ def even_interval(time: NDArray[np.float64], *, where: str) -> float:
     if np.abs(steps - interval).max() > UNEVEN * interval:
         raise FlexbenchError(
             f"{where}: snapshots are unevenly spaced, {steps.min():g} to "
-            f"{steps.max():g} apart; windows of several snapshots need even spacing"
+            f"{steps.max():g} apart; windows of several snapshots need even spacing{hint}"
         )
     return interval
 

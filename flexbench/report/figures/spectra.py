@@ -78,7 +78,9 @@ def draw_spectra(
 def _density_label(labels: "Labels") -> str:
     if labels.kinetic and not labels.per_side:
         return "energy E(k)\n[velocity² × length unit]"
-    unit = "velocity²" if labels.kinetic else f"({escaped(labels.unit)})²"
+    # A vorticity times a length is a velocity; of a side, whose length is not known, 2π are one.
+    side = " × side / 2π" if labels.kinetic else ""
+    unit = f"({escaped(labels.unit)}{side})²"
     window = "(Hann window) " if labels.windowed else ""
     return f"{labels.density} per wavenumber\n{window}[{unit}]"
 
