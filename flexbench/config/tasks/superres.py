@@ -2,7 +2,7 @@
 
 from typing import TYPE_CHECKING, ClassVar, Literal
 
-from pydantic import Field
+from pydantic import Field, model_validator
 
 from flexbench.config.base import Misfit
 from flexbench.config.tasks.base import TaskBase
@@ -26,6 +26,17 @@ class SuperResolutionSettings(TaskBase):
     alignment: Literal["aligned", "official"] = Field(
         "aligned", description="official: half-pixel-centred up-sampling of strided samples"
     )
+
+    @model_validator(mode="after")
+    def _aligned(self) -> "SuperResolutionSettings":
+        official = self.alignment == "official"
+        if official and (self.degradation != "strided" or self.upsampling == "spectral"):
+            raise Misfit(
+                f"alignment: 'official' with degradation '{self.degradation}' and upsampling "
+                f"'{self.upsampling}'; allowed: 'strided' with 'bicubic' or 'bilinear'",
+                *("alignment", "degradation", "upsampling"),
+            )
+        return self
 
     @property
     def condition_channels(self) -> int:
