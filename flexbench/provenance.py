@@ -23,6 +23,7 @@ from typing import Any
 from flexbench import BENCHMARK_VERSION, __version__
 from flexbench.atomic import write_text
 from flexbench.errors import FlexbenchError
+from flexbench.nested import differences
 from flexbench.paths import receipt_of
 
 PACKAGE = Path(__file__).resolve().parent
@@ -167,6 +168,20 @@ def read_receipt(output: Path) -> dict[str, Any]:
     ):
         raise FlexbenchError(f"{path}: not a receipt (it needs {', '.join(sections)})")
     return receipt
+
+
+def require_settings(step: Step, found: Mapping[str, Any], *, again: str) -> None:
+    """FlexbenchError where the output of a step was made with other settings than are asked for.
+
+    found: the settings that it was made with, as its receipt or the file itself has them.
+    again: the command that makes it anew.
+    """
+    for difference in differences(plain(step.slice), found):
+        place, now, then = difference.place, difference.before, difference.after
+        raise FlexbenchError(
+            f"{step.outputs[0]}: was made with other settings ({place}: {then!r} there, {now!r} "
+            f"asked for); `{again}` makes it anew"
+        )
 
 
 def versions() -> dict[str, str]:

@@ -24,6 +24,8 @@ CALIBRATED = (0.9, 1.1)
 SEAMLESS = 1.1
 # More collapsed points than this, and the pull speaks for a part of the field only.
 MOST_COLLAPSED = 0.01
+# A rival's size over FLEX's that is called the same: of the number that its width was solved for.
+SAME_SIZE = (0.95, 1.05)
 # The flag that is no defect.
 INFORMATION = "information"
 # Below this error a prediction is a copy of the truth, in float32.
@@ -44,6 +46,14 @@ class Flag:
 
 
 @dataclass(frozen=True, kw_only=True)
+class Matched:
+    """The size of a network over FLEX's. by: what is compared, parameters or flops."""
+
+    by: str
+    ratio: float
+
+
+@dataclass(frozen=True, kw_only=True)
 class _Tables:
     """scores: the aggregated table. rows: all scores of snapshots. flow: what Re is called."""
 
@@ -52,6 +62,7 @@ class _Tables:
     tasks: Mapping[str, TaskSettings]
     planned: Mapping[str, int]
     resolutions: Mapping[str, Mapping[str, float]]
+    matched: Mapping[tuple[str, str], "Matched"]
     flow: str
 
     def flag(self, row: Mapping[Any, Any], flag: str, message: str) -> Flag:
@@ -70,6 +81,7 @@ def red_flags(
     tasks: Mapping[str, TaskSettings],
     planned: Mapping[str, int],
     resolutions: Mapping[str, Mapping[str, float]],
+    matched: Mapping[tuple[str, str], Matched],
     flow: str = "Re",
 ) -> pd.DataFrame:
     """All flags; empty where nothing is wrong.
@@ -77,6 +89,7 @@ def red_flags(
     scores: from `aggregate`. frames: the score files it was made of. tasks: the settings of each
     task. planned: snapshots that every method was to be scored on, by case (per training seed).
     resolutions: by case, k_max eta of its trajectories, where it is known, by their names.
+    matched: by case and method, how large a network is beside FLEX, where that is known.
     flow: what the column `reynolds` is called in messages.
 
     To be worse than a formula is a defect on the flows that a method was trained for; elsewhere it
@@ -88,6 +101,7 @@ def red_flags(
         tasks=tasks,
         planned=planned,
         resolutions=resolutions,
+        matched=matched,
         flow=flow,
     )
     checks: tuple[Callable[[_Tables], Iterator[Flag]], ...] = (
@@ -95,6 +109,7 @@ def red_flags(
         _missing_snapshots,
         _worse_than_formula,
         _harder_but_better,
+        _of_another_size,
         _copies,
         _collapsed,
         _miscalibrated,
@@ -197,6 +212,20 @@ def harder_pairs(tasks: Mapping[str, TaskSettings]) -> list[tuple[str, str]]:
     for chain in map(sorted, chains.values()):
         pairs += [(a[1], b[1]) for a, b in pairwise(chain) if a[0] < b[0]]
     return pairs
+
+
+def _of_another_size(tables: _Tables) -> Iterator[Flag]:
+    """A rival that is not as large as FLEX, on the tasks that it was trained for."""
+    low, high = SAME_SIZE
+    for (case, method), group in tables.scores.groupby(["case", "method"], sort=False):
+        own = tables.matched.get((str(case), str(method)))
+        if own is not None and case in tables.tasks and not low <= own.ratio <= high:
+            yield tables.flag(
+                group.iloc[0].to_dict(),
+                "another size",
+                f"has {own.ratio:.2f} times the {own.by} of FLEX; compared as equals are "
+                f"{low:g} to {high:g}",
+            )
 
 
 def _copies(tables: _Tables) -> Iterator[Flag]:

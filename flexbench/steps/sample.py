@@ -17,7 +17,7 @@ from flexbench.inference.rollout import Targets
 from flexbench.inference.tiles import tile_starts
 from flexbench.inference.timing import Stopwatch
 from flexbench.inference.trained import load_trained, rebuild
-from flexbench.provenance import Receipt
+from flexbench.provenance import Receipt, file_digest, read_receipt, require_settings
 from flexbench.tasks import Task
 from flexbench.tasks.loading import load_task
 
@@ -98,6 +98,15 @@ def _network(
         raise FlexbenchError(
             f"{path}: holds network '{metadata['network']}' for task '{metadata['task']}'; "
             f"'{graph.facts(method).name}' for '{training}' is needed"
+        )
+    command = f"flexbench train {training} {method} --seed {seed}"
+    made = graph.step("train", training=training, method=method, seed=seed)
+    require_settings(made, metadata.get("slice", {}), again=command)
+    told = read_receipt(path).get("outputs", {}).get(path.name)
+    if told is not None and told != file_digest(path):
+        raise FlexbenchError(
+            f"{path}: is not the file of its receipt (`flexbench verify` tells more); "
+            f"`{command}` makes it anew"
         )
     joint = training != here.task
     scales = metadata["normaliser"][here.task] if joint else metadata["normaliser"]

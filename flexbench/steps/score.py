@@ -4,7 +4,7 @@ from flexbench.atomic import write_text
 from flexbench.errors import FlexbenchError
 from flexbench.graph import Graph
 from flexbench.metrics.score import score_samples
-from flexbench.provenance import Receipt
+from flexbench.provenance import Receipt, read_receipt, require_settings
 
 
 def score_step(graph: Graph, *, case: str, method: str, seed: int) -> None:
@@ -13,9 +13,17 @@ def score_step(graph: Graph, *, case: str, method: str, seed: int) -> None:
     step = graph.step("score", case=case, method=method, seed=seed)
     receipt = Receipt(step)
     samples = graph.layout.samples(case, method, seed)
+    command = f"flexbench sample {case} {method} --seed {seed}"
     if not samples.is_file():
-        command = f"flexbench sample {case} {method} --seed {seed}"
         raise FlexbenchError(f"{samples}: missing; run `{command}` first")
+    drawn = graph.step("sample", case=case, method=method, seed=seed)
+    made = read_receipt(samples)
+    if not made:
+        raise FlexbenchError(
+            f"{samples}: has no receipt beside it, so nothing tells what drew it; `{command}` "
+            "draws it again"
+        )
+    require_settings(drawn, made["slice"], again=command)
     trajectories = {path.stem: path for path in graph.tested(case)}
     scored = score_samples(
         samples,

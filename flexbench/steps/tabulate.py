@@ -8,7 +8,7 @@ from flexbench.graph import Graph, Job
 from flexbench.metrics.aggregate import aggregate, aggregate_leads
 from flexbench.metrics.comparisons import comparisons, twin_cases
 from flexbench.metrics.cost import cost_row
-from flexbench.metrics.flags import red_flags
+from flexbench.metrics.flags import Matched, red_flags
 from flexbench.metrics.headline import headline_json
 from flexbench.metrics.matrix import matrix
 from flexbench.metrics.tables import COST, SNAPSHOT_SCORES, TABLES
@@ -34,6 +34,7 @@ def tabulate_step(graph: Graph) -> None:
             tasks=graph.config.tasks,
             planned={name: planned_rows(graph, name) for name in graph.cases},
             resolutions={name: _resolutions(graph, name) for name in graph.cases},
+            matched=_matched(graph),
             flow=graph.config.data.flow if graph.config.data else "Re",
         ),
         "cost": COST.of(
@@ -68,6 +69,16 @@ def _resolutions(graph: Graph, case: str) -> dict[str, float]:
     """k_max eta of the trajectories of a case, from their receipts; {} of own data."""
     facts = {path.stem: read_receipt(path).get("facts", {}) for path in graph.tested(case)}
     return {stem: float(own[K_MAX_ETA]) for stem, own in facts.items() if K_MAX_ETA in own}
+
+
+def _matched(graph: Graph) -> dict[tuple[str, str], Matched]:
+    """By case and method, a network's size over FLEX's, from the receipt of its training."""
+    found = {}
+    for job in graph.jobs:
+        facts = _training_receipt(graph, job).get("facts", {})
+        if "matched" in facts:
+            found[job.case, job.method] = Matched(**facts["matched"])
+    return found
 
 
 def _training_receipt(graph: Graph, job: Job) -> dict[str, Any]:

@@ -75,7 +75,11 @@ def train_step(graph: Graph, *, training: str, method: str, seed: int) -> None:
     if not is_main():
         return
     flops = TRAINING_PASSES * settings.steps * settings.batch * built.footprint.flops.forward
-    facts = dataclasses.asdict(summary) | {"training": training, "flops": flops}
+    facts = dataclasses.asdict(summary) | {
+        "training": training,
+        "flops": flops,
+        "matched": _matched(built),
+    }
     receipt.write(seed=seed, device=str(device), **facts)
     clear_state(state_dir)
 
@@ -98,6 +102,11 @@ def _sampler(graph: Graph, problem: Task, seed: int, split: str) -> PatchSampler
         seed=seed,
         stream=split,
     )
+
+
+def _matched(built: NetworkSummary) -> dict[str, Any]:
+    """How large the network is beside FLEX, by what its width was solved for."""
+    return {"by": built.match, "ratio": built.ratio}
 
 
 def _metadata(
@@ -131,7 +140,7 @@ def _metadata(
         "size": built.size,
         "width": built.width,
         "options": chosen.options,
-        "matched": {"by": built.match, "ratio": built.ratio},
+        "matched": _matched(built),
         "footprint": dataclasses.asdict(built.footprint),
         "diffusion": graph.config.diffusion_settings(method).model_dump(),
         "slice": graph.step("train", training=training, method=method, seed=seed).slice,

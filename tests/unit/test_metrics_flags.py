@@ -6,7 +6,7 @@ import pytest
 
 from flexbench.config import ForecastSettings, SuperResolutionSettings
 from flexbench.metrics.aggregate import aggregate
-from flexbench.metrics.flags import harder_pairs, red_flags
+from flexbench.metrics.flags import Matched, harder_pairs, red_flags
 from flexbench.metrics.tables import SNAPSHOT_SCORES
 
 TASKS = {
@@ -26,7 +26,7 @@ def frame_of(case, method, *, mode="denoiser", members=8, training_seed=0, **sco
     return pd.DataFrame(rows, columns=list(SNAPSHOT_SCORES.columns))
 
 
-def flags_of(*frames, planned=FLOWS, resolutions=None):
+def flags_of(*frames, planned=FLOWS, resolutions=None, matched=None):
     table = aggregate(frames, bootstrap=50, confidence=0.95)
     return red_flags(
         table,
@@ -34,6 +34,7 @@ def flags_of(*frames, planned=FLOWS, resolutions=None):
         tasks=TASKS,
         planned=dict.fromkeys(TASKS, planned),
         resolutions=resolutions or {},
+        matched=matched or {},
     )
 
 
@@ -50,6 +51,17 @@ def sound():
 def the_flag(table):
     assert len(table) == 1
     return table.iloc[0]
+
+
+@pytest.mark.parametrize(
+    ("ratio", "flagged"),
+    [(1.0, 0), (0.951, 0), (1.049, 0), (0.94, 1), (1.06, 1), (0.82, 1), (1.18, 1), (2.0, 1)],
+)
+def test_a_rival_of_another_size_is_told(ratio, flagged):
+    matched = {("x4", "flex"): Matched(by="parameters", ratio=ratio)}
+    table = flags_of(*sound(), matched=matched)
+    assert list(table["flag"]) == ["another size"] * flagged
+    assert all(f"{ratio:.2f} times the parameters" in message for message in table["message"])
 
 
 def test_sound_scores_raise_none():

@@ -213,6 +213,7 @@ class Builder:
             tasks=self.config.tasks,
             planned={name: len(case.runs) * case.settings.leads for name, case in cases.items()},
             resolutions={},
+            matched={},
         )
         shown = [case for case in cases.values() if not case.evaluation or case.is_shifted]
         tables = {
