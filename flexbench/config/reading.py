@@ -64,7 +64,7 @@ def load_config(
         raise FlexbenchError("\n".join(dict.fromkeys(lines))) from None
     _check_settings_of_methods(config, overrides, given, origins)
     if resolved is not None:
-        _check_whole(resolved, given, config)
+        _check_whole(resolved, given, config, overrides)
     return config
 
 
@@ -89,10 +89,13 @@ def _check_settings_of_methods(
             raise FlexbenchError(f"{next(held, COMMAND_LINE)}: {'.'.join(place)}: {message}")
 
 
-def _check_whole(path: Path, given: Mapping[str, Any], config: Config) -> None:
+def _check_whole(
+    path: Path, given: Mapping[str, Any], config: Config, overrides: Mapping[str, Any]
+) -> None:
     """FlexbenchError where a file that should say everything says a part, and defaults the rest."""
     for difference in differences(plain(config), given):
-        if difference.after is ABSENT and difference.place.split(".")[0] != "splits":
+        place = difference.place.split(".")
+        if difference.after is ABSENT and place[0] != "splits" and not _is_in(overrides, place):
             raise FlexbenchError(
                 f"{path}: not a resolved configuration: it lacks {difference.place}; a file of "
                 "your own, with what differs from its tier, goes with --config"
