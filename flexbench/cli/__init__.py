@@ -5,6 +5,7 @@ A module of verbs registers them with `app`, each under a panel of `--help`.
 
 import sys
 
+from flexbench import environment
 from flexbench.cli import cluster, plan, receipts, regression, run, steps, tools, versions  # noqa: F401
 from flexbench.cli.app import PANELS, app
 from flexbench.errors import FlexbenchError
@@ -17,6 +18,7 @@ app.registered_commands.sort(key=lambda verb: PANELS.index(str(verb.rich_help_pa
 def main() -> None:
     """Entry point: bad input ends in one line and exit code 1, never in a traceback."""
     try:
+        environment.begin()
         app(prog_name="flexbench")
     except FlexbenchError as error:
         _complain(str(error))

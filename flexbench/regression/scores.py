@@ -192,6 +192,8 @@ def _machine(layout: Layout, task: str, seed: int) -> dict[str, str]:
     receipt = read_receipt(layout.samples(task, CENTRAL, seed))
     facts, versions = receipt.get("facts", {}), receipt.get("versions", {})
     found: dict[str, Any] = {name: versions.get(name) for name in ("python", "torch", "numpy")}
-    found |= {name: facts.get("timing", {}).get(name) for name in ("processor", "threads", "yardstick")}
+    found |= {
+        name: facts.get("timing", {}).get(name) for name in ("processor", "threads", "yardstick")
+    }
     found["device"] = facts.get("device")
     return {name: str(value) for name, value in found.items() if value is not None}

@@ -1,21 +1,19 @@
 """`flexbench record`: a version of one tier's data and results, for git to name."""
 
 import os
-import re
-import subprocess
-from collections import Counter
 from dataclasses import dataclass
 from pathlib import Path
 
-from flexbench import spares
+from flexbench import git, spares
 from flexbench.atomic import write_text
 from flexbench.config.reading import read_yaml, tier_file
+from flexbench.dry_run import DryRun
 from flexbench.errors import FlexbenchError
 from flexbench.graph import Graph
 from flexbench.paths import checkout
-from flexbench.runner import dry_run_command, sole_owner
+from flexbench.runner import sole_owner
 from flexbench.verify import told_differences, verify
-from flexbench.versions import dvc, git, links
+from flexbench.versions import dvc, links
 
 _SHOWN = 3
 
@@ -102,15 +100,12 @@ def problems(graph: Graph, findings: object) -> str:
 def _require_complete(graph: Graph) -> None:
     """FlexbenchError with the number of jobs that a run would do, and why."""
     tier = graph.config.tier
-    command = dry_run_command(graph.config, {"tier": tier})
-    done = subprocess.run(command, cwd=checkout(), capture_output=True, text=True, check=False)
-    if done.returncode:
-        raise FlexbenchError(f"snakemake -n: {(done.stderr.strip() or done.stdout.strip())[-300:]}")
-    blocks = re.split(r"^(?:local)?rule ", done.stdout, flags=re.M)[1:]
-    rules = Counter(block.partition(":")[0] for block in blocks)
-    if not rules:
+    with DryRun.start(graph, {"tier": tier}) as asked_now:
+        found = asked_now.reasons()
+    found.pop("all ", None)  # the target, which makes nothing itself
+    if not found:
         return
-    jobs = f"{rules.total()} {'job' if rules.total() == 1 else 'jobs'}"
+    jobs = f"{len(found)} {'job' if len(found) == 1 else 'jobs'}"
     own = graph.layout.config
     asked = graph.config.model_dump(mode="json")
     changes = told_differences(read_yaml(own), asked) if own.is_file() else []
@@ -119,11 +114,7 @@ def _require_complete(graph: Graph) -> None:
             f"{own}: {'; '.join(changes[:_SHOWN])} ({jobs} would run); a clone could not restore "
             f"that: write it into {tier_file(tier)}, or run without --set"
         )
-    reasons = [
-        f"{block.partition(':')[0]}: {reason[1]}"
-        for block in blocks
-        if (reason := re.search(r"^    reason: (.{,120})", block, flags=re.M))
-    ]
+    reasons = [f"{key.partition(' ')[0]}: {', '.join(why)}" for key, why in found.items()]
     raise FlexbenchError(
         f"{graph.layout.folder}: {jobs} to be run first, with `flexbench run --tier {tier}` "
         f"({'; '.join(reasons[:_SHOWN])})"

@@ -1,8 +1,9 @@
-"""The little that is asked of git."""
+"""The little that is asked of git, in the checkout's own repository and in no other."""
 
 import subprocess
 from collections.abc import Sequence
 
+from flexbench.environment import of_child
 from flexbench.errors import FlexbenchError
 from flexbench.paths import checkout
 
@@ -25,10 +26,28 @@ def changed_code() -> list[str]:
     return [line[3:] for line in _git("status", "--porcelain", "--", *_CODE).splitlines()]
 
 
+def revision() -> str | None:
+    """The commit of the checkout, with a "+" where files differ from it; None without git."""
+    try:
+        name = _git("rev-parse", "HEAD").strip()
+        return name + ("+" if _git("status", "--porcelain", "--untracked-files=no") else "")
+    except FlexbenchError:
+        return None
+
+
 def _git(*arguments: str) -> str:
-    done = subprocess.run(
-        ["git", *arguments], cwd=checkout(), capture_output=True, text=True, check=False
-    )
+    try:
+        done = subprocess.run(
+            ["git", *arguments],
+            cwd=checkout(),
+            env=of_child(),
+            capture_output=True,
+            encoding="utf-8",
+            errors="replace",
+            check=False,
+        )
+    except OSError as error:
+        raise FlexbenchError(f"git: {error.strerror}") from None
     if done.returncode:
         told = " ".join((done.stderr or done.stdout).split())
         raise FlexbenchError(f"git {arguments[0]}: {told}")
