@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from flexbench import __version__
-from flexbench.config.reading import read_yaml
+from flexbench.config.strict_yaml import read_yaml
 from flexbench.errors import FlexbenchError
 from flexbench.graph import Graph
 from flexbench.paths import checkout

@@ -4,7 +4,8 @@ from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
 
-from flexbench.config.reading import parse_assignments, read_yaml
+from flexbench.config.reading import parse_assignments
+from flexbench.config.strict_yaml import read_yaml
 from flexbench.errors import FlexbenchError
 from flexbench.nested import merge
 from flexbench.paths import checkout

@@ -29,7 +29,8 @@ def verify(
     all_: Annotated[bool, typer.Option("--all", help="list every single finding")] = False,
 ) -> None:
     """Check every output against its receipt, the configuration and today's code."""
-    from flexbench.config.reading import plain, read_yaml
+    from flexbench.config.reading import plain
+    from flexbench.config.strict_yaml import read_yaml
     from flexbench.verify import verify as check
 
     found = check(graph, quick=quick, partial=partial)

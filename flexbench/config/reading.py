@@ -10,14 +10,12 @@ import yaml
 from pydantic import BaseModel, ValidationError
 
 from flexbench.config.base import Misfit
+from flexbench.config.strict_yaml import NOT_YAML, in_words, parse_yaml, read_yaml
 from flexbench.config.tasks import KINDS
 from flexbench.config.whole import TIERS, Config
 from flexbench.errors import FlexbenchError
 from flexbench.nested import ABSENT, differences, merge
 from flexbench.paths import checkout
-
-# What the safe loader raises: for other tags, numbers without end, nesting without end.
-_NOT_YAML = (yaml.YAMLError, ValueError, RecursionError)
 
 
 def tier_file(tier: str) -> Path:
@@ -70,20 +68,6 @@ def _check_whole(path: Path, given: Mapping[str, Any], config: Config) -> None:
             )
 
 
-def read_yaml(path: Path) -> dict[str, Any]:
-    """A YAML mapping, read without running anything (safe loader)."""
-    try:
-        values = yaml.safe_load(path.read_text(encoding="utf-8"))
-    except OSError as error:
-        raise FlexbenchError(f"{path}: cannot be read ({error.strerror})") from None
-    except _NOT_YAML as error:
-        text = " ".join(str(error).split())
-        raise FlexbenchError(f"{path}: not valid YAML ({text})") from None
-    if not isinstance(values, dict):
-        raise FlexbenchError(f"{path}: a mapping of keys is needed, found {type(values).__name__}")
-    return values
-
-
 def read_own(path: Path) -> dict[str, Any]:
     """A user's configuration file; data files in it are found from its own folder."""
     values = read_yaml(path)
@@ -105,13 +89,13 @@ def parse_assignments(assignments: Iterable[str]) -> dict[str, Any]:
                 f"--set {in_one_line(text)}: expected key=value, such as train.steps=100"
             )
         try:
-            parsed = yaml.safe_load(value)
+            parsed = parse_yaml(value)
             for part in reversed(key.split(".")):
                 parsed = {part: parsed}
             nested = merge(nested, parsed)
-        except _NOT_YAML:
+        except NOT_YAML as error:
             raise FlexbenchError(
-                f"--set {in_one_line(text)}: the value is not valid YAML"
+                f"--set {in_one_line(text)}: the value is not valid YAML ({in_words(error)})"
             ) from None
     return nested
 

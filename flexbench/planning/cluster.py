@@ -5,7 +5,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from flexbench.config.reading import read_yaml
+from flexbench.config.strict_yaml import read_yaml
 from flexbench.errors import FlexbenchError
 from flexbench.graph.planned import PlannedJob
 from flexbench.graph.resources import resources

@@ -6,7 +6,8 @@ from pathlib import Path
 
 from flexbench import git, spares
 from flexbench.atomic import write_text
-from flexbench.config.reading import read_yaml, tier_file
+from flexbench.config.reading import tier_file
+from flexbench.config.strict_yaml import read_yaml
 from flexbench.dry_run import DryRun
 from flexbench.errors import FlexbenchError
 from flexbench.graph import Graph

@@ -4,7 +4,8 @@ import pytest
 import yaml
 
 from flexbench.config import TIERS, Config
-from flexbench.config.reading import json_schema, load_config, parse_assignments, read_yaml, to_yaml
+from flexbench.config.reading import json_schema, load_config, parse_assignments, to_yaml
+from flexbench.config.strict_yaml import read_yaml
 from flexbench.errors import FlexbenchError
 
 

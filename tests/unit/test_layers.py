@@ -43,8 +43,9 @@ PLUMBING = {
 # The graph has to know which figures there are; their names stand in a module that is as light.
 LIGHT = {"graph": {"report"}}
 # Inside the configuration: from the base up, and the kinds of task know nothing of the whole.
-CONFIGURATION = ["base", "tasks", "own_data", "sections", "cluster", "cases", "checks", "whole"]
-CONFIGURATION += ["reading"]
+CONFIGURATION = ["strict_yaml", "base", "tasks", "own_data", "sections", "cluster", "cases"]
+CONFIGURATION += ["checks", "whole", "reading"]
+
 
 # Scoring reads files: it needs no network, no diffusion and no task.
 FORBIDDEN = {

@@ -18,7 +18,8 @@ import yaml
 from typer.testing import CliRunner
 
 from flexbench import cli
-from flexbench.config.reading import load_config, parse_assignments, read_yaml, to_yaml
+from flexbench.config.reading import load_config, parse_assignments, to_yaml
+from flexbench.config.strict_yaml import read_yaml
 from flexbench.graph import Graph
 from flexbench.paths import TABLES, checkout
 from flexbench.versions.record import large_folders, small_files
