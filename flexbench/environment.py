@@ -31,7 +31,7 @@ _KEPT = {
     # Which Python this is; not how strict it is, nor how it reads text.
     "PYTHON": (
         *("PATH", "HOME", "USERBASE", "NOUSERSITE", "SAFEPATH", "PLATLIBDIR", "EXECUTABLE"),
-        *("DONTWRITEBYTECODE", "PYCACHEPREFIX", "HASHSEED", "OPTIMIZE", "UNBUFFERED"),
+        *("DONTWRITEBYTECODE", "PYCACHEPREFIX", "HASHSEED", "UNBUFFERED"),
         *("FAULTHANDLER", "MALLOC"),
     ),
     # Settings of a cluster's plugin, whose jobs compute the same wherever they land.

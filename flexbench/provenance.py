@@ -33,7 +33,7 @@ PACKAGE = Path(__file__).resolve().parent
 _PLUMBING = frozenset(
     (
         *("atomic", "cli", "config", "errors", "graph", "nested", "paths", "planned"),
-        *("provenance", "registry", "models.flex"),
+        *("provenance", "registry", "models.flex", "user_code", "environment"),
     )
 )
 _COUNTS = "config.tasks"
