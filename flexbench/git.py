@@ -1,7 +1,9 @@
 """The little that is asked of git, in the checkout's own repository and in no other."""
 
+import os
 import subprocess
 from collections.abc import Sequence
+from pathlib import Path
 
 from flexbench.environment import of_child
 from flexbench.errors import FlexbenchError
@@ -24,6 +26,20 @@ def commit(paths: Sequence[str], message: str) -> str:
 def changed_code() -> list[str]:
     """Files of the code that a clone of the last commit would not have as they are here."""
     return [line[3:] for line in _git("status", "--porcelain", "--", *_CODE).splitlines()]
+
+
+def not_held(path: Path) -> str | None:
+    """Why a clone of the last commit would not have a file as it is here; None where it would."""
+    inside = os.path.relpath(os.path.realpath(path), os.path.realpath(checkout()))
+    if inside.partition(os.sep)[0] == os.pardir:
+        return "it lies outside of the clone"
+    try:
+        held = _git("rev-parse", "--verify", "--quiet", f"HEAD:./{inside}").strip()
+    except FlexbenchError:
+        return "git does not hold it"
+    if _git("hash-object", "--", inside).strip() != held:
+        return "it has changed since the last commit"
+    return None
 
 
 def revision() -> str | None:

@@ -38,6 +38,8 @@ _PLUMBING = frozenset(
 )
 _COUNTS = "config.tasks"
 
+ELSEWHERE = "elsewhere:"  # begins the names of inputs that lie outside the results folder
+
 
 def _is_plumbing(module: str) -> bool:
     """Of a module of this package by its whole name; a folder stands for all that is in it."""
@@ -87,11 +89,13 @@ def file_digest(path: Path) -> str:
 class Step:
     """One run of one step of the graph: what it makes, from what, and what decides the result.
 
-    name: the rule's. outputs: the receipt stands beside the first. slice: the part of the
-    configuration that counts, JSON-like. code: digest of the code behind it.
+    name: the rule's. folder: of the results, its own and those that it is made from. outputs: the
+    receipt stands beside the first. slice: the part of the configuration that counts, JSON-like.
+    code: digest of the code behind it.
     """
 
     name: str
+    folder: Path
     outputs: tuple[Path, ...]
     inputs: tuple[Path, ...]
     slice: Mapping[str, Any]
@@ -145,7 +149,14 @@ class Receipt:
 
 
 def name_in(step: Step, path: Path) -> str:
-    """An input's name in a receipt: its path from there, so that a receipt survives a move."""
+    """An input's name in a receipt, which survives a move of either.
+
+    Of what lies in the results folder the path from the receipt; of a file from elsewhere, such as
+    a user's data, its own name: where it lies says nothing of it, and its digest says what it is.
+    """
+    inside = os.path.relpath(path, step.folder)
+    if inside.partition(os.sep)[0] == os.pardir:
+        return ELSEWHERE + path.name
     return os.path.relpath(path, step.outputs[0].parent)
 
 

@@ -58,6 +58,7 @@ def record(
         checked = verify(graph)
         if not checked.clean:
             raise FlexbenchError(problems(graph, checked.findings) + "; nothing was recorded")
+        _require_held(graph)
         if graph.layout.config.read_text(encoding="utf-8") != graph.text:
             write_text(graph.layout.config, graph.text)  # they differ in pace, or in spelling
         if cache is not None:
@@ -120,6 +121,18 @@ def _require_complete(graph: Graph) -> None:
         f"{graph.layout.folder}: {jobs} to be run first, with `flexbench run --tier {tier}` "
         f"({'; '.join(reasons[:_SHOWN])})"
     )
+
+
+def _require_held(graph: Graph) -> None:
+    """FlexbenchError where git does not hold what says what this version is of."""
+    networks = [graph.network_file(method) for method in graph.config.methods]
+    for path in dict.fromkeys([tier_file(graph.config.tier), *networks]):
+        why = git.not_held(path)
+        if why is not None:
+            raise FlexbenchError(
+                f"{path}: {why}, so no clone could restore this version; commit it first (a file "
+                "from elsewhere: copy it to baselines/, run again, commit); nothing was recorded"
+            )
 
 
 def _share(cache: Path, folder: Path) -> None:

@@ -1,75 +1,53 @@
-"""A user's own file over its tier, and a whole configuration: the same words on every verb."""
+"""Files that a configuration cannot be read from twice are refused at once, not waited for."""
 
-import inspect
+import os
+import socket
 
 import pytest
 
-from flexbench import cli
-from flexbench.cli.app import asked_of, graph_of
-from flexbench.config.reading import load_config, to_yaml
+from flexbench.config.strict_yaml import read_yaml
 from flexbench.errors import FlexbenchError
 
 
-@pytest.fixture
-def partial(tmp_path):
-    path = tmp_path / "mine.yaml"
-    path.write_text("tier: smoke\ntrain: {learning_rate: 3.0e-4}\nevaluations: null\n")
+def fifo(path):
+    os.mkfifo(path)
     return path
 
 
-def test_a_file_of_ones_own_means_the_same_to_every_verb(partial):
-    run = load_config(asked_of(None, partial, None).values, origin=partial)
-    step = graph_of(config=partial).config
-    assert run == step
-    # What it does not say is its tier's, and not a bare default.
-    smoke = load_config({"tier": "smoke"})
-    assert step.train.steps == smoke.train.steps != type(smoke.train)().steps
-    assert step.train.learning_rate == 3e-4
+def linked(target, path):
+    path.symlink_to(target)
+    return path
 
 
-def test_a_resolved_file_says_everything(partial, tmp_path):
-    whole = tmp_path / "config.yaml"
-    whole.write_text(to_yaml(graph_of(config=partial).config))
-    assert graph_of(resolved=whole).config == graph_of(config=partial).config
-    assert graph_of(resolved=whole, set_=["train.steps=3"]).config.train.steps == 3
+def listening(path):
+    with socket.socket(socket.AF_UNIX) as found:
+        found.bind(str(path))
+    return path
 
 
-@pytest.mark.parametrize("key", ["threads", "train.clip_norm", "tasks.superres_x4.residual"])
-def test_a_resolved_file_that_lacks_a_key_is_refused(partial, tmp_path, key):
-    import yaml
-
-    values = yaml.safe_load(to_yaml(graph_of(config=partial).config))
-    inner = values
-    *path, last = key.split(".")
-    for part in path:
-        inner = inner[part]
-    del inner[last]
-    lacking = tmp_path / "lacking.yaml"
-    lacking.write_text(yaml.safe_dump(values))
-    with pytest.raises(FlexbenchError) as error:
-        graph_of(resolved=lacking)
-    assert str(error.value).startswith(f"{lacking}: not a resolved configuration: it lacks {key};")
-    assert "--config" in str(error.value)
+KINDS = {
+    "pipe": (lambda path: fifo(path), "a pipe"),
+    "link to a pipe": (lambda path: linked(fifo(path.with_name("p")), path), "a pipe"),
+    "nothing": (lambda path: linked("/dev/null", path), "a device or a socket"),
+    "zeros": (lambda path: linked("/dev/zero", path), "a device or a socket"),
+    "random": (lambda path: linked("/dev/urandom", path), "a device or a socket"),
+    "terminal": (lambda path: linked("/dev/tty", path), "a device or a socket"),
+    "socket": (listening, "a device or a socket"),
+    "folder": (lambda path: path.mkdir() or path, "a folder"),
+}
 
 
-def test_a_partial_file_is_not_taken_for_a_whole_one(partial):
-    with pytest.raises(FlexbenchError, match=r"methods|not a resolved configuration"):
-        graph_of(resolved=partial)
+@pytest.mark.parametrize("name", KINDS)
+def test_what_is_no_plain_file_is_refused(tmp_path, monkeypatch, name):
+    monkeypatch.chdir(tmp_path)  # paths of sockets are short
+    make, found = KINDS[name]
+    path = make(tmp_path / "own.yaml")
+    with pytest.raises(
+        FlexbenchError, match=rf"own\.yaml: a plain file is needed.*; found {found}"
+    ):
+        read_yaml(path)
 
 
-def test_one_of_the_two_is_enough(partial):
-    with pytest.raises(FlexbenchError, match="--config and --resolved: give one of them"):
-        graph_of(config=partial, resolved=partial)
-
-
-def test_every_verb_that_reads_a_configuration_takes_a_file_of_ones_own():
-    """And none calls anything else by that name."""
-    for command in cli.app.registered_commands:
-        options = {
-            word: parameter
-            for parameter in inspect.signature(command.callback).parameters.values()
-            for hint in getattr(parameter.annotation, "__metadata__", ())
-            for word in getattr(hint, "param_decls", None) or ()
-        }
-        if "--resolved" in options:
-            assert "--config" in options, command.callback.__name__
+def test_a_link_to_a_plain_file_is_read(tmp_path):
+    (tmp_path / "real.yaml").write_text("tier: smoke\n")
+    assert read_yaml(linked(tmp_path / "real.yaml", tmp_path / "own.yaml")) == {"tier": "smoke"}

@@ -203,6 +203,64 @@ def test_a_repository_around_the_checkout_is_not_its_own(repositories, monkeypat
         git.commit(["file"], "none")
 
 
+@pytest.fixture
+def ours(repositories):
+    return repositories[0]
+
+
+# What was done to a file of the last commit, or what it is instead, and why a clone lacks it.
+HELD = {
+    "as it is": (lambda path: None, None),
+    "touched": (lambda path: os.utime(path, (0, 0)), None),
+    "changed": (lambda path: path.write_text("new"), "it has changed since the last commit"),
+    "emptied": (lambda path: path.write_text(""), "it has changed since the last commit"),
+    "staged": (
+        lambda path: (path.write_text("new"), asked(path.parent, "add", "file")),
+        "it has changed since the last commit",
+    ),
+    "hidden from git": (
+        lambda path: (
+            asked(path.parent, "update-index", "--assume-unchanged", "file"),
+            path.write_text("new"),
+        ),
+        "it has changed since the last commit",
+    ),
+    "linked": (
+        lambda path: (path.rename(path.with_name("b")), path.symlink_to("b")),
+        "git does not hold it",
+    ),
+    "removed from the index": (lambda path: asked(path.parent, "rm", "--cached", "file"), None),
+    "removed for good": (
+        lambda path: (
+            asked(path.parent, "rm", "--quiet", "--cached", "file"),
+            asked(path.parent, "commit", "--quiet", "--message", "gone"),
+        ),
+        "git does not hold it",
+    ),
+}
+
+
+@pytest.mark.parametrize("name", HELD)
+def test_whether_git_holds_a_file_as_it_is(ours, name):
+    spoil, why = HELD[name]
+    spoil(ours / "file")
+    assert git.not_held(ours / "file") == why
+
+
+@pytest.mark.parametrize("ignored", [False, True])
+def test_a_new_file_is_not_held(ours, ignored):
+    (ours / ".gitignore").write_text("mine.py\n" if ignored else "")
+    (ours / "mine.py").write_text("")
+    assert git.not_held(ours / "mine.py") == "git does not hold it"
+
+
+def test_a_file_from_elsewhere_is_not_held(ours, tmp_path):
+    assert git.not_held(tmp_path / "mine.py") == "it lies outside of the clone"
+    linked = tmp_path / "link"
+    linked.symlink_to(ours)
+    assert git.not_held(linked / "file") is None
+
+
 # --- drawing --------------------------------------------------------------------------------
 
 DRAW = """

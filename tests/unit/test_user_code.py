@@ -9,6 +9,8 @@ import pytest
 import torch
 
 from flexbench import registry, user_code
+from flexbench.cli import _in_words
+from flexbench.cli.app import Tee
 from flexbench.config import DiffusionSettings
 from flexbench.errors import FlexbenchError
 from flexbench.inference.predictors import FormulaPredictor
@@ -171,6 +173,23 @@ def test_a_formula(mine, name):
     text = told(predicted, *words)
     assert text.startswith(f"{path}:{line}: "), text
     assert message in text
+
+
+def test_the_whole_trace_stands_beside_the_log(mine, tmp_path, monkeypatch):
+    (tmp_path / "logs").mkdir()
+    monkeypatch.setattr(sys, "stderr", Tee(tmp_path / "logs" / "seed0.log", sys.stderr))
+    for text in (FORMULA.replace("example.base", "1 / 0"), "1 / 0\n" + FORMULA):
+        *words, path = mine(text)
+        with pytest.raises(Exception) as caught:  # noqa: PT011
+            predicted(*words)
+        trace = tmp_path / "logs" / "seed0.trace"
+        place = (
+            f"{path}:{text[: text.index('1 / 0')].count(chr(10)) + 1}: ZeroDivisionError: division"
+        )
+        assert _in_words(caught.value).startswith(place)
+        assert _in_words(caught.value).endswith(f" (whole trace: {trace})")
+        assert trace.read_text().startswith("Traceback")
+        assert str(path) in trace.read_text()
 
 
 def test_an_error_of_our_own_is_nobody_elses():
