@@ -7,6 +7,10 @@ min_version("9.20")
 from functools import partial
 from pathlib import Path
 
+from flexbench import environment
+
+environment.apply()  # jobs inherit it, whoever started Snakemake
+
 from flexbench.atomic import write_text
 from flexbench.graph import Graph, boundary_of, observable_of
 from flexbench.graph.snakefile import SnakemakeRule

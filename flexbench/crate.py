@@ -187,7 +187,8 @@ def _describe_run(
 ) -> None:
     """One step as an action: what it took, what it made, with which code, when."""
     names = [contents.name_of(path) for path in step.outputs]
-    inputs = [contents.name_of(path) for path in step.inputs]
+    root = contents.graph.layout.root  # what lies elsewhere is in no archive
+    inputs = [contents.name_of(path) for path in step.inputs if path.is_relative_to(root)]
     facts = receipt["facts"]
     told = [f"{receipt.get('seconds')} s", f"{receipt.get('peak_memory_mib')} MiB"]
     told += [f"{key} {facts[key]}" for key in ("device", "seed") if key in facts]

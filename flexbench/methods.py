@@ -19,6 +19,7 @@ from flexbench.diffusion import CosineSchedule, Draw, diffusion_loss, sample
 from flexbench.diffusion.loss import NORMS, Streams
 from flexbench.errors import FlexbenchError
 from flexbench.spec import Network, Problem
+from flexbench.user_code import require_shape
 
 if TYPE_CHECKING:
     from flexbench.tasks.base import Example
@@ -96,7 +97,8 @@ class DenoiserMethod(Method):
 
     def loss(self, example: "Example | JointExample", generator: Streams) -> Tensor:
         def velocity(x_t: Tensor, t: Tensor) -> Tensor:
-            return self.network(x_t, t, example.re, example.condition)
+            found = self.network(x_t, t, example.re, example.condition)
+            return _checked(self.bare.forward, found, x_t)
 
         return diffusion_loss(
             velocity,
@@ -136,7 +138,7 @@ class DenoiserMethod(Method):
         repeated = [feature.repeat_interleave(members, dim=0) for feature in encoded]
 
         def velocity(x_t: Tensor, t: Tensor) -> Tensor:
-            return self.bare.denoise(x_t, t, re, repeated)
+            return _checked(self.bare.denoise, self.bare.denoise(x_t, t, re, repeated), x_t)
 
         drawn = self.reverse(velocity, condition, noise.flatten(0, 1), draw=draw)
         return drawn.unflatten(0, noise.shape[:2])
@@ -160,7 +162,8 @@ class RegressorMethod(Method):
 
     def loss(self, example: "Example | JointExample", generator: Streams) -> Tensor:
         base, t = self._inputs(example.condition)
-        residual = self.network(base, t, example.re, example.condition)
+        found = self.network(base, t, example.re, example.condition)
+        residual = _checked(self.bare.forward, found, base)
         return NORMS[self.settings.loss](residual, example.residual).mean()
 
     def sample(self, example: "Example", noise: Tensor, *, draw: Draw) -> Tensor:
@@ -172,7 +175,8 @@ class RegressorMethod(Method):
                 condition, re = example.condition[patches], example.re[patches]
                 base, t = self._inputs(condition)
                 encoded = self.bare.encode(condition, re)
-                drawn[patches, 0] = self.bare.denoise(base, t, re, encoded)
+                residual = self.bare.denoise(base, t, re, encoded)
+                drawn[patches, 0] = _checked(self.bare.denoise, residual, base)
         return drawn
 
     def reverse(self, output: Output, condition: Tensor, noise: Tensor, *, draw: Draw) -> Tensor:
@@ -221,6 +225,12 @@ def _part(draw: Draw, patches: slice, members: slice) -> Draw:
     if whole is None:
         return draw
     return replace(draw, noise=lambda step: whole(step)[patches, members].flatten(0, 1))
+
+
+def _checked(function: Callable[..., Tensor], found: Tensor, like: Tensor) -> Tensor:
+    """What a network's method returned; FlexbenchError unless it is a field for each one given."""
+    require_shape(function, found, like.shape)
+    return found
 
 
 def _check_noise(example: "Example", noise: Tensor) -> None:

@@ -34,10 +34,12 @@ PACKAGE = Path(__file__).resolve().parent
 _PLUMBING = frozenset(
     (
         *("atomic", "cli", "config", "errors", "graph", "nested", "paths", "planned"),
-        *("provenance", "registry", "models.flex"),
+        *("provenance", "registry", "models.flex", "user_code", "environment"),
     )
 )
 _COUNTS = "config.tasks"
+
+ELSEWHERE = "elsewhere:"  # begins the names of inputs that lie outside the results folder
 
 
 def _is_plumbing(module: str) -> bool:
@@ -88,11 +90,13 @@ def file_digest(path: Path) -> str:
 class Step:
     """One run of one step of the graph: what it makes, from what, and what decides the result.
 
-    name: the rule's. outputs: the receipt stands beside the first. slice: the part of the
-    configuration that counts, JSON-like. code: digest of the code behind it.
+    name: the rule's. folder: of the results, its own and those that it is made from. outputs: the
+    receipt stands beside the first. slice: the part of the configuration that counts, JSON-like.
+    code: digest of the code behind it.
     """
 
     name: str
+    folder: Path
     outputs: tuple[Path, ...]
     inputs: tuple[Path, ...]
     slice: Mapping[str, Any]
@@ -146,7 +150,14 @@ class Receipt:
 
 
 def name_in(step: Step, path: Path) -> str:
-    """An input's name in a receipt: its path from there, so that a receipt survives a move."""
+    """An input's name in a receipt, which survives a move of either.
+
+    Of what lies in the results folder the path from the receipt; of a file from elsewhere, such as
+    a user's data, its own name: where it lies says nothing of it, and its digest says what it is.
+    """
+    inside = os.path.relpath(path, step.folder)
+    if inside.partition(os.sep)[0] == os.pardir:
+        return ELSEWHERE + path.name
     return os.path.relpath(path, step.outputs[0].parent)
 
 

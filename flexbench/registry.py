@@ -11,13 +11,13 @@ import importlib
 import importlib.util
 import keyword
 import sys
-import traceback
 from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
 from types import ModuleType
 
+from flexbench import user_code
 from flexbench.config.tasks import KINDS
 from flexbench.errors import FlexbenchError
 from flexbench.paths import checkout
@@ -152,10 +152,11 @@ def load(name: str, extra: Sequence[str | Path] = ()) -> ModuleType:
     module = importlib.util.module_from_spec(spec)
     sys.modules[label] = module
     try:
-        spec.loader.exec_module(module)
-    except Exception as error:
+        with user_code.running(path):
+            spec.loader.exec_module(module)
+    except BaseException:
         del sys.modules[label]
-        raise FlexbenchError(_where(path, error)) from error
+        raise
     return module
 
 
@@ -241,15 +242,3 @@ def _periodic(path: Path, constants: dict[str, object]) -> dict[str, str]:
     ):
         return value
     raise FlexbenchError(f"{path}: PERIODIC must map options to values; found {value!r}")
-
-
-def _where(path: Path, error: Exception) -> str:
-    """`file:line: what went wrong`, the line being the deepest one inside the user's own file."""
-    lines = [
-        frame.lineno
-        for frame in traceback.extract_tb(error.__traceback__)
-        if frame.filename == str(path)
-    ]
-    place = f"{path}:{lines[-1]}" if lines else str(path)
-    message = " ".join(str(error).split())
-    return f"{place}: {type(error).__name__}: {message}"

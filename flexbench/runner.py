@@ -24,6 +24,7 @@ from typing import Any
 from flexbench import registry, slurm, spares
 from flexbench.atomic import telling_full
 from flexbench.config import Config
+from flexbench.environment import of_child
 from flexbench.errors import FlexbenchError
 from flexbench.nested import merge
 from flexbench.paths import Layout, checkout
@@ -180,16 +181,12 @@ def with_options(command: Sequence[str], *options: str) -> list[str]:
 
 
 def run_environment(folder: Path | None = None) -> dict[str, str]:
-    """Of every process of a run: a PATH that finds this very installation, and the folder's mark.
+    """Of every process of a run: nothing of the caller's that decides results, the folder's mark.
 
     Without a folder: of a process that a run of that folder should not end as one of its own.
     """
     mark = {MARK: str(folder.resolve())} if folder else {}
-    environment = {name: value for name, value in os.environ.items() if name != MARK} | mark
-    scripts = Path(sys.executable).parent
-    if (scripts / "flexbench").exists():
-        environment["PATH"] = f"{scripts}{os.pathsep}{os.environ.get('PATH', os.defpath)}"
-    return environment
+    return {name: value for name, value in of_child().items() if name != MARK} | mark
 
 
 # --- one run at a time ----------------------------------------------------------------------

@@ -13,6 +13,7 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+from flexbench.environment import of_child
 from flexbench.errors import FlexbenchError
 
 PREFIX = "flexbench"  # slurm-jobname-prefix of the profile
@@ -102,7 +103,13 @@ def _listed(numbers: Iterable[str]) -> str:
 def _call(command: Sequence[str]) -> str:
     try:
         done = subprocess.run(
-            command, capture_output=True, text=True, timeout=ANSWER_SECONDS, check=False
+            command,
+            env=of_child(),
+            capture_output=True,
+            encoding="utf-8",
+            errors="replace",
+            timeout=ANSWER_SECONDS,
+            check=False,
         )
     except subprocess.TimeoutExpired:
         raise FlexbenchError(f"{command[0]}: no answer within {ANSWER_SECONDS:.0f} s") from None

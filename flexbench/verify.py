@@ -17,7 +17,7 @@ from flexbench.errors import FlexbenchError
 from flexbench.graph import Graph
 from flexbench.nested import differences
 from flexbench.paths import Layout, receipt_of
-from flexbench.provenance import Step, file_digest, name_in, plain, read_receipt
+from flexbench.provenance import ELSEWHERE, Step, file_digest, name_in, plain, read_receipt
 
 # In the order in which they are told.
 KINDS = ("missing", "no receipt", "changed", "inputs", "settings", "other code")
@@ -172,7 +172,8 @@ class _Check:
         if not path.is_file():
             if not self.partial:
                 why = "its receipt is there" if receipt else "other files of its step are there"
-                yield self._finding(step, path, "missing", f"{why}, the file is not")
+                text = f"{why}, the file is not; `flexbench run {path}` makes it again"
+                yield self._finding(step, path, "missing", text)
             return
         if receipt is None:
             return
@@ -191,16 +192,17 @@ class _Check:
 
     def _of_inputs(self, step: Step, receipt: Mapping[str, Any]) -> Iterator[Finding]:
         first, inputs = step.outputs[0], receipt["inputs"]
-        wanted = [name_in(step, path) for path in step.inputs]
-        unnamed = [self._shown(first.parent / name) for name in wanted if name not in inputs]
+        wanted = {name_in(step, path): path for path in step.inputs}
+        unnamed = [self._shown(path) for name, path in wanted.items() if name not in inputs]
         if unnamed:
             more = f" and {len(unnamed) - 1} more inputs" if unnamed[1:] else ""
             text = f"its receipt does not name {unnamed[0]}{more}"
             yield self._finding(step, first, "inputs", text)
         for name, digest in inputs.items():
-            path = _clean(first.parent / name)
+            path = _clean(wanted.get(name, first.parent / name))
             if name not in wanted:
-                text = f"made from {self._shown(path)}, which the configuration does not ask for"
+                lies = name if name.startswith(ELSEWHERE) else self._shown(path)
+                text = f"made from {lies}, which the configuration does not ask for"
                 yield self._finding(step, first, "inputs", text)
             # The input's own receipt speaks for it: a byte that changed since is the input's fault.
             elif self.recorded.get(path, self._now(path) or digest) != digest:

@@ -138,7 +138,7 @@ class Clone:
             assert time.monotonic() < deadline
             time.sleep(0.02)
 
-    def start(self, module, *arguments, cwd=None, environment=None):
+    def start(self, module, *arguments, cwd=None, environment=None, umask=-1):
         """A process that leads a group of its own: `python -m module arguments`."""
         return subprocess.Popen(
             [sys.executable, "-m", module, *map(str, arguments)],
@@ -148,6 +148,7 @@ class Clone:
             stderr=subprocess.PIPE,
             text=True,
             start_new_session=True,
+            umask=umask,
         )
 
     def call(self, module, *arguments, timeout=120, **options):

@@ -4,9 +4,12 @@ A module of verbs registers them with `app`, each under a panel of `--help`.
 """
 
 import sys
+import traceback
+from contextlib import suppress
 
+from flexbench import environment, user_code
 from flexbench.cli import cluster, plan, receipts, regression, run, steps, tools, versions  # noqa: F401
-from flexbench.cli.app import PANELS, app
+from flexbench.cli.app import PANELS, Tee, app
 from flexbench.errors import FlexbenchError
 
 __all__ = ["app", "main"]
@@ -17,17 +20,45 @@ app.registered_commands.sort(key=lambda verb: PANELS.index(str(verb.rich_help_pa
 def main() -> None:
     """Entry point: bad input ends in one line and exit code 1, never in a traceback."""
     try:
+        environment.begin()
         app(prog_name="flexbench")
-    except FlexbenchError as error:
-        _complain(str(error))
+    except (Exception, SystemExit) as error:
+        message = _in_words(error)
+        if message is None:
+            raise
+        _complain(message)
         sys.exit(1)
-    except OSError as error:
+
+
+def _in_words(error: Exception | SystemExit) -> str | None:
+    """What a user has to know of an error; None of a fault of our own, and of an end in order."""
+    blamed = user_code.told(error)
+    if isinstance(error, FlexbenchError):
+        cause = error.__cause__
+        return str(error) + (_trace_kept(cause) if cause and user_code.told(cause) else "")
+    if blamed is not None:
+        return blamed + _trace_kept(error)
+    if isinstance(error, OSError):
         full = "No space left" in str(error)  # HDF5 tells neither the file nor the number
         if error.filename is None and not full:
-            raise
+            return None
         place = f"{error.filename}: " if error.filename else ""
-        _complain(f"{place}{'no space left on the device' if full else error.strerror}")
-        sys.exit(1)
+        return f"{place}{'no space left on the device' if full else error.strerror}"
+    return None
+
+
+def _trace_kept(error: BaseException) -> str:
+    """Where the whole trace of an error in a user's file is: beside the job's log, if it has one.
+
+    Not in it: Snakemake shows the log of a job that failed.
+    """
+    if not isinstance(sys.stderr, Tee):
+        return ""
+    path = sys.stderr.path.with_suffix(".trace")
+    with suppress(OSError):
+        path.write_text("".join(traceback.format_exception(error)), encoding="utf-8")
+        return f" (whole trace: {path})"
+    return ""
 
 
 def _complain(message: str) -> None:

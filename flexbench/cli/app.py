@@ -6,7 +6,7 @@ import sys
 from collections.abc import Callable, Mapping
 from contextlib import suppress
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any, NamedTuple
+from typing import TYPE_CHECKING, Annotated, Any, NamedTuple, TextIO
 
 import typer
 
@@ -168,23 +168,25 @@ def overrides_of(tier: str | None, assignments: list[str] | None) -> dict[str, A
 def _also_print_to(path: Path) -> None:
     """Copy standard error to a rule's log, and say on the terminal which job each line is of."""
     path.parent.mkdir(parents=True, exist_ok=True)
-    log = path.open("ab", buffering=0)
-    words = path.with_suffix("").parts
-    job = " ".join(words[words.index("logs") + 1 :]) if "logs" in words else path.stem
-    terminal = sys.stderr
+    sys.stderr = Tee(path, sys.stderr)
 
-    class Tee(io.TextIOBase):
-        """Writes whole lines; is no terminal, so no progress bar is drawn into it."""
 
-        def write(self, text: str) -> int:
-            with suppress(OSError):  # a full disk is told by those who write results
-                log.write(text.encode())
-            for line in text.splitlines():
-                if line.strip():
-                    terminal.write(f"  {job}: {line}\n")
-            return len(text)
+class Tee(io.TextIOBase):
+    """Writes whole lines; is no terminal, so no progress bar is drawn into it."""
 
-        def flush(self) -> None:
-            terminal.flush()
+    def __init__(self, path: Path, terminal: TextIO):
+        self.path, self._terminal = path, terminal
+        self._log = path.open("ab", buffering=0)
+        words = path.with_suffix("").parts
+        self._job = " ".join(words[words.index("logs") + 1 :]) if "logs" in words else path.stem
 
-    sys.stderr = Tee()
+    def write(self, text: str) -> int:
+        with suppress(OSError):  # a full disk is told by those who write results
+            self._log.write(text.encode("utf-8", "backslashreplace"))
+        for line in text.splitlines():
+            if line.strip():
+                self._terminal.write(f"  {self._job}: {line}\n")
+        return len(text)
+
+    def flush(self) -> None:
+        self._terminal.flush()

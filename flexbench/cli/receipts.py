@@ -42,7 +42,10 @@ def verify(
     own = graph.layout.config
     anywhere = {"root": "."}  # results may have been moved since
     if own.is_file() and read_yaml(own) | anywhere != plain(graph.config) | anywhere:
-        print(f"its last run had other settings: --resolved {own} checks against those")
+        print(
+            f"its last run had other settings: --resolved {own} --set root={graph.layout.root} "
+            "checks against those"
+        )
     raise FlexbenchError(f"{folder}: {found.verdict}")
 
 

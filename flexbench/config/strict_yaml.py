@@ -68,6 +68,11 @@ def parse_yaml(text: str) -> Any:
 
 def read_yaml(path: Path) -> dict[str, Any]:
     """A YAML mapping of a file, read without running anything; FlexbenchError in one line."""
+    if path.exists() and not path.is_file():
+        raise FlexbenchError(
+            f"{path}: a plain file is needed, which each process of a run can read again; found "
+            f"{_kind_of(path)}"
+        )
     try:
         values = parse_yaml(path.read_text(encoding="utf-8-sig"))
     except OSError as error:
@@ -77,6 +82,13 @@ def read_yaml(path: Path) -> dict[str, Any]:
     if not isinstance(values, dict):
         raise FlexbenchError(f"{path}: a mapping of keys is needed, found {type(values).__name__}")
     return values
+
+
+def _kind_of(path: Path) -> str:
+    """What stands in a plain file's place."""
+    if path.is_dir():
+        return "a folder"
+    return "a pipe, from which it can be read once" if path.is_fifo() else "a device or a socket"
 
 
 def in_words(error: Exception) -> str:

@@ -91,6 +91,7 @@ class Rule(ABC):
         """One job, for its receipt and for whoever checks receipts."""
         return Step(
             name=self.name,
+            folder=graph.layout.folder,
             outputs=self.outputs(graph.layout, names),
             inputs=tuple(self.inputs(graph, names)),
             slice=self.slice(graph, names),

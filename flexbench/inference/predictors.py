@@ -11,6 +11,7 @@ from typing import Any, Protocol
 import torch
 from torch import Tensor
 
+from flexbench import user_code
 from flexbench.config import SampleSettings
 from flexbench.data.samples import Snapshot
 from flexbench.diffusion import Draw
@@ -199,7 +200,9 @@ class FormulaPredictor:
 
     def predict(self, example: Example, task: Task, snapshot: Snapshot) -> Tensor:
         with torch.no_grad():
-            return self.formula(example, task, **self.options)
+            found = user_code.call(self.formula, example, task, **self.options)
+        user_code.require_shape(self.formula, found, example.base.shape)
+        return found
 
 
 def cut_members(fields: Tensor, patch: int) -> Tensor:

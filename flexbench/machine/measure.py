@@ -77,7 +77,8 @@ class _Session:
             [sys.executable, "-m", *words],
             env=run_environment() | {"OMP_NUM_THREADS": self.threads},
             capture_output=True,
-            text=True,
+            encoding="utf-8",
+            errors="replace",
             check=False,
         )
         wall = time.perf_counter() - start
@@ -288,7 +289,8 @@ def _dry_run_seconds(session: _Session) -> float:
         env=run_environment(),
         stdout=subprocess.PIPE,
         stderr=subprocess.STDOUT,
-        text=True,
+        encoding="utf-8",
+        errors="replace",
         check=False,
     )
     if done.returncode:

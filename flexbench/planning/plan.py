@@ -6,6 +6,7 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
+from flexbench.dry_run import DryRun
 from flexbench.errors import FlexbenchError
 from flexbench.graph import Graph
 from flexbench.graph.planned import planned_jobs
@@ -13,7 +14,7 @@ from flexbench.planning.admission import admit
 from flexbench.planning.cluster import Profile, cluster_warnings, read_profile
 from flexbench.planning.forecast import Forecast, Slots, all_seconds, cores_here, forecast
 from flexbench.planning.rates import Measurement, load_measurement
-from flexbench.planning.stale import DryRun, Stale, explained
+from flexbench.planning.stale import Stale, explained
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -1,13 +1,13 @@
 """The committed reference: the scores of n seeds, what made them, and why they changed."""
 
 import json
-import subprocess
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
 
+from flexbench import git
 from flexbench.atomic import write_text
 from flexbench.errors import FlexbenchError
 from flexbench.paths import checkout
@@ -111,7 +111,7 @@ def accept(run: Run, path: Path, *, reason: str) -> Reference:
     change = Change(
         date=datetime.now(UTC).strftime("%Y-%m-%d %H:%M UTC"),
         reason=" ".join(reason.split()),
-        revision=_revision(),
+        revision=git.revision(),
         seeds=len(run.seeds),
         means=_means(run),
     )
@@ -135,18 +135,3 @@ def _means(run: Run) -> dict[str, float]:
         name: round(sum(scores[name] for scores in run.seeds.values()) / len(run.seeds), 6)
         for name in names
     }
-
-
-def _revision() -> str | None:
-    """The commit of the checkout, with a "+" where files differ from it; None without git."""
-    try:
-        commit = _git("rev-parse", "HEAD")
-        return commit + ("+" if _git("status", "--porcelain", "--untracked-files=no") else "")
-    except (OSError, subprocess.CalledProcessError):
-        return None
-
-
-def _git(*arguments: str) -> str:
-    command = ["git", "-C", str(checkout()), *arguments]
-    done = subprocess.run(command, capture_output=True, text=True, check=True)
-    return done.stdout.strip()

@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from flexbench.paths import Layout
+from flexbench.provenance import ELSEWHERE
 from flexbench.report.inputs import Receipt
 from flexbench.report.style import short_hash
 
@@ -54,7 +55,12 @@ def receipt_view(receipt: Receipt, index: ReceiptIndex) -> dict[str, Any]:
     def files(section: str) -> list[dict[str, Any]]:
         sizes = content.get("bytes") or {}
         named = content.get(section) or {}
-        paths = {name: posixpath.normpath(posixpath.join(folder, name)) for name in named}
+        paths = {
+            name: name.removeprefix(ELSEWHERE)
+            if name.startswith(ELSEWHERE)
+            else posixpath.normpath(posixpath.join(folder, name))
+            for name in named
+        }
         return [
             {
                 "path": paths[name],

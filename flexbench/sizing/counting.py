@@ -17,6 +17,8 @@ import torch
 from torch import Tensor, nn
 from torch.utils._python_dispatch import TorchDispatchMode
 
+from flexbench import user_code
+from flexbench.errors import FlexbenchError
 from flexbench.models.joint import OneTask
 from flexbench.sizing.shapes import META, result
 from flexbench.sizing.sizes import Flops, Footprint, NetworkSize
@@ -53,12 +55,32 @@ class Operations(TorchDispatchMode):
 
 
 def weightless(build: Build, problem: Problem, **options: Any) -> nn.Module:
-    """The network without memory, its initial weights not drawn."""
-    with Operations(shapes=True), _nothing_drawn():
-        network = build(problem, **options)
+    """The network without memory, its initial weights not drawn.
+
+    Raises FlexbenchError, with the place of `build`, where that gives no network.
+    """
+    limit = user_code.within_time(user_code.file_of(build), "building the network")
+    with Operations(shapes=True), _nothing_drawn(), limit:
+        network = user_code.call(build, problem, **options)
+    if not isinstance(network, nn.Module):
+        raise user_code.misreturned(build, network, wanted="a torch.nn.Module")
     if not all(it.is_meta for it in (*network.parameters(), *network.buffers())):
         network.to(META)  # what was made of given numbers
     return network
+
+
+def check_network(build: Build, network: nn.Module) -> None:
+    """FlexbenchError unless what was built has all that is asked of a network."""
+    lacking = [name for name in ("encode", "denoise") if not callable(getattr(network, name, None))]
+    if type(network).forward is nn.Module.forward:
+        lacking.append("forward")
+    if next(network.parameters(), None) is None:
+        lacking.append("any parameter")
+    if lacking:
+        raise FlexbenchError(
+            f"{user_code.place(build)}: build returned a {type(network).__name__} without "
+            f"{', '.join(lacking)}"
+        )
 
 
 @contextmanager
@@ -152,12 +174,24 @@ def _run_patch(network: nn.Module, problem: Problem) -> Flops:
         re = zeros(rows, 1)
         for (name, own), its in zip(_by_name(problem).items(), re.split(1), strict=True):
             part = cast(Network, OneTask(network, name) if rows > 1 else network)
-            parts.append(part.encode(zeros(1, own.condition_channels, *side), its))
+            features = user_code.call(part.encode, zeros(1, own.condition_channels, *side), its)
+            parts.append(_checked_features(network, features))
     with Operations(shapes=shapes) as denoise:
         encoded = [torch.cat(it) for it in zip(*parts, strict=True)] if rows > 1 else parts[0]
         noisy, t = zeros(rows, problem.field_channels, *side), zeros(rows)
-        cast(Network, network).denoise(noisy, t, re, encoded)
+        denoise_ = cast(Network, network).denoise
+        found = user_code.call(denoise_, noisy, t, re, encoded)
+    user_code.require_shape(denoise_, found, noisy.shape)
     return Flops(encode=round(encode.flops / rows), denoise=denoise.flops // rows)
+
+
+def _checked_features(network: nn.Module, found: Any) -> list[Tensor]:
+    """What `encode` returned of one condition; FlexbenchError unless it is as its contract says."""
+    tensors = isinstance(found, list | tuple) and all(isinstance(it, Tensor) for it in found)
+    if not tensors or any(it.ndim == 0 or len(it) != 1 for it in found):
+        wanted = "a list of tensors, each with the batch (here 1) first"
+        raise user_code.misreturned(cast(Network, network).encode, found, wanted=wanted)
+    return list(found)
 
 
 def _storage(tensor: Tensor) -> int:

@@ -14,7 +14,14 @@ from torch import nn
 
 from flexbench import registry
 from flexbench.errors import FlexbenchError
-from flexbench.sizing.counting import Build, footprint_of, parameters_of, size_of, weightless
+from flexbench.sizing.counting import (
+    Build,
+    check_network,
+    footprint_of,
+    parameters_of,
+    size_of,
+    weightless,
+)
 from flexbench.sizing.crossing import NoGrowthError, crossing
 from flexbench.sizing.sizes import Footprint, Match, NetworkSize
 from flexbench.spec import JointProblem, Problem, ProblemSpec
@@ -75,6 +82,12 @@ class _Design:
     def weightless(self) -> nn.Module:
         return _weightless(self.build, self.problem, _as_key(self.options))
 
+    def checked(self) -> nn.Module:
+        """The same; FlexbenchError unless it has the methods of a network."""
+        network = self.weightless()
+        check_network(self.build, network)
+        return network
+
 
 def build_network(
     name: str, problem: Problem, **wanted: Unpack[Wanted]
@@ -91,7 +104,7 @@ def build_network(
         size=wanted["size"],
         width=design.options["width"],
         match=wanted.get("match", "parameters"),
-        footprint=footprint_of(design.weightless(), problem),
+        footprint=footprint_of(design.checked(), problem),
         reference=reference_size(wanted["size"], _measure_of(name, problem, wanted)),
     )
     return design.build(problem, **design.options), summary
@@ -99,7 +112,7 @@ def build_network(
 
 def network_size(name: str, problem: Problem, **wanted: Unpack[Wanted]) -> NetworkSize:
     """The size of what `build_network` would build, which needs no memory. Raises like it."""
-    return size_of(_design(name, problem, wanted).weightless(), problem)
+    return size_of(_design(name, problem, wanted).checked(), problem)
 
 
 @cache

@@ -1,7 +1,6 @@
 """DVC as a command: one call at a time, its errors in one line, its files repaired after a kill."""
 
 import json
-import os
 import shutil
 import subprocess
 import sys
@@ -14,7 +13,7 @@ import yaml
 from flexbench.atomic import write_text
 from flexbench.errors import FlexbenchError
 from flexbench.paths import checkout
-from flexbench.runner import MARK
+from flexbench.runner import run_environment
 
 STAGES = ("data", "train", "evaluate")
 _ADVICE = ("Is your cache up to date?", "Having any troubles?", "<http", "https://")
@@ -40,10 +39,11 @@ def call(*arguments: str, folder: Path) -> str:
     done = subprocess.run(
         [_program(), *arguments],
         cwd=checkout(),
-        env=os.environ | own | {MARK: str(folder.resolve())},
+        env=run_environment(folder) | own,
         stdin=subprocess.DEVNULL,
         capture_output=True,
-        text=True,
+        encoding="utf-8",
+        errors="replace",
         check=False,
     )
     if done.returncode:

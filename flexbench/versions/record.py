@@ -1,22 +1,20 @@
 """`flexbench record`: a version of one tier's data and results, for git to name."""
 
 import os
-import re
-import subprocess
-from collections import Counter
 from dataclasses import dataclass
 from pathlib import Path
 
-from flexbench import spares
+from flexbench import git, spares
 from flexbench.atomic import write_text
 from flexbench.config.reading import tier_file
 from flexbench.config.strict_yaml import read_yaml
+from flexbench.dry_run import DryRun
 from flexbench.errors import FlexbenchError
 from flexbench.graph import Graph
 from flexbench.paths import checkout
-from flexbench.runner import dry_run_command, sole_owner
+from flexbench.runner import sole_owner
 from flexbench.verify import told_differences, verify
-from flexbench.versions import dvc, git, links
+from flexbench.versions import dvc, links
 
 _SHOWN = 3
 
@@ -60,6 +58,7 @@ def record(
         checked = verify(graph)
         if not checked.clean:
             raise FlexbenchError(problems(graph, checked.findings) + "; nothing was recorded")
+        _require_held(graph)
         if graph.layout.config.read_text(encoding="utf-8") != graph.text:
             write_text(graph.layout.config, graph.text)  # they differ in pace, or in spelling
         if cache is not None:
@@ -103,15 +102,12 @@ def problems(graph: Graph, findings: object) -> str:
 def _require_complete(graph: Graph) -> None:
     """FlexbenchError with the number of jobs that a run would do, and why."""
     tier = graph.config.tier
-    command = dry_run_command(graph.config, {"tier": tier})
-    done = subprocess.run(command, cwd=checkout(), capture_output=True, text=True, check=False)
-    if done.returncode:
-        raise FlexbenchError(f"snakemake -n: {(done.stderr.strip() or done.stdout.strip())[-300:]}")
-    blocks = re.split(r"^(?:local)?rule ", done.stdout, flags=re.M)[1:]
-    rules = Counter(block.partition(":")[0] for block in blocks)
-    if not rules:
+    with DryRun.start(graph, {"tier": tier}) as asked_now:
+        found = asked_now.reasons()
+    found.pop("all ", None)  # the target, which makes nothing itself
+    if not found:
         return
-    jobs = f"{rules.total()} {'job' if rules.total() == 1 else 'jobs'}"
+    jobs = f"{len(found)} {'job' if len(found) == 1 else 'jobs'}"
     own = graph.layout.config
     asked = graph.config.model_dump(mode="json")
     changes = told_differences(read_yaml(own), asked) if own.is_file() else []
@@ -120,15 +116,23 @@ def _require_complete(graph: Graph) -> None:
             f"{own}: {'; '.join(changes[:_SHOWN])} ({jobs} would run); a clone could not restore "
             f"that: write it into {tier_file(tier)}, or run without --set"
         )
-    reasons = [
-        f"{block.partition(':')[0]}: {reason[1]}"
-        for block in blocks
-        if (reason := re.search(r"^    reason: (.{,120})", block, flags=re.M))
-    ]
+    reasons = [f"{key.partition(' ')[0]}: {', '.join(why)}" for key, why in found.items()]
     raise FlexbenchError(
         f"{graph.layout.folder}: {jobs} to be run first, with `flexbench run --tier {tier}` "
         f"({'; '.join(reasons[:_SHOWN])})"
     )
+
+
+def _require_held(graph: Graph) -> None:
+    """FlexbenchError where git does not hold what says what this version is of."""
+    networks = [graph.network_file(method) for method in graph.config.methods]
+    for path in dict.fromkeys([tier_file(graph.config.tier), *networks]):
+        why = git.not_held(path)
+        if why is not None:
+            raise FlexbenchError(
+                f"{path}: {why}, so no clone could restore this version; commit it first (a file "
+                "from elsewhere: copy it to baselines/, run again, commit); nothing was recorded"
+            )
 
 
 def _share(cache: Path, folder: Path) -> None:

@@ -12,7 +12,7 @@ from flexbench.provenance import Step
 
 
 def job(rule, name, *needs, threads=1):
-    step = Step(name=rule, outputs=(Path(name),), inputs=(), slice={}, code="")
+    step = Step(name=rule, folder=Path(), outputs=(Path(name),), inputs=(), slice={}, code="")
     first = {"train": 1, "sample": 0}[rule]
     return PlannedJob(step=step, names={"name": name}, needs=needs, threads=threads, priority=first)
 

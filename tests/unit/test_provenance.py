@@ -2,6 +2,7 @@
 
 import json
 import socket
+from pathlib import Path
 
 import pytest
 
@@ -13,6 +14,7 @@ from flexbench.provenance import (
     code_digest,
     digest_of,
     file_digest,
+    name_in,
     plain,
     read_receipt,
 )
@@ -82,7 +84,14 @@ def step(tmp_path):
     output.write_text("result")
     source.write_text("cause")
     inputs = (source, tmp_path / "gone.txt")
-    return Step(name="score", outputs=(output,), inputs=inputs, slice={"k": (4,)}, code="c0de")
+    return Step(
+        name="score",
+        folder=tmp_path,
+        outputs=(output,),
+        inputs=inputs,
+        slice={"k": (4,)},
+        code="c0de",
+    )
 
 
 def test_a_receipt_names_bytes_slice_and_code(step):
@@ -119,6 +128,27 @@ def test_a_spoilt_receipt_is_an_error(step, text):
     step.receipt.write_text(text)
     with pytest.raises(FlexbenchError, match="receipt"):
         read_receipt(step.outputs[0])
+
+
+NAMES = [
+    # results folder, output, input, the name
+    ("r/smoke", "r/smoke/data/a.h5", "r/smoke/data/b.json", "b.json"),
+    ("r/smoke", "r/smoke/scores/t/m/s.csv", "r/smoke/data/b.h5", "../../../data/b.h5"),
+    ("r/smoke", "r/smoke/report.html", "r/smoke/tables/x.csv", "tables/x.csv"),
+    ("/r/smoke", "/r/smoke/data/a.h5", "/r/smoke/x/../data/b.h5", "b.h5"),
+    ("r/smoke", "r/smoke/data/a.h5", "/my/data.nc", "elsewhere:data.nc"),
+    ("r/smoke", "r/smoke/data/a.h5", "../data.nc", "elsewhere:data.nc"),
+    ("/deep/er/r/smoke", "/deep/er/r/smoke/data/a.h5", "/my/data.nc", "elsewhere:data.nc"),
+    ("/r/smoke", "/r/smoke/data/a.h5", "/r/data.nc", "elsewhere:data.nc"),
+    ("/r/smoke", "/r/smoke/data/a.h5", "/r/smoke-2/data.nc", "elsewhere:data.nc"),
+    ("/r/smoke", "/r/smoke/data/a.h5", "/r/smoke/..data.nc", "../..data.nc"),
+]
+
+
+@pytest.mark.parametrize(("folder", "output", "path", "name"), NAMES)
+def test_names_of_inputs_survive_a_move_of_either(folder, output, path, name):
+    paths = {"folder": Path(folder), "outputs": (Path(output),), "inputs": (Path(path),)}
+    assert name_in(Step(name="score", slice={}, code="", **paths), Path(path)) == name
 
 
 def test_no_receipt_is_an_empty_one(tmp_path):

@@ -264,6 +264,6 @@ def test_a_folder_of_other_settings_says_where_these_are(folder, root, graph_of,
     write_text(folder / "config.yaml", graph_of(root).text)
     done = call(settings=["train.steps=7"])
     assert done.exit_code == 1
-    assert f"--resolved {folder}/config.yaml checks against those" in done.output
+    assert f"--resolved {folder}/config.yaml --set root={root} checks against those" in done.output
     own = CliRunner().invoke(cli.app, ["verify", "--resolved", str(folder / "config.yaml")])
     assert own.exit_code == 0, own.output

@@ -13,10 +13,10 @@ import pytest
 from flexbench import registry
 from flexbench.config import TIERS
 from flexbench.config.reading import load_config, parse_assignments
+from flexbench.dry_run import read_dry_run
 from flexbench.graph import Graph
 from flexbench.graph.planned import planned_jobs
 from flexbench.paths import checkout
-from flexbench.planning.stale import read_dry_run
 from flexbench.report.catalogue import FIGURES as CATALOGUE
 from flexbench.report.catalogue import figures_of
 from flexbench.runner import snakemake_command
