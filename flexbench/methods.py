@@ -19,7 +19,7 @@ from flexbench.diffusion import CosineSchedule, Draw, diffusion_loss, sample
 from flexbench.diffusion.loss import NORMS, Streams
 from flexbench.errors import FlexbenchError
 from flexbench.spec import Network, Problem
-from flexbench.user_code import require_shape
+from flexbench.user_code import require_like
 
 if TYPE_CHECKING:
     from flexbench.tasks.base import Example
@@ -229,7 +229,7 @@ def _part(draw: Draw, patches: slice, members: slice) -> Draw:
 
 def _checked(function: Callable[..., Tensor], found: Tensor, like: Tensor) -> Tensor:
     """What a network's method returned; FlexbenchError unless it is a field for each one given."""
-    require_shape(function, found, like.shape)
+    require_like(function, found, like)
     return found
 
 

@@ -353,33 +353,30 @@ def _run(command: Sequence[str], folder: Path, environment: Mapping[str, str]) -
     Snakemake answers SIGTERM by waiting for the jobs that run, for days if need be: here they are
     asked, too, and save their state. Ctrl-C reaches everybody by itself.
     """
-    terminated = threading.Event()
-    interrupted = False
+    asked: set[int] = set()
 
-    def terminate(number: int, frame: FrameType | None) -> None:
-        terminated.set()
+    def ask(number: int, frame: FrameType | None) -> None:
+        asked.add(number)
 
-    previous = signal.signal(signal.SIGTERM, terminate)
+    # Both by handlers: an exception could arrive between any two lines.
+    before = {number: signal.signal(number, ask) for number in (signal.SIGTERM, signal.SIGINT)}
     try:
         process = subprocess.Popen(command, cwd=checkout(), env=dict(environment))
         while True:
-            try:
+            with suppress(subprocess.TimeoutExpired):
                 code = process.wait(timeout=0.2)
                 break
-            except KeyboardInterrupt:
-                interrupted = True
-            except subprocess.TimeoutExpired:
-                pass
-            if terminated.is_set():
+            if signal.SIGTERM in asked:
                 process.terminate()  # first, so that it starts no further job
                 _end(folder)
                 process.wait()
                 break
-        if terminated.is_set() or interrupted:
+        if asked:
             # Snakemake cancels its jobs on Ctrl-C, and knows nothing of them when it was killed.
             _end_slurm_jobs()
             print("flexbench: stopped; the same command goes on from here", file=sys.stderr)
-            return 128 + (signal.SIGTERM if terminated.is_set() else signal.SIGINT)
+            return 128 + (signal.SIGTERM if signal.SIGTERM in asked else signal.SIGINT)
         return code
     finally:
-        signal.signal(signal.SIGTERM, previous)
+        for number, handler in before.items():
+            signal.signal(number, handler)

@@ -10,7 +10,7 @@ import os
 import sys
 import threading
 import traceback
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from types import FrameType
@@ -85,11 +85,12 @@ def misreturned(function: Callable[..., Any], found: Any, *, wanted: str) -> Fle
     return FlexbenchError(text)
 
 
-def require_shape(function: Callable[..., Any], found: Any, shape: Sequence[int]) -> None:
-    """FlexbenchError unless a function returned a tensor of real numbers of this shape."""
+def require_like(function: Callable[..., Any], found: Any, like: Any) -> None:
+    """FlexbenchError unless a function returned a tensor of `like`'s shape, and of real numbers no
+    wider than its: double precision would be rounded away, or make all that follows it slow."""
     real = getattr(found, "is_floating_point", lambda: False)()
-    if not real or tuple(found.shape) != tuple(shape):
-        wanted = f"a tensor of real numbers of shape {tuple(shape)}"
+    if not real or found.shape != like.shape or found.dtype.itemsize > like.dtype.itemsize:
+        wanted = f"a tensor of {like.dtype}, of shape {tuple(like.shape)}"
         raise misreturned(function, found, wanted=wanted)
 
 

@@ -201,7 +201,7 @@ class FormulaPredictor:
     def predict(self, example: Example, task: Task, snapshot: Snapshot) -> Tensor:
         with torch.no_grad():
             found = user_code.call(self.formula, example, task, **self.options)
-        user_code.require_shape(self.formula, found, example.base.shape)
+        user_code.require_like(self.formula, found, example.base)
         return found
 
 

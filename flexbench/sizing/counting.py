@@ -181,7 +181,7 @@ def _run_patch(network: nn.Module, problem: Problem) -> Flops:
         noisy, t = zeros(rows, problem.field_channels, *side), zeros(rows)
         denoise_ = cast(Network, network).denoise
         found = user_code.call(denoise_, noisy, t, re, encoded)
-    user_code.require_shape(denoise_, found, noisy.shape)
+    user_code.require_like(denoise_, found, noisy)
     return Flops(encode=round(encode.flops / rows), denoise=denoise.flops // rows)
 
 

@@ -23,6 +23,7 @@ import torch
 import yaml
 from safetensors.numpy import load_file
 
+from flexbench.config.strict_yaml import parse_yaml
 from flexbench.data.dummy import write_dummy
 from flexbench.data.samples import Labels, Samples, Snapshot, write_samples
 from flexbench.data.store import Trajectory
@@ -409,8 +410,13 @@ def test_no_source_file_runs_what_it_reads():
         for path in SOURCES
         if (what := list(problems(ast.parse(path.read_text()))))
     }
-    # Compiled to be digested, and never run.
-    assert found == {"flexbench/provenance.py": ["compile"]}
+    # Compiled to be digested, and never run; read by a loader that is the safe one, and stricter.
+    assert found == {
+        "flexbench/provenance.py": ["compile"],
+        "flexbench/config/strict_yaml.py": ["yaml.load"],
+    }
+    with pytest.raises(yaml.YAMLError, match="python/object"):
+        parse_yaml("!!python/object/apply:os.getpid []")
     runs_modules = [path for path in SOURCES if ".exec_module(" in path.read_text()]
     assert [path.name for path in runs_modules] == ["registry.py"]
 
