@@ -131,7 +131,7 @@ def first(tiny_run, tmp_path_factory):
     clone.git("commit", "--quiet", "--message", "code")
     empty = clone.another(tmp_path_factory.mktemp("empty") / "clone")
     assert "this commit holds no recorded version" in empty.error("restore", "--tier", "smoke")
-    assert "22 jobs to be run first" in empty.error("record", "--tier", "smoke")
+    assert "21 jobs to be run first" in empty.error("record", "--tier", "smoke")
     told = clone.good("record", "--tier", "smoke", "--message", "first")
     assert "pushed to store" in told
     assert "warning" not in told
@@ -177,6 +177,20 @@ def test_a_snapshot_leaves_everything_in_place(first):
     assert {Path(path).relative_to(RESULTS).parts[0] for path in tracked} == {
         *("config.yaml", "tables", "report.html", "report.html.receipt.json")
     }
+
+
+@pytest.mark.parametrize("name", ["workflow/config/smoke.yaml", "baselines/interpolation.py"])
+def test_what_git_does_not_hold_is_not_recorded(first, name):
+    """A comment makes nothing stale, and a clone would not have it all the same."""
+    path = first.folder / name
+    before, lock = path.read_bytes(), (first.folder / "dvc.lock").read_bytes()
+    path.write_bytes(before + b"# mine\n")
+    try:
+        told = first.error("record", "--no-push")
+    finally:
+        path.write_bytes(before)
+    assert told.startswith(f"{path}: it has changed since the last commit, so no clone could")
+    assert (first.folder / "dvc.lock").read_bytes() == lock
 
 
 def test_linked_results_cannot_be_written(first):
