@@ -57,7 +57,7 @@ class World:
                 "root": str(root),
                 "methods": list(self.methods),
                 "training_seeds": list(self.training_seeds),
-                "solver": {"grid": GRID, "t_end": 1.0},
+                "solver": {"grid": GRID, "t_end": 1.0, "peak_wavenumber": 7},
                 "splits": {
                     "train": {"reynolds": [500.0], "seeds": [0]},
                     "validation": {"reynolds": [500.0], "seeds": [50]},
