@@ -13,6 +13,7 @@ import sys
 import tempfile
 import warnings
 from collections.abc import Mapping
+from contextlib import suppress
 from pathlib import Path
 
 from flexbench.errors import FlexbenchError
@@ -147,7 +148,8 @@ def _homes(environment: Mapping[str, str]) -> dict[str, str]:
     found["HOME"] = home
     cache = Path(environment.get("XDG_CACHE_HOME") or Path(home) / ".cache")
     if not (cache.is_absolute() and _is_writable(cache)):
-        found["XDG_CACHE_HOME"] = str(_spare_home() / ".cache")
+        with suppress(FlexbenchError):  # where nothing can be written, caches are done without
+            found["XDG_CACHE_HOME"] = str(_spare_home() / ".cache")
     if not environment.get("USER") and not environment.get("LOGNAME"):
         found["USER"] = user  # `getpass.getuser` fails for a number that no account has
     return found
@@ -168,8 +170,8 @@ def _spare_home() -> Path:
     folder = checkout() / ".snakemake" / "home"
     if _is_writable(folder):
         return folder
-    folder = Path(tempfile.gettempdir()) / f"flexbench-home-{os.getuid()}"
     try:
+        folder = Path(tempfile.gettempdir()) / f"flexbench-home-{os.getuid()}"
         folder.mkdir(mode=0o700, exist_ok=True)
     except OSError as error:
         raise FlexbenchError(f"{folder}: {error.strerror}; set HOME to a folder of yours") from None

@@ -34,7 +34,7 @@ def run(
 
     asked = asked_of(tier, own, set_, given=profile_configuration(profile))
     graph = located(load_config(asked.values, origins=asked.origins))
-    admit(graph)
+    admit(graph, keep=not dry_run)  # a dry run writes nothing
     for line in graph.skipped:
         print(f"flexbench: {line}", file=sys.stderr)
     config = graph.config

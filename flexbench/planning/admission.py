@@ -27,13 +27,14 @@ _KEYS = {
 }
 
 
-def admit(graph: Graph) -> RunFacts:
+def admit(graph: Graph, *, keep: bool = True) -> RunFacts:
     """The facts of a graph whose jobs can be done.
 
+    keep: whether sizes that are counted may be written below the results' root.
     Raises FlexbenchError, in one line, naming task, method and key, where a network cannot be
     built, a file of own data is not what the configuration says, or a job is beyond any machine.
     """
-    facts = RunFacts.of(graph)
+    facts = RunFacts.of(graph, keep=keep)
     for rule, keys in _KEYS.items():
         cost = cost_of(rule)
         for names in graph.rule(rule).jobs(graph):

@@ -19,8 +19,9 @@ class RunFacts:
     networks: Mapping[tuple[str, str], NetworkSize]
 
     @classmethod
-    def of(cls, graph: Graph) -> "RunFacts":
-        return cls(graph, network_sizes(graph))
+    def of(cls, graph: Graph, *, keep: bool = True) -> "RunFacts":
+        """keep: whether sizes that are counted may be written below the results' root."""
+        return cls(graph, network_sizes(graph, keep=keep))
 
     def network(self, case: str, method: str) -> NetworkSize:
         """The network that a method has for a case, which may be the name of its training."""

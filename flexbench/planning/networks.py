@@ -58,15 +58,18 @@ def request_of(graph: Graph, training: str, method: str) -> Request:
     )
 
 
-def network_sizes(graph: Graph) -> dict[tuple[str, str], NetworkSize]:
-    """The size of every trained network of a run, by (training, method)."""
+def network_sizes(graph: Graph, *, keep: bool = True) -> dict[tuple[str, str], NetworkSize]:
+    """The size of every trained network of a run, by (training, method).
+
+    keep: whether what is counted anew may be written below the results' root.
+    """
     requests = {
         (it.name, it.method): request_of(graph, it.name, it.method) for it in graph.trainings
     }
     wanted: dict[Request, str] = {}
     for (training, method), request in requests.items():
         wanted.setdefault(request, _place(graph, training, method))
-    sizes = _known_or_counted(wanted, sizes_file(graph.layout.root))
+    sizes = _known_or_counted(wanted, sizes_file(graph.layout.root), keep=keep)
     return {place: sizes[request] for place, request in requests.items()}
 
 
@@ -95,12 +98,16 @@ def digest(request: Request) -> str:
     )
 
 
-def _known_or_counted(requests: Mapping[Request, str], file: Path) -> dict[Request, NetworkSize]:
+def _known_or_counted(
+    requests: Mapping[Request, str], file: Path, *, keep: bool
+) -> dict[Request, NetworkSize]:
     """From the file; what is not in it is counted, and added. requests: with their places."""
     known, digests = _read(file), {request: digest(request) for request in requests}
     unknown = {it: place for it, place in requests.items() if digests[it] not in known}
     if unknown:
         known |= {digests[request]: size for request, size in count(unknown).items()}
+        if not keep:
+            return {request: known[digests[request]] for request in requests}
         # A plan of results that may only be read is as good, and so is one on a full disk.
         with suppress(OSError, FlexbenchError):
             text = json.dumps({key: asdict(size) for key, size in known.items()}, indent=1)

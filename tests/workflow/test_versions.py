@@ -276,8 +276,8 @@ def test_a_flipped_byte_is_named_and_healed(first, second):
     "verb",
     [
         ("simulate", "--re", "100", "--seed", "0", "--set", "solver.cfl=0.3"),
-        ("train", "superres_x4", "flex", "--set", "train.learning_rate=0.05"),
         ("sample", "superres_x4", "flex", "--set", "sample.members=3"),
+        ("train", "superres_x4", "flex", "--set", "train.learning_rate=0.05"),
         ("figure", "superres_x4", "maps"),
     ],
     ids=lambda verb: verb[0],
