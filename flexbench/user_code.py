@@ -46,9 +46,7 @@ def running(path: Path) -> Iterator[None]:
     try:
         with within_time(path, "loading it"):
             yield
-    except KeyboardInterrupt:
-        raise
-    except FlexbenchError:
+    except (KeyboardInterrupt, FlexbenchError):
         raise
     except BaseException as error:
         raise FlexbenchError(told(error) or f"{path}: {type(error).__name__}: {error}") from error

@@ -111,12 +111,12 @@ class Settings(BaseModel):
             raise Misfit(f"{key}: {message}{shown}", key) from None
 
 
-def unknown_key(key: str, allowed: Iterable[str]) -> str:
-    """What to say of a key that is none, with the nearest one that is."""
+def unknown_key(key: str, allowed: Iterable[str], *, what: str = "unknown key") -> str:
+    """What to say of a key, or name, that is none, with the nearest one that is."""
     known = list(allowed)
     near = difflib.get_close_matches(key, known, n=1, cutoff=0.5)
     hint = f"; did you mean '{near[0]}'?" if near and near[0] != key else ""
-    return f"unknown key{hint} (allowed: {', '.join(known)})"
+    return f"{what}{hint} (allowed: {', '.join(known)})"
 
 
 def _leaves(annotation: Any) -> set[Any]:

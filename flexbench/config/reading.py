@@ -85,7 +85,7 @@ def _check_settings_of_methods(
         if name not in known and name not in (given.get("method_settings") or {}):
             place = ["method_settings", name]
             held = (it.name for it in origins if _is_in(it.values, place))
-            message = unknown_key(name, known).replace("unknown key", "no list of methods has it")
+            message = unknown_key(name, known, what="no list of methods has it")
             raise FlexbenchError(f"{next(held, COMMAND_LINE)}: {'.'.join(place)}: {message}")
 
 

@@ -17,7 +17,6 @@ from flexbench.errors import FlexbenchError
 NOT_YAML = (yaml.YAMLError, ValueError, RecursionError)
 
 _OCTAL = re.compile(r"[-+]?0[0-9_]+")
-_OTHER_BASE = re.compile(r"[-+]?0[bx].*", re.IGNORECASE)
 
 
 class _Loader(yaml.SafeLoader):
@@ -30,12 +29,8 @@ class _Loader(yaml.SafeLoader):
                 continue  # `<<`: what it brings is overridden by design
             key = self.construct_object(key_node, deep=True)
             if isinstance(key, Hashable) and key in seen:
-                raise yaml.constructor.ConstructorError(
-                    None,
-                    None,
-                    f"the key '{key}' stands twice, first in line {seen[key].start_mark.line + 1}",
-                    key_node.start_mark,
-                )
+                first = seen[key].start_mark.line + 1
+                raise _refusal(f"the key '{key}' stands twice, first in line {first}", key_node)
             if isinstance(key, Hashable):
                 seen[key] = key_node
         return super().construct_mapping(node, deep)
@@ -44,15 +39,15 @@ class _Loader(yaml.SafeLoader):
         text = str(node.value)
         for refused, why in ((":" in text, "sixty-based"), (_OCTAL.fullmatch(text), "octal")):
             if refused:
-                raise yaml.constructor.ConstructorError(
-                    None,
-                    None,
-                    f"'{text}' is {why} in YAML; write a decimal number, or text in quotes",
-                    node.start_mark,
-                )
-        if _OTHER_BASE.fullmatch(text) or node.tag.endswith(":int"):
+                advice = "write a decimal number, or text in quotes"
+                raise _refusal(f"'{text}' is {why} in YAML; {advice}", node)
+        if node.tag.endswith(":int"):
             return self.construct_yaml_int(node)
         return self.construct_yaml_float(node)
+
+
+def _refusal(problem: str, node: yaml.Node) -> yaml.YAMLError:
+    return yaml.constructor.ConstructorError(None, None, problem, node.start_mark)
 
 
 for _tag in ("int", "float"):

@@ -6,6 +6,9 @@ from flexbench.config.reading import Origin, load_config
 from flexbench.errors import FlexbenchError
 from flexbench.graph import Graph
 from flexbench.planning.admission import admit
+from flexbench.solver.boundary import PENALISATION
+from flexbench.solver.penalised import STABLE_STEP
+from flexbench.spec import NO_SLIP_STEP
 
 BASE = {
     "tier": "smoke",
@@ -169,3 +172,7 @@ def test_an_error_names_the_file_that_holds_the_fault(place, values):
     with pytest.raises(FlexbenchError) as caught:
         load_config(merged, origins=origins)
     assert str(caught.value).startswith(f"{place}: ")
+
+
+def test_the_longest_step_beside_penalised_walls_is_the_solvers():
+    assert NO_SLIP_STEP == STABLE_STEP * PENALISATION
