@@ -27,6 +27,7 @@ wildcard_constraints:
     training=r"[A-Za-z0-9_+-]+",
     case=r"[A-Za-z0-9_-]+(\.[A-Za-z0-9_-]+)?",
     method=r"[A-Za-z0-9_-]+",
+    fit=r"[A-Za-z0-9_-]+",
     name=r"[a-z_]+",
     seed=r"\d+",
     walls=r"((free_slip|no_slip)_)?",

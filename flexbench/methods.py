@@ -4,6 +4,7 @@ Networks know nothing of diffusion and samplers know nothing of networks; this i
 All residuals here are normalised (see `data.normaliser.Normaliser`).
 """
 
+import math
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
@@ -17,6 +18,8 @@ from torch.nn.parallel import DistributedDataParallel
 from flexbench.config import DiffusionSettings
 from flexbench.diffusion import CosineSchedule, Draw, diffusion_loss, sample
 from flexbench.diffusion.loss import NORMS, Streams
+from flexbench.diffusion.parametrization import data_from_velocity
+from flexbench.diffusion.sampler import Node, time_grid
 from flexbench.errors import FlexbenchError
 from flexbench.spec import Network, Problem
 from flexbench.user_code import require_like
@@ -78,6 +81,14 @@ class Method:
         output: on whole domains it may be put together from tiles. condition: (B,Cc,H,W), or one
         row that all share; noise: (B,C,H,W), as is that of the draw.
         """
+        raise NotImplementedError
+
+    def times(self, draw: Draw) -> list[Node]:
+        """Where the network says what x0 is; of a network without a diffusion one, at t = 0."""
+        raise NotImplementedError
+
+    def x0_hat(self, output: Output, condition: Tensor, x: Tensor, node: Node) -> Tensor:
+        """The network's normalised residual (B,C,H,W) at one of the times, from x_t (B,C,H,W)."""
         raise NotImplementedError
 
     def calls(self, draw: Draw) -> int:
@@ -146,6 +157,13 @@ class DenoiserMethod(Method):
     def reverse(self, output: Output, condition: Tensor, noise: Tensor, *, draw: Draw) -> Tensor:
         return sample(output, noise, schedule=self.schedule, draw=draw)
 
+    def times(self, draw: Draw) -> list[Node]:
+        return time_grid(self.schedule, draw.steps)
+
+    def x0_hat(self, output: Output, condition: Tensor, x: Tensor, node: Node) -> Tensor:
+        t = torch.full((len(x),), node.t, device=x.device)
+        return data_from_velocity(x, output(x, t), node.alpha, node.sigma)
+
     def calls(self, draw: Draw) -> int:
         return draw.calls
 
@@ -154,7 +172,7 @@ class RegressorMethod(Method):
     """The same network, told the base field instead of noise and t = 0: it gives the residual.
 
     The base is the condition's last C channels: up(LR), or the last snapshot. Its ensemble has
-    one member.
+    one member, unless a draw knows its errors.
     """
 
     mode = "regressor"
@@ -180,6 +198,13 @@ class RegressorMethod(Method):
         return drawn
 
     def reverse(self, output: Output, condition: Tensor, noise: Tensor, *, draw: Draw) -> Tensor:
+        residual = output(*self._inputs(condition))
+        return residual if draw.posterior is None else draw.drawn(0, residual)
+
+    def times(self, draw: Draw) -> list[Node]:
+        return [Node(t=0.0, alpha=1.0, sigma=0.0, logsnr=math.inf, angle=0.0)]
+
+    def x0_hat(self, output: Output, condition: Tensor, x: Tensor, node: Node) -> Tensor:
         return output(*self._inputs(condition))
 
     def calls(self, draw: Draw) -> int:

@@ -6,6 +6,7 @@
     data/splits.json                             files of each split, checked for leaks
     data/statistics_<task>[.<observable>].json   field and residual std of the training split
     checkpoints/<task>/<method>/seed<k>.safetensors
+    checkpoints/<task>/<method>/seed<k>.<fit>.calibration.json
     samples/<case>/<method>/seed<k>.h5           case: <task>, or <task>.<evaluation>
     scores/<case>/<method>/seed<k>.csv
     tables/*.csv   tables/headline.json   figures/<case>/*.png   report.html
@@ -65,6 +66,11 @@ class Layout:
 
     def training_log(self, task: str, method: str, seed: int | str) -> Path:
         return self.folder / "checkpoints" / task / method / f"seed{seed}.log.jsonl"
+
+    def calibration(self, training: str, fit: str, method: str, seed: int | str) -> Path:
+        """The fit of a checkpoint's sampler to validation, beside the checkpoint."""
+        folder = self.folder / "checkpoints" / training / method
+        return folder / f"seed{seed}.{fit}.calibration.json"
 
     def samples(self, task: str, method: str, seed: int | str) -> Path:
         return self.folder / "samples" / task / method / f"seed{seed}.h5"

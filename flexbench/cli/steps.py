@@ -65,6 +65,19 @@ def train(graph: "Graph", training: Training, method: Method, seed: Seed = 0) ->
 
 
 @graph_verb(STEPS)
+def calibrate(
+    graph: "Graph",
+    fit: Annotated[str, typer.Argument(help="such as forecast-calibrated-2: task, sampler, steps")],
+    method: Method,
+    seed: Seed = 0,
+) -> None:
+    """Fit a method's sampler to the validation split; the same command resumes."""
+    from flexbench.steps.calibrate import calibrate_step
+
+    calibrate_step(graph, fit=fit, method=method, seed=seed)
+
+
+@graph_verb(STEPS)
 def sample(graph: "Graph", case: Case, method: Method, seed: Seed = 0) -> None:
     """Draw a method's ensembles of a case's flows; the same command resumes."""
     from flexbench.steps.sample import sample_step

@@ -1,11 +1,12 @@
 """The configuration: sections, kinds of task, the whole, and how it is read. Nothing heavy."""
 
 from flexbench.config.base import Misfit, Settings
-from flexbench.config.cases import Case, Run
+from flexbench.config.cases import Case, FitSetting, Run
 from flexbench.config.cluster import ClusterSettings, Needs
 from flexbench.config.own_data import DataSettings
 from flexbench.config.sections import (
     PACE,
+    CalibrationSettings,
     DiffusionSettings,
     EvaluationSettings,
     MethodSettings,
@@ -25,12 +26,14 @@ __all__ = [
     "KINDS",
     "PACE",
     "TIERS",
+    "CalibrationSettings",
     "Case",
     "ClusterSettings",
     "Config",
     "DataSettings",
     "DiffusionSettings",
     "EvaluationSettings",
+    "FitSetting",
     "ForecastSettings",
     "MethodSettings",
     "Misfit",

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, NamedTuple
 
 from flexbench.config.sections import EvaluationSettings, SampleSettings
 from flexbench.config.tasks import TaskSettings
-from flexbench.spec import Boundary
+from flexbench.spec import Boundary, Observable
 
 if TYPE_CHECKING:
     from flexbench.config.whole import Config
@@ -28,6 +28,24 @@ class Run(NamedTuple):
     def walls(self) -> str:
         """How that name begins: "no_slip_" or the like, nothing without walls."""
         return "" if self.boundary == "periodic" else f"{self.boundary}_"
+
+
+@dataclass(frozen=True, kw_only=True)
+class FitSetting:
+    """What a fit of a sampler to validation depends on, besides the checkpoint."""
+
+    task: str
+    observable: Observable
+    sampler: str
+    steps: int
+    overlap: int
+
+    @property
+    def name(self) -> str:
+        """forecast-calibrated-2, or forecast-u-calibrated-2-overlap8."""
+        own = "" if self.observable == "w" else f"-{self.observable}"
+        blended = f"-overlap{self.overlap}" if self.overlap else ""
+        return f"{self.task}{own}-{self.sampler}-{self.steps}{blended}"
 
 
 @dataclass(frozen=True)
@@ -72,6 +90,19 @@ class Case:
         """`sample`, with the keys that its evaluation overrides."""
         place = f"evaluations.{self.evaluation}.sample"
         return self.config.sample.overridden(self.settings.sample, place=place)
+
+    @property
+    def fit(self) -> FitSetting | None:
+        """What its sampler is fitted for; None where it needs no fit."""
+        if not self.sample.is_fitted:
+            return None
+        return FitSetting(
+            task=self.task,
+            observable=self.settings.observable,
+            sampler=self.sample.sampler,
+            steps=self.sample.steps,
+            overlap=self.sample.overlap,
+        )
 
     def snapshots_needed(self, stride: int) -> int:
         """The fewest snapshots of a file that all that is scored of it fits in.

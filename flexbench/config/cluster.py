@@ -50,6 +50,7 @@ class ClusterSettings(Settings):
     splits: Needs = Needs(minutes=10)
     statistics: Needs = Needs()
     train: Needs = Needs(minutes=60, memory_mb=4000)
+    calibrate: Needs = Needs(memory_mb=4000)
     sample: Needs = Needs(minutes=60, memory_mb=4000)
     score: Needs = Needs()
     tabulate: Needs = Needs()

@@ -28,6 +28,9 @@ MOST_SNAPSHOTS = 10**6
 # stale, and a training goes on from its restart point.
 PACE = {"solver": {"checkpoint_seconds"}, "train": {"checkpoint_seconds", "log_every"}}
 
+# Samplers that draw from what validation tells of a network's errors.
+FITTED = ("calibrated",)
+
 Size = Literal["XXS", "XS", "S", "M", "L"]
 # What a section is overridden with for one method or evaluation: keys of it that differ.
 Differing = dict[str, bool | int | float | str | list[float] | None]
@@ -187,13 +190,28 @@ class SampleSettings(Settings):
 
     members: Count = Field(16, description="M")
     steps: Count = Field(2, description="N, reverse diffusion steps")
-    sampler: Literal["ddim", "ddpm", "heun", "dpmpp_2m"] = "ddim"
+    sampler: Literal["ddim", "ddpm", "heun", "dpmpp_2m", "calibrated"] = Field(
+        "ddim", description="calibrated: with noise like the network's errors on validation"
+    )
     snapshots: Count = Field(2, description="scored snapshots per test trajectory")
     batch: Count = Field(64, description="patches x members evaluated at once")
     overlap: Annotated[int, Field(ge=0, le=2**16)] = Field(
         0,
         description="points that neighbouring tiles of a domain share, blended at every step; "
         "0: tiles are drawn apart and stitched",
+    )
+
+    @property
+    def is_fitted(self) -> bool:
+        """Whether the sampler needs a fit to validation snapshots."""
+        return self.sampler in FITTED
+
+
+class CalibrationSettings(Settings):
+    """How a sampler that needs it is fitted to validation snapshots."""
+
+    snapshots: Count = Field(
+        2, description="of each validation trajectory, spread over it; fewer where it has fewer"
     )
 
 

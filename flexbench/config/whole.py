@@ -15,6 +15,7 @@ from flexbench.config.checks import check
 from flexbench.config.cluster import ClusterSettings
 from flexbench.config.own_data import DataSettings
 from flexbench.config.sections import (
+    CalibrationSettings,
     DiffusionSettings,
     EvaluationSettings,
     MethodSettings,
@@ -63,6 +64,7 @@ class Config(Settings):
     diffusion: DiffusionSettings = DiffusionSettings()
     train: TrainSettings = TrainSettings()
     sample: SampleSettings = SampleSettings()
+    calibration: CalibrationSettings = CalibrationSettings()
     score: ScoreSettings = ScoreSettings()
     cluster: ClusterSettings = ClusterSettings()
 

@@ -21,6 +21,9 @@ from flexbench.errors import FlexbenchError
 
 Velocity = Callable[[Tensor, Tensor], Tensor]
 NoiseFunction = Callable[[int], Tensor]
+# ``posterior(k, x0_hat, z) -> x0 like x0_hat``: a draw of what x0 may be at step k, made of white
+# noise z.
+Posterior = Callable[[int, Tensor, Tensor], Tensor]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -31,8 +34,10 @@ class Draw:
     steps: N >= 1, steps of the uniform grid; see `calls` for the cost.
     batch: rows (patches or tiles x members) that the network is run on at once; without one, all.
     noise: ``noise(k)``, standard normal like what is drawn, for the noise added at the end of step
-        k = 0, 1, ..., N-2. Only stochastic samplers ask for it, and they need it: the caller knows
-        the identity of each member, the sampler does not.
+        k = 0, 1, ..., N-2 (of the last one, too, where there is a posterior). Only stochastic
+        samplers ask for it, and they need it: the caller knows the identity of each member, the
+        sampler does not.
+    posterior: of the sampler `calibrated` alone, which needs it.
 
     Raises FlexbenchError on an unknown sampler, and on steps or a batch below 1.
     """
@@ -41,6 +46,7 @@ class Draw:
     steps: int
     batch: int = sys.maxsize
     noise: NoiseFunction | None = None
+    posterior: Posterior | None = None
 
     def __post_init__(self) -> None:
         if self.sampler not in SAMPLERS:
@@ -64,6 +70,15 @@ class Draw:
                 f"sampler {self.sampler!r} adds noise at each step: give it `noise`"
             )
         return self.noise(step)
+
+    def drawn(self, step: int, x0_hat: Tensor) -> Tensor:
+        """What `posterior` gives; FlexbenchError where there is none to give."""
+        if self.posterior is None:
+            raise FlexbenchError(
+                f"sampler {self.sampler!r} draws from what is known of the network's errors: give "
+                "it `posterior`"
+            )
+        return self.posterior(step, x0_hat, self.step_noise(step))
 
 
 @dataclass(frozen=True)
@@ -169,11 +184,31 @@ def _dpmpp_2m(velocity: VelocityAt, x: Tensor, nodes: list[Node], draw: Draw) ->
     return _denoised(x, velocity(x, nodes[-1]), nodes[-1])
 
 
+def _calibrated(velocity: VelocityAt, x: Tensor, nodes: list[Node], draw: Draw) -> Tensor:
+    """Ancestral sampling with the measured posterior of x0, the last step included.
+
+    x_u is drawn from q(x_u | x_t, x0) of deterministic sampling, with x0 not x0_hat but a draw from
+    a Gaussian around it whose covariance is that of the network's errors at t. For a Gaussian
+    posterior and its exact network that is exact at every N, where DDIM loses spread.
+    """
+    for step, (now, after) in enumerate(pairwise(nodes)):
+        x0 = draw.drawn(step, _denoised(x, velocity(x, now), now))
+        x = renoised(x, x0, now, after)
+    last = nodes[-1]
+    return draw.drawn(len(nodes) - 1, _denoised(x, velocity(x, last), last))
+
+
+def renoised(x: Tensor, x0: Tensor, now: Node, after: Node) -> Tensor:
+    """x_u of x_t and x0: the noise that takes x0 to x_t is kept, at its new amplitude."""
+    return after.alpha * x0 + (after.sigma / now.sigma) * (x - now.alpha * x0)
+
+
 SAMPLERS: dict[str, Sampler] = {
     "ddim": _ddim,
     "ddpm": _ddpm,
     "heun": _heun,
     "dpmpp_2m": _dpmpp_2m,
+    "calibrated": _calibrated,
 }
 # Calls as a function of the steps, where they are not one per step.
 _CALLS: dict[str, Callable[[int], int]] = {"heun": lambda steps: 2 * steps - 1}

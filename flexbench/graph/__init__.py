@@ -7,6 +7,7 @@ from flexbench.graph.jobs import Graph
 from flexbench.graph.names import (
     SPLITS,
     TOGETHER,
+    Fit,
     Job,
     Training,
     boundary_of,
@@ -21,6 +22,7 @@ __all__ = [
     "RULES",
     "SPLITS",
     "TOGETHER",
+    "Fit",
     "Graph",
     "Job",
     "Names",

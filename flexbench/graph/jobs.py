@@ -13,7 +13,8 @@ from flexbench import registry
 from flexbench.config import Case, Config, Run, SplitSettings, TaskSettings
 from flexbench.config.reading import load_config, to_yaml
 from flexbench.errors import FlexbenchError
-from flexbench.graph.names import SPLITS, TOGETHER, Job, Training, imported_stem
+from flexbench.graph.methods import check_together, check_training, facts_of
+from flexbench.graph.names import SPLITS, TOGETHER, Fit, Job, Training, imported_stem
 from flexbench.graph.rule import Names, Rule
 from flexbench.graph.rules import RULES
 from flexbench.paths import Layout, checkout
@@ -44,13 +45,13 @@ class Graph:
             for place, settings in getattr(config, section).items():
                 for name in settings.methods or ():
                     others.setdefault(name, f"{section}.{place}.methods")
-        facts = {name: _facts_of(config, name, place) for name, place in named.items()}
+        facts = {name: facts_of(config, name, place) for name, place in named.items()}
         for name, place in others.items():
-            _check_together(config, name, _facts_of(config, name, place))
+            check_together(config, name, facts_of(config, name, place))
         layout = Layout((checkout() if start is None else start) / config.root, config.tier)
         graph = cls(config, layout=layout, facts=facts)
         for training in graph.trainings:
-            _check_training(config, training)
+            check_training(config, training)
         return graph
 
     @classmethod
@@ -281,6 +282,26 @@ class Graph:
         named = (Training(self.training(it.case, it.method), it.method, it.seed) for it in jobs)
         return list(dict.fromkeys(named))
 
+    @cached_property
+    def fits(self) -> dict[tuple[str, str, str], Fit]:
+        """Every fit of a sampler once, by (its setting's name, method, seed)."""
+        found: dict[tuple[str, str, str], Fit] = {}
+        for job in self.jobs:
+            setting = self.case(job.case).fit
+            if setting is not None and not self.is_formula(job.method):
+                training = self.training(job.case, job.method)
+                fit = Fit(setting, training, job.method, job.seed, job.case)
+                found.setdefault((setting.name, job.method, str(job.seed)), fit)
+        return found
+
+    def fit(self, setting: str, method: str, seed: int | str) -> Fit:
+        """A fit by its names; FlexbenchError names those that exist."""
+        key = (setting, method, str(seed))
+        if key not in self.fits:
+            known = ", ".join(" ".join(names) for names in self.fits) or "none"
+            raise FlexbenchError(f"fit '{' '.join(key)}' does not exist; allowed: {known}")
+        return self.fits[key]
+
     def training(self, case: str, method: str) -> str:
         """The name of the training that a case's weights come from: its task's own, or, joined by
         "+", those of all the tasks that the method learns together."""
@@ -325,9 +346,15 @@ class Graph:
     def is_formula(self, method: str) -> bool:
         return self.facts(method).formula
 
-    def is_stochastic(self, method: str) -> bool:
-        """Whether it draws ensembles: formulas and regressors say one thing only."""
-        return not self.is_formula(method) and self.config.method(method).mode == "denoiser"
+    def is_stochastic(self, method: str, case: str | None = None) -> bool:
+        """Whether it draws ensembles: formulas and regressors say one thing only, but for
+        regressors whose errors a case's sampler adds.
+
+        case: None: for no case in particular.
+        """
+        fitted = case is not None and self.case(case).sample.is_fitted
+        drawn = self.config.method(method).mode == "denoiser" or fitted
+        return not self.is_formula(method) and drawn
 
     def tasks_of(self, method: str) -> tuple[str, ...]:
         return self.facts(method).tasks
@@ -337,6 +364,13 @@ class Graph:
         if self.is_formula(method):
             return []
         return [self.layout.checkpoint(self.training(case, method), method, seed)]
+
+    def calibrations(self, case: str, method: str, seed: int | str) -> list[Path]:
+        """The fit that a method's sampler needs on a case, where it needs one."""
+        setting = self.case(case).fit
+        if setting is None or self.is_formula(method):
+            return []
+        return [self.layout.calibration(self.training(case, method), setting.name, method, seed)]
 
     def launcher(self, method: str) -> str:
         """How `flexbench train` starts: alone, or once per GPU under torchrun."""
@@ -359,33 +393,3 @@ class Graph:
     def _learns(self, task: str, method: str) -> bool:
         together = self.config.method(method).together
         return together is None or task in together
-
-
-def _facts_of(config: Config, method: str, place: str) -> registry.Facts:
-    """What a method's file says; place: the key that names the method."""
-    network = config.method(method).network or method
-    try:
-        return registry.facts(network, config.baseline_folders)
-    except FlexbenchError as error:
-        raise FlexbenchError(f"{place}: {error}") from None
-
-
-def _check_training(config: Config, training: Training) -> None:
-    """FlexbenchError where what a network is trained with does not fit together."""
-    own = config.method(training.method).train
-    place = f"method_settings.{training.method}.train" if own else "train"
-    config.train_settings(training.method).check(tasks=len(training.tasks), place=place)
-
-
-def _check_together(config: Config, method: str, facts: registry.Facts) -> None:
-    """FlexbenchError where a network is to learn tasks together and cannot."""
-    together = config.method(method).together
-    if together is None:
-        return
-    registry.require_together(facts)
-    for task in together:
-        if config.tasks[task].kind not in facts.tasks:
-            raise FlexbenchError(
-                f"method_settings.{method}.together: '{facts.name}' cannot run on task "
-                f"'{task}' ({config.tasks[task].kind}); it does: {', '.join(facts.tasks)}"
-            )

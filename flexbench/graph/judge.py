@@ -159,7 +159,7 @@ def described_in(graph: "Graph", *cases: str) -> list[Path]:
 def shown_rollout(graph: "Graph", case: str) -> Job:
     """Whose rollout is animated: the first method's that draws ensembles, or else the first's."""
     jobs = graph.jobs_of(case)
-    return next((job for job in jobs if graph.is_stochastic(job.method)), jobs[0])
+    return next((job for job in jobs if graph.is_stochastic(job.method, case)), jobs[0])
 
 
 def _logs(graph: "Graph", case: str) -> list[Path]:

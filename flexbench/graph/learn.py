@@ -1,10 +1,11 @@
 """The rules of `workflow/rules/learn.smk`: trainings, and ensembles of what was trained."""
 
+from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from flexbench.config import PACE
-from flexbench.graph.names import TOGETHER
+from flexbench.graph.names import TOGETHER, Fit
 from flexbench.graph.rule import Names, Rule, kind_files
 from flexbench.graph.slices import common, flows_slice, method_slice, split_slice, task_slice
 from flexbench.paths import Layout
@@ -71,6 +72,53 @@ class Train(Rule):
         return graph.config.train_settings(names["method"]).processes
 
 
+class Calibrate(Rule):
+    """What validation tells of the errors of one method's weights, for one setting of a sampler."""
+
+    name = "calibrate"
+    wildcards = ("training", "fit", "method", "seed")
+    record = ("{training}", "{fit}", "{method}", "seed{seed}")
+    threaded = resumes = True
+
+    def jobs(self, graph: "Graph") -> list[Names]:
+        return [
+            {"training": fit.training, "fit": setting, "method": method, "seed": seed}
+            for (setting, method, seed), fit in graph.fits.items()
+        ]
+
+    def outputs(self, layout: Layout, names: Names) -> tuple[Path, ...]:
+        place = names["training"], names["fit"], names["method"], names["seed"]
+        return (layout.calibration(*place),)
+
+    def inputs(self, graph: "Graph", names: Names) -> list[Path]:
+        case = self._fit(graph, names).case
+        return [
+            *graph.weights(case, names["method"], names["seed"]),
+            graph.statistics(case),
+            *graph.trajectories("validation"),
+        ]
+
+    def slice(self, graph: "Graph", names: Names) -> dict[str, Any]:
+        fit = self._fit(graph, names)
+        return common(graph) | {
+            "task": task_slice(graph, fit.case),
+            "method": method_slice(graph, names["method"]),
+            "fit": asdict(fit.setting) | {"batch": graph.config.sample.batch},
+            "calibration": graph.config.calibration.model_dump(),
+            "training_seed": int(names["seed"]),
+            "splits": {"validation": split_slice(graph, "validation")},
+        }
+
+    def loaded(self, graph: "Graph", names: Names) -> tuple[Path, ...]:
+        """As of sampling."""
+        task = self._fit(graph, names).setting.task
+        return (graph.network_file(names["method"]), *kind_files(graph, task))
+
+    @staticmethod
+    def _fit(graph: "Graph", names: Names) -> Fit:
+        return graph.fit(names["fit"], names["method"], names["seed"])
+
+
 class Sample(Rule):
     """The ensembles of one method on the flows of one case."""
 
@@ -89,6 +137,7 @@ class Sample(Rule):
         case = names["case"]
         return [
             *graph.weights(case, names["method"], names["seed"]),
+            *graph.calibrations(case, names["method"], names["seed"]),
             graph.statistics(case),
             graph.layout.splits,
             *graph.tested(case),

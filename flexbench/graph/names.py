@@ -3,6 +3,7 @@
 from dataclasses import dataclass
 from typing import get_args
 
+from flexbench.config import FitSetting
 from flexbench.spec import Boundary, Observable
 
 SPLITS = ("train", "validation", "test")
@@ -31,6 +32,20 @@ class Training:
     @property
     def tasks(self) -> list[str]:
         return self.name.split(TOGETHER)
+
+
+@dataclass(frozen=True)
+class Fit:
+    """A sampler to be fitted to validation: its setting, whose weights, and a case that needs it.
+
+    Cases that ask for the same share it; `case` is the first of them.
+    """
+
+    setting: FitSetting
+    training: str
+    method: str
+    seed: int
+    case: str
 
 
 def imported_stem(source: str, split: str) -> str:

@@ -2,11 +2,11 @@
 
 from flexbench.graph.data import ImportData, Simulate, Splits, Statistics
 from flexbench.graph.judge import Animation, Figure, Report, Score, Tabulate
-from flexbench.graph.learn import Sample, Train
+from flexbench.graph.learn import Calibrate, Sample, Train
 from flexbench.graph.rule import Rule
 
 RULES: tuple[Rule, ...] = (
     *(Simulate(), ImportData(), Splits(), Statistics()),
-    *(Train(), Sample()),
+    *(Train(), Calibrate(), Sample()),
     *(Score(), Tabulate(), Figure(), Animation(), Report()),
 )

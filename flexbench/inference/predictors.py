@@ -17,13 +17,19 @@ from flexbench.data.samples import Snapshot
 from flexbench.diffusion import Draw
 from flexbench.errors import FlexbenchError
 from flexbench.inference.segments import tensors_digest
-from flexbench.inference.tiles import Tiling, sample_domain
+from flexbench.inference.tiles import sample_domain, tiling_of
 from flexbench.methods import Method
+from flexbench.posterior.features import Features
+from flexbench.posterior.model import Calibration
+from flexbench.posterior.noise import margin
 from flexbench.seeding import generator
 from flexbench.tasks.base import Example, Task, untile
 
 # One field of all members that a blended domain is drawn for at once; samplers hold a few such.
 DOMAIN_BYTES = 1 << 28
+
+# Names of a member's random streams.
+INITIAL_NOISE, STEP_NOISE = "initial noise", "step noise"
 
 # ``noise(members, kind, *step)``: standard normal (M,C,H,W) over the domain.
 Noise = Callable[..., Tensor]
@@ -75,19 +81,28 @@ class NetworkPredictor:
 
     settings: members, sampler, steps, batch, overlap: without one, tiles are drawn apart and
     stitched; with one, they are blended at every step. seed: of the noise. device: where the
-    network is.
+    network is. calibration: of samplers that need it; their noise knows the whole domain, so the
+    network is asked for all of it at every step.
     """
 
     def __init__(
-        self, method: Method, *, settings: SampleSettings, seed: int, device: torch.device | str
+        self,
+        method: Method,
+        *,
+        settings: SampleSettings,
+        seed: int,
+        device: torch.device | str,
+        calibration: Calibration | None = None,
     ):
         self.method, self.settings, self.seed, self.device = method, settings, seed, device
+        self.calibration = calibration
         self.draw = Draw(sampler=settings.sampler, steps=settings.steps, batch=settings.batch)
         self.overlap = settings.overlap
         self.mode = method.mode
         self.patch: int | None = method.problem.patch
-        self.members = settings.members if method.stochastic else 1
-        self.sampler = settings.sampler if method.stochastic else "none"
+        draws = method.stochastic or calibration is not None
+        self.members = settings.members if draws else 1
+        self.sampler = settings.sampler if draws else "none"
         self.steps = settings.steps if method.stochastic else 0
         self.calls = method.calls(self.draw)
 
@@ -99,6 +114,7 @@ class NetworkPredictor:
             "diffusion": self.method.settings.model_dump(),
             "problem": asdict(self.method.problem),
             "weights": tensors_digest(self.method.network.state_dict()),
+            "calibration": self.calibration.as_json() if self.calibration else None,
         }
 
     def predict(self, example: Example, task: Task, snapshot: Snapshot) -> Tensor:
@@ -110,34 +126,27 @@ class NetworkPredictor:
                 f"allowed: 1 for all members, or {self.members}, one for each"
             )
 
+        around = margin(periodic=task.periodic) if self.calibration else 0
+
         def noise(members: Sequence[int], kind: str, *name: int) -> Tensor:
             """(M,C,H,W), one field over the domain per member; drawn on the CPU."""
+            own = around if kind == STEP_NOISE else 0
+            channels, height, width = field_shape
+            shape = (channels, height + 2 * own, width + 2 * own)
             target = (self.seed, kind, snapshot.trajectory, snapshot.index)
             ahead = ("lead", snapshot.lead) if snapshot.lead > 1 else ()
             streams = (generator(*target, member, *name, *ahead) for member in members)
-            return torch.stack([torch.randn(field_shape, generator=stream) for stream in streams])
+            return torch.stack([torch.randn(shape, generator=stream) for stream in streams])
 
-        if self.overlap:
-            residual = self._blended(example, noise, task)
+        if self.overlap or self.calibration:
+            residual = self._whole(example, noise, task)
         else:
             residual = self._stitched(example, noise)
         return task.reconstruct(residual, example.base.to(self.device))
 
-    def _blended(self, example: Example, noise: Noise, task: Task) -> Tensor:
-        """Residuals (M,C,H,W) on the whole domain, some members at a time.
-
-        Tiles reach over an edge of the domain if the task's fields are periodic, and start where
-        its low-resolution points do, as training patches do.
-        """
-        height, width = example.base.shape[-2:]
-        tiling = Tiling(
-            height=height,
-            width=width,
-            patch=self.method.problem.patch,
-            overlap=self.overlap,
-            periodic=task.periodic,
-            align=task.align,
-        )
+    def _whole(self, example: Example, noise: Noise, task: Task) -> Tensor:
+        """Residuals (M,C,H,W) on the whole domain, some members at a time."""
+        tiling = tiling_of(example, task, patch=self.method.problem.patch, overlap=self.overlap)
         together = max(1, DOMAIN_BYTES // (example.base[0].nbytes))
         drawn = []
         for first in range(0, self.members, together):
@@ -145,15 +154,19 @@ class NetworkPredictor:
             rows = slice(group.start, group.stop) if len(example.base) > 1 else slice(0, 1)
 
             def step_noise(step: int, group: range = group) -> Tensor:
-                return noise(group, "step noise", step).to(self.device)
+                return noise(group, STEP_NOISE, step).to(self.device)
 
+            posterior = None
+            if self.calibration:
+                features = features_of(example, task, rows=rows, device=self.device)
+                posterior = self.calibration.posterior(features)
             residual = sample_domain(
                 self.method,
                 example.condition[rows].to(self.device),
                 example.re[rows].to(self.device),
-                noise(group, "initial noise").to(self.device),
+                noise(group, INITIAL_NOISE).to(self.device),
                 tiling=tiling,
-                draw=replace(self.draw, noise=step_noise),
+                draw=replace(self.draw, noise=step_noise, posterior=posterior),
             )
             drawn.append(residual)
         return torch.cat(drawn)
@@ -170,11 +183,11 @@ class NetworkPredictor:
             return tiles.to(self.device)
 
         def step_noise(step: int) -> Tensor:
-            return cut(noise(range(self.members), "step noise", step))
+            return cut(noise(range(self.members), STEP_NOISE, step))
 
         residual = self.method.sample(
             example.tile(patch).to(self.device),
-            cut(noise(range(self.members), "initial noise")),
+            cut(noise(range(self.members), INITIAL_NOISE)),
             draw=replace(self.draw, noise=step_noise),
         )
         whole = untile(residual, rows=height // patch, columns=width // patch)
@@ -203,6 +216,14 @@ class FormulaPredictor:
             found = user_code.call(self.formula, example, task, **self.options)
         user_code.require_like(self.formula, found, example.base)
         return found
+
+
+def features_of(
+    example: Example, task: Task, *, rows: slice, device: torch.device | str
+) -> Features:
+    """What tells how large errors are in some rows of a whole-domain example."""
+    base = example.base[rows].to(device) / task.normaliser.field_std
+    return Features(base, example.re[rows].to(device), periodic=task.periodic)
 
 
 def cut_members(fields: Tensor, patch: int) -> Tensor:

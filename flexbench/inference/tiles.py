@@ -14,6 +14,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from itertools import pairwise, product
+from typing import TYPE_CHECKING
 
 import torch
 from torch import Tensor
@@ -22,6 +23,9 @@ from flexbench.diffusion import Draw
 from flexbench.errors import FlexbenchError
 from flexbench.methods import Method, chunks, evaluating
 from flexbench.spec import Network
+
+if TYPE_CHECKING:
+    from flexbench.tasks.base import Example, Task
 
 
 def tile_starts(
@@ -125,6 +129,23 @@ class Tiling:
         weights = tile_weights(starts, size, patch=self.patch, periodic=self.periodic)
         points = (torch.tensor(starts)[:, None] + torch.arange(self.patch)) % size
         return list(zip(points, weights, strict=True))
+
+
+def tiling_of(example: "Example", task: "Task", *, patch: int, overlap: int) -> Tiling:
+    """The tiles of a whole-domain example.
+
+    They reach over an edge of the domain if the task's fields are periodic, and start where its
+    low-resolution points do, as training patches do.
+    """
+    height, width = example.base.shape[-2:]
+    return Tiling(
+        height=height,
+        width=width,
+        patch=patch,
+        overlap=overlap,
+        periodic=task.periodic,
+        align=task.align,
+    )
 
 
 class TiledNetwork:

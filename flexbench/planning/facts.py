@@ -89,7 +89,7 @@ class RunFacts:
         case: None: as the tier's own settings have it, for no case in particular.
         """
         sample = self.sample if case is None else self.graph.case(case).sample
-        return sample.members if self.graph.is_stochastic(method) else 1
+        return sample.members if self.graph.is_stochastic(method, case) else 1
 
     def calls(self, method: str, case: str | None = None) -> int:
         """Calls of the network per member."""
@@ -110,7 +110,7 @@ class RunFacts:
         here = self.graph.case(case)
         members, sample, leads = self.members(method, case), here.sample, here.settings.leads
         shared, repeats = 1, 1
-        if sample.overlap:
+        if sample.overlap or sample.is_fitted:
             from flexbench.inference.predictors import DOMAIN_BYTES
             from flexbench.methods import chunks
 

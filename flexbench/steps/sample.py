@@ -6,18 +6,16 @@ from typing import Any
 import torch
 
 from flexbench import registry
-from flexbench.data.normaliser import Normaliser
 from flexbench.data.store import Trajectory
 from flexbench.device import prepare_device
-from flexbench.errors import FlexbenchError
 from flexbench.graph import Graph
+from flexbench.inference.checkpoint import calibration_for, trained_for
 from flexbench.inference.ensemble import describe, draw_samples
 from flexbench.inference.predictors import FormulaPredictor, NetworkPredictor, Predictor
 from flexbench.inference.rollout import Targets
 from flexbench.inference.tiles import tile_starts
 from flexbench.inference.timing import Stopwatch
-from flexbench.inference.trained import load_trained, rebuild
-from flexbench.provenance import Receipt, file_digest, read_receipt, require_settings
+from flexbench.provenance import Receipt
 from flexbench.tasks import Task
 from flexbench.tasks.loading import load_task
 
@@ -89,32 +87,14 @@ def _formula(graph: Graph, method: str) -> Predictor:
 def _network(
     graph: Graph, *, case: str, method: str, seed: int, device: torch.device
 ) -> tuple[Predictor, dict[str, Any]]:
-    """The trained network as its checkpoint describes it, and its size."""
-    here = graph.case(case)
-    (path,) = graph.weights(case, method, seed)
-    state, metadata = load_trained(path)
-    training = graph.training(case, method)
-    if metadata["network"] != graph.facts(method).name or metadata["task"] != training:
-        raise FlexbenchError(
-            f"{path}: holds network '{metadata['network']}' for task '{metadata['task']}'; "
-            f"'{graph.facts(method).name}' for '{training}' is needed"
-        )
-    command = f"flexbench train {training} {method} --seed {seed}"
-    made = graph.step("train", training=training, method=method, seed=seed)
-    require_settings(made, metadata.get("slice", {}), again=command)
-    told = read_receipt(path).get("outputs", {}).get(path.name)
-    if told is not None and told != file_digest(path):
-        raise FlexbenchError(
-            f"{path}: is not the file of its receipt (`flexbench verify` tells more); "
-            f"`{command}` makes it anew"
-        )
-    joint = training != here.task
-    scales = metadata["normaliser"][here.task] if joint else metadata["normaliser"]
-    # What it learnt is in units of the training's own field, whatever it is applied to.
-    if Normaliser(**scales) != load_task(graph, here.task).normaliser:
-        raise FlexbenchError(f"{path}: was trained with other statistics; train it again")
-    folders = graph.config.baseline_folders
-    trained = rebuild(state, metadata, source=path, task=here.task, device=device, folders=folders)
-    predictor = NetworkPredictor(trained.method, settings=here.sample, seed=seed, device=device)
+    """The trained network, and its size."""
+    trained = trained_for(graph, case=case, method=method, seed=seed, device=device)
+    predictor = NetworkPredictor(
+        trained.method,
+        settings=graph.case(case).sample,
+        seed=seed,
+        device=device,
+        calibration=calibration_for(graph, case=case, method=method, seed=seed),
+    )
     flops = float(trained.cost.encode + predictor.calls * trained.cost.denoise)
     return predictor, {"parameters": trained.parameters, "flops": flops}

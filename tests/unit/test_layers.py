@@ -17,6 +17,7 @@ LAYERS = [
     "data",
     "tasks",
     "diffusion",
+    "posterior",
     "models",
     "methods",
     "sizing",

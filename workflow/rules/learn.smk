@@ -32,6 +32,25 @@ rule train:
         " --resolved {params.resolved:q} --log {log:q}"
 
 
+rule calibrate:
+    input:
+        of("calibrate").input,
+    output:
+        of("calibrate").output,
+    log:
+        of("calibrate").log,
+    benchmark:
+        of("calibrate").benchmark
+    threads: of("calibrate").threads
+    resources:
+        **of("calibrate").resources,
+    params:
+        **of("calibrate").params,
+    shell:
+        "flexbench calibrate {wildcards.fit} {wildcards.method} --seed {wildcards.seed}"
+        " --resolved {params.resolved:q} --log {log:q}"
+
+
 rule sample:
     input:
         of("sample").input,

@@ -15,7 +15,7 @@ from flexbench.planning.costs.judge import (
     ScoreCost,
     TabulateCost,
 )
-from flexbench.planning.costs.learn import SampleCost, TrainCost
+from flexbench.planning.costs.learn import CalibrateCost, SampleCost, TrainCost
 
 __all__ = ["BLOCK", "CATEGORIES", "Cost", "Written", "cost_of"]
 
@@ -23,7 +23,7 @@ _COSTS: dict[str, Cost] = {
     cost.rule: cost
     for cost in (
         *(SimulateCost(), ImportDataCost(), SplitsCost(), StatisticsCost()),
-        *(TrainCost(), SampleCost()),
+        *(TrainCost(), CalibrateCost(), SampleCost()),
         *(ScoreCost(), TabulateCost(), FigureCost(), AnimationCost(), ReportCost()),
     )
 }

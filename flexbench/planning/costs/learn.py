@@ -21,17 +21,22 @@ _LOG_ROW = 165
 
 def on_gpu(facts: RunFacts, speed: Measurement, rule: str) -> bool:
     """Whether a rule's networks run on a GPU: it asks a cluster for one, or has one here."""
-    if rule not in (TrainCost.rule, SampleCost.rule):
+    if rule not in (TrainCost.rule, CalibrateCost.rule, SampleCost.rule):
         return False
     asked: bool = getattr(facts.graph.config.cluster, rule).gpu
     return asked or speed.device == "cuda"
 
 
 class NetworkCost(Cost):
-    """Of whatever runs a network. training: whether its speed is that of training steps."""
+    """Of whatever runs a network.
+
+    training: whether its speed is that of training steps. starts_as: the rule whose processes are
+    timed, as its own start alike.
+    """
 
     state = True
     training: bool
+    starts_as: str
 
     def flops_per_second(self, facts: RunFacts, speed: Measurement, method: str) -> float:
         """Of a method's network: on a GPU, as measured or assumed; on a CPU with the job's own
@@ -47,13 +52,13 @@ class NetworkCost(Cost):
         method, start = names["method"], speed.rates.start
         if facts.graph.is_formula(method):
             return start["formula"]
-        return start.get(f"{self.rule}/{method}", start[self.rule])
+        return start.get(f"{self.starts_as}/{method}", start[self.starts_as])
 
 
 class TrainCost(NetworkCost):
     """Steps, validations, and restart points, whose writing the training waits for."""
 
-    rule = "train"
+    rule = starts_as = "train"
     category = "checkpoints"
     receipt, log, process = 2000, 340, 360
     training = True
@@ -110,10 +115,58 @@ class TrainCost(NetworkCost):
         )
 
 
+class CalibrateCost(NetworkCost):
+    """Calls of the network on validation snapshots, and one file of some hundred numbers a time."""
+
+    rule, starts_as = "calibrate", "sample"
+    category = "checkpoints"
+    receipt, process = 1500, 345
+    training = False
+
+    def sizes(self, facts: RunFacts, names: Names) -> list[int]:
+        times = self._times(facts, names)
+        return [700 + times * 3_900]
+
+    def temporary(self, facts: RunFacts, names: Names) -> tuple[int, int]:
+        """What the network said, of every snapshot at every time."""
+        kept = self._snapshots(facts) * self._calls(facts, names)
+        return kept * facts.field_bytes, kept + 1
+
+    def work(self, facts: RunFacts, speed: Measurement, names: Names) -> float:
+        case, method = self._case(facts, names), names["method"]
+        size, calls = facts.network(case, method), self._calls(facts, names)
+        flops = self._snapshots(facts) * facts.tiles(case) * calls * size.forward
+        return flops / self.flops_per_second(facts, speed, method)
+
+    def memory(self, facts: RunFacts, names: Names) -> float:
+        """Snapshots, their features, and the network on a batch."""
+        case = self._case(facts, names)
+        size, batch = facts.network(case, names["method"]), facts.sample.batch
+        fields = self._snapshots(facts) * 12 * facts.field_bytes
+        together = min(batch, 2 * facts.tiles(case))
+        return fields + 2 * size.state_bytes + _WITHOUT_AUTOGRAD * together * size.saved_bytes
+
+    def _case(self, facts: RunFacts, names: Names) -> str:
+        return facts.graph.fit(names["fit"], names["method"], names["seed"]).case
+
+    def _times(self, facts: RunFacts, names: Names) -> int:
+        fit = facts.graph.fit(names["fit"], names["method"], names["seed"])
+        denoiser = facts.graph.config.method(fit.method).mode == "denoiser"
+        return fit.setting.steps if denoiser else 1
+
+    def _calls(self, facts: RunFacts, names: Names) -> int:
+        """Of one snapshot: two members at each time, and two of the truth between the ends."""
+        times = self._times(facts, names)
+        return 2 * (times + max(times - 2, 0))
+
+    def _snapshots(self, facts: RunFacts) -> int:
+        return len(facts.graph.stems("validation")) * facts.graph.config.calibration.snapshots
+
+
 class SampleCost(NetworkCost):
     """Calls of the network, or of a formula, and the ensembles' bytes."""
 
-    rule = "sample"
+    rule = starts_as = "sample"
     category = "samples"
     receipt, process = 1200, 345
     training = False

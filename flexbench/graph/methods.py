@@ -1,0 +1,36 @@
+"""What the files of methods say, and whether that fits the configuration."""
+
+from flexbench import registry
+from flexbench.config import Config
+from flexbench.errors import FlexbenchError
+from flexbench.graph.names import Training
+
+
+def facts_of(config: Config, method: str, place: str) -> registry.Facts:
+    """What a method's file says; place: the key that names the method."""
+    network = config.method(method).network or method
+    try:
+        return registry.facts(network, config.baseline_folders)
+    except FlexbenchError as error:
+        raise FlexbenchError(f"{place}: {error}") from None
+
+
+def check_training(config: Config, training: Training) -> None:
+    """FlexbenchError where what a network is trained with does not fit together."""
+    own = config.method(training.method).train
+    place = f"method_settings.{training.method}.train" if own else "train"
+    config.train_settings(training.method).check(tasks=len(training.tasks), place=place)
+
+
+def check_together(config: Config, method: str, facts: registry.Facts) -> None:
+    """FlexbenchError where a network is to learn tasks together and cannot."""
+    together = config.method(method).together
+    if together is None:
+        return
+    registry.require_together(facts)
+    for task in together:
+        if config.tasks[task].kind not in facts.tasks:
+            raise FlexbenchError(
+                f"method_settings.{method}.together: '{facts.name}' cannot run on task "
+                f"'{task}' ({config.tasks[task].kind}); it does: {', '.join(facts.tasks)}"
+            )

@@ -1,0 +1,180 @@
+"""Fitting the posterior: how large errors are where, and how they hang together.
+
+The variance is log-linear in the features. A gamma likelihood weighs relative errors, so that quiet
+places count as much as loud ones; its mean over all points is then set apart, and its spectrum is
+that of the errors.
+"""
+
+import math
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, replace
+
+import torch
+from torch import Tensor
+
+from flexbench.posterior.features import Features
+from flexbench.posterior.model import ErrorModel
+from flexbench.posterior.noise import SHELLS, cross_spectrum, margin, modes, shaped
+from flexbench.seeding import generator
+
+ROUNDS = 50
+# A step of the logarithm of the variance that is too large to trust.
+LARGEST_STEP = 1.0
+# Prior standard deviation of the coefficients, of features in units of their own deviation; it
+# matters where validation has too few flows to tell.
+RIDGE = 1e-3
+
+
+# Points of a field that the variance is fitted to, evenly spaced, at most.
+POINTS = 2**14
+# Power that a spectrum has at least, of its mean.
+LEAST_POWER = 1e-6
+# Rounds in which the spectrum is held against that of noise that is drawn, and the largest change
+# of a shell in one of them.
+REFINEMENTS = 3
+LARGEST_FACTOR = 10.0
+
+
+@dataclass(frozen=True, kw_only=True)
+class Errors:
+    """What a network said of one snapshot at one time.
+
+    x0_hat: (n,C,H,W) of n members. errors: of each, truth - x0_hat.
+    """
+
+    features: Features
+    x0_hat: Tensor
+    errors: Tensor
+
+
+# What is fitted. Of ``product(a, b)`` of errors, bilinear, such as a cross spectrum, it makes
+# what has the wanted variance as its expectation.
+Squares = Callable[[Tensor, Callable[[Tensor, Tensor], Tensor]], Tensor]
+
+
+def own(errors: Tensor, product: Callable[[Tensor, Tensor], Tensor]) -> Tensor:
+    """Of the errors (n,...) of each member."""
+    return product(errors, errors)
+
+
+def lacking(errors: Tensor, product: Callable[[Tensor, Tensor], Tensor]) -> Tensor:
+    """What the spread of two members (2,...) lacks of the error of a large ensemble's mean; of a
+    single one (1,...), all of it."""
+    if len(errors) == 1:
+        return product(errors, errors)
+    first, second = errors[:1], errors[1:]
+    return product(first, second) - product(first - second, first - second) / 2
+
+
+def fit_errors(found: Sequence[Errors], *, t: float, squares: Squares) -> ErrorModel:
+    """The errors at one time, of all snapshots together.
+
+    squares: what their mean and their spectrum are of. How they vary from point to point is taken
+    from the errors' own squares in any case: what a spread lacks may be nothing in places, and has
+    no logarithm there.
+    """
+    rows, wanted = [], []
+    for it in found:
+        step = max(1, math.ceil(math.sqrt(it.errors[0].numel() / POINTS)))
+        power = own(it.errors.double(), torch.mul)
+        features = it.features.stacked(it.x0_hat)
+        rows.append(features[..., ::step, ::step].flatten(1))
+        wanted.append(power[..., ::step, ::step].flatten())
+    coefficients = fit_variance(torch.cat(rows, dim=1).T.double(), torch.cat(wanted))
+    model = _scaled(ErrorModel(t=t, coefficients=coefficients, spectrum=_flat()), found, squares)
+    power, count = _flat() * 0, _flat() * 0
+    for it in found:
+        power += _spectrum(it, squares, it.errors / model.deviation(it.features, it.x0_hat))
+        count += modes(*it.errors.shape[-2:])
+    model = replace(model, spectrum=_curve(power, count))
+    for number in range(REFINEMENTS):
+        model = _refined(model, found, squares, number=number, count=count)
+    return model
+
+
+def _scaled(model: ErrorModel, found: Sequence[Errors], squares: Squares) -> ErrorModel:
+    """With the mean variance over all points that is asked for; relative errors may leave that."""
+    asked = given = 0.0
+    for it in found:
+        asked += float(squares(it.errors.double(), torch.mul).mean())
+        given += float(model.deviation(it.features, it.x0_hat).double().square().mean())
+    coefficients = model.coefficients.clone()
+    coefficients[0] += math.log(max(asked / given, 1e-12))
+    return replace(model, coefficients=coefficients.cpu())
+
+
+def _refined(
+    model: ErrorModel, found: Sequence[Errors], squares: Squares, *, number: int, count: Tensor
+) -> ErrorModel:
+    """With a spectrum that gives the errors' own after the amplitude has spread it over others.
+
+    number: of the round, for the noise that is drawn.
+    """
+    asked, given = _flat() * 0, _flat() * 0
+    for place, it in enumerate(found):
+        around = margin(periodic=it.features.periodic)
+        channels, height, width = it.errors.shape[1:]
+        stream = generator("calibration", "spectrum", number, place)
+        shape = (2, channels, height + 2 * around, width + 2 * around)
+        white = torch.randn(shape, generator=stream).to(it.errors.device)
+        noise = shaped(white, model.spectrum, periodic=it.features.periodic)
+        noise = noise * model.deviation(it.features, it.x0_hat)
+        asked += _spectrum(it, squares, it.errors)
+        given += _spectrum(it, own, noise)
+    factor = (_curve(asked, count) / _curve(given, count)).clamp(1 / LARGEST_FACTOR, LARGEST_FACTOR)
+    return replace(model, spectrum=_bounded(model.spectrum * factor))
+
+
+def _spectrum(it: Errors, squares: Squares, errors: Tensor) -> Tensor:
+    def cross(first: Tensor, second: Tensor) -> Tensor:
+        return cross_spectrum(first, second, periodic=it.features.periodic)
+
+    return squares(errors, cross).cpu()
+
+
+def _flat() -> Tensor:
+    return torch.ones(SHELLS + 1, dtype=torch.float64)
+
+
+def _curve(power: Tensor, count: Tensor) -> Tensor:
+    """Power by frequency (SHELLS + 1,) from its sums and the numbers of modes; gaps are filled."""
+    there = count > 0
+    places = torch.arange(SHELLS + 1)
+    power = torch.where(there, power / count.clamp(min=1), 0.0)
+    # On small grids some shells have no mode: the nearest one that has speaks for it.
+    nearest = (places[:, None] - places[there]).abs().argmin(dim=1)
+    power = power[there][nearest]
+    return _bounded(power)
+
+
+def _bounded(power: Tensor) -> Tensor:
+    return power.clamp(min=LEAST_POWER * float(power.clamp(min=0).mean()))
+
+
+def fit_variance(features: Tensor, squares: Tensor) -> Tensor:
+    """Coefficients (F,) of log variance = features @ coefficients, float64.
+
+    features: (P, F), the first of them ones. squares: (P,), with the variance as their expectation.
+    Features that do not vary get 0.
+    """
+    level = squares.mean().clamp(min=1e-30)
+    mean, std = features.mean(dim=0), features.std(dim=0, correction=0)
+    varies = std > 1e-6 * (1 + mean.abs())
+    mean, std = torch.where(varies, mean, 0.0), torch.where(varies, std, 1.0)
+    scaled = torch.where(varies, (features - mean) / std, 0.0)
+    scaled[:, 0] = 1.0
+    curvature = scaled.T @ scaled / len(scaled) + RIDGE * torch.eye(len(mean)).to(scaled)
+    curvature[0, 0] -= RIDGE
+    found = torch.zeros_like(mean)
+    for _ in range(ROUNDS):
+        ratio = squares / level * torch.exp(-scaled @ found)
+        slope = scaled.T @ (ratio - 1) / len(scaled) - RIDGE * found
+        slope[0] += RIDGE * found[0]
+        step = torch.linalg.solve(curvature, slope)
+        largest = (scaled @ step).abs().max()
+        found = found + step * min(1.0, LARGEST_STEP / float(largest))
+        if largest < 1e-4:
+            break
+    coefficients = torch.where(varies, found / std, 0.0)
+    coefficients[0] = found[0] + torch.log(level) - (coefficients * mean)[1:].sum()
+    return coefficients

@@ -1,0 +1,127 @@
+"""What was fitted, and what the sampler draws with it."""
+
+import json
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from flexbench.atomic import write_text
+from flexbench.diffusion.sampler import Posterior
+from flexbench.errors import FlexbenchError
+from flexbench.posterior.features import NAMES, Features
+from flexbench.posterior.noise import SHELLS, shaped
+
+# Of files; a fit of another layout is no fit.
+VERSION = 1
+
+
+@dataclass(frozen=True, kw_only=True)
+class ErrorModel:
+    """The errors of x0_hat at one time of the sampler.
+
+    t: that time. coefficients: (F,) of the features, float64, in the order of `features.NAMES`.
+    spectrum: (SHELLS + 1,) of errors in units of their own standard deviation, float64.
+    """
+
+    t: float
+    coefficients: Tensor
+    spectrum: Tensor
+
+    def deviation(self, features: Features, x0_hat: Tensor) -> Tensor:
+        """Standard deviation (M,C,H,W) of the errors of x0_hat (M,C,H,W)."""
+        logarithm = torch.zeros_like(x0_hat)
+        for coefficient, feature in zip(
+            self.coefficients.tolist(), features.of(x0_hat), strict=True
+        ):
+            if coefficient:
+                logarithm += coefficient * feature
+        return torch.exp(logarithm / 2)
+
+    def draw(self, features: Features, x0_hat: Tensor, white: Tensor) -> Tensor:
+        """x0 (M,C,H,W) from white noise (M,C,H + 2 margin,W + 2 margin)."""
+        noise = shaped(white, self.spectrum, periodic=features.periodic)
+        return x0_hat + self.deviation(features, x0_hat) * noise
+
+
+@dataclass(frozen=True, kw_only=True)
+class Calibration:
+    """The fit of one checkpoint, for one setting of the sampler.
+
+    setting: its name. weights: SHA-256 of the checkpoint's file. models: one for each time of the
+    sampler, in the order of its steps.
+    """
+
+    setting: str
+    weights: str
+    models: tuple[ErrorModel, ...]
+
+    def posterior(self, features: Features) -> Posterior:
+        """What `diffusion.Draw` takes."""
+
+        def drawn(step: int, x0_hat: Tensor, white: Tensor) -> Tensor:
+            return self.models[step].draw(features, x0_hat, white)
+
+        return drawn
+
+    def write(self, path: Path) -> None:
+        """As JSON, atomically; the same fit gives the same bytes."""
+        write_text(path, json.dumps(self.as_json(), indent=1) + "\n")
+
+    def as_json(self) -> dict[str, Any]:
+        return {
+            "version": VERSION,
+            "setting": self.setting,
+            "weights": self.weights,
+            "features": NAMES,
+            "models": [
+                {
+                    "t": model.t,
+                    "coefficients": model.coefficients.tolist(),
+                    "spectrum": model.spectrum.tolist(),
+                }
+                for model in self.models
+            ],
+        }
+
+    @classmethod
+    def read(cls, path: Path, *, again: str) -> "Calibration":
+        """FlexbenchError for a file that is damaged, or of features that do not exist.
+
+        again: the command that makes it anew.
+        """
+        try:
+            return cls._of(json.loads(path.read_text(encoding="utf-8")))
+        except (OSError, ValueError, KeyError, TypeError) as error:
+            reason = " ".join(str(error).split())
+            what = f"lacks {reason}" if isinstance(error, KeyError) else reason
+            raise FlexbenchError(
+                f"{path}: not a calibration ({what}); `{again}` makes it anew"
+            ) from None
+
+    @classmethod
+    def _of(cls, content: Any) -> "Calibration":
+        if content["version"] != VERSION:
+            raise ValueError(f"version {content['version']}, allowed: {VERSION}")
+        if tuple(content["features"]) != NAMES:
+            unknown = [name for name in content["features"] if name not in NAMES]
+            what = f"feature '{unknown[0]}' does not exist" if unknown else "features are missing"
+            raise ValueError(f"{what}, allowed: {', '.join(NAMES)}")
+        models = tuple(
+            ErrorModel(
+                t=float(entry["t"]),
+                coefficients=_numbers(entry["coefficients"], len(content["features"])),
+                spectrum=_numbers(entry["spectrum"], SHELLS + 1),
+            )
+            for entry in content["models"]
+        )
+        return cls(setting=content["setting"], weights=content["weights"], models=models)
+
+
+def _numbers(values: Any, count: int) -> Tensor:
+    found = torch.tensor(values, dtype=torch.float64)
+    if found.shape != (count,) or not torch.isfinite(found).all():
+        raise ValueError(f"{tuple(found.shape)} numbers, allowed: {count} finite ones")
+    return found

@@ -1,0 +1,69 @@
+"""The fit along the sampler's times, whoever answers for the network.
+
+Two members are drawn of every validation snapshot. At each time but the last their x0_hat are
+held against the truth where x_t was made of the truth, as the posterior asks for. At the last one
+they are what the sampler itself would return: there the noise still to be added is what their
+spread lacks of their error, which two members a and b of the truth y tell without bias,
+(y - a) (y - b) - (a - b)^2 / 2. So spread equals skill on validation by construction, whatever was
+lost on the way.
+"""
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+
+from torch import Tensor
+
+from flexbench.diffusion.parametrization import noised
+from flexbench.diffusion.sampler import Node, renoised
+from flexbench.posterior.features import Features
+from flexbench.posterior.fit import Errors, fit_errors, lacking, own
+from flexbench.posterior.model import ErrorModel
+from flexbench.posterior.noise import margin
+
+# ``ask(number, x, node, name)``: x0_hat (n,C,H,W) of snapshot `number` from x_t (n,C,H,W); names
+# are those of no other question.
+Ask = Callable[[int, Tensor, Node, str], Tensor]
+# ``noise(number, name, around)``: white noise (n,C,H + 2 around,W + 2 around) of a snapshot.
+Noise = Callable[[int, str, int], Tensor]
+
+
+@dataclass(frozen=True)
+class Known:
+    """A validation snapshot: the truth (1,C,H,W), as a network gives it, and what tells errors."""
+
+    truth: Tensor
+    features: Features
+
+
+def fit_path(
+    snapshots: Sequence[Known], nodes: Sequence[Node], *, ask: Ask, noise: Noise
+) -> tuple[ErrorModel, ...]:
+    """The errors at each time of the sampler, first to last."""
+    numbered = list(enumerate(snapshots))
+    paths = [noise(number, "initial", 0) for number, _ in numbered]
+    found: list[ErrorModel] = []
+    for step, node in enumerate(nodes):
+        answers = [ask(number, paths[number], node, f"path {step}") for number, _ in numbered]
+        if step == len(nodes) - 1:
+            found.append(fit_errors(_errors(snapshots, answers), t=node.t, squares=lacking))
+            break
+        direct = answers
+        if step > 0:  # at first x_t is noise, whatever the truth
+            made = [
+                noised(it.truth, noise(number, f"truth {step}", 0), node.alpha, node.sigma)
+                for number, it in numbered
+            ]
+            direct = [ask(number, made[number], node, f"truth {step}") for number, _ in numbered]
+        found.append(fit_errors(_errors(snapshots, direct), t=node.t, squares=own))
+        for number, it in numbered:
+            white = noise(number, f"step {step}", margin(periodic=it.features.periodic))
+            x0 = found[-1].draw(it.features, answers[number], white)
+            paths[number] = renoised(paths[number], x0, node, nodes[step + 1])
+    return tuple(found)
+
+
+def _errors(snapshots: Sequence[Known], answers: Sequence[Tensor]) -> list[Errors]:
+    return [
+        Errors(features=it.features, x0_hat=x0_hat, errors=it.truth - x0_hat)
+        for it, x0_hat in zip(snapshots, answers, strict=True)
+    ]
