@@ -11,6 +11,7 @@ from flexbench.graph.names import (
     Training,
     boundary_of,
     imported_stem,
+    named,
     observable_of,
     velocity_of,
 )
@@ -28,6 +29,7 @@ __all__ = [
     "Training",
     "boundary_of",
     "imported_stem",
+    "named",
     "observable_of",
     "velocity_of",
 ]

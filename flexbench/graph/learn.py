@@ -1,11 +1,11 @@
 """The rules of `workflow/rules/learn.smk`: trainings, and ensembles of what was trained."""
 
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, ClassVar
 
 from flexbench.config import PACE
 from flexbench.graph.names import TOGETHER
-from flexbench.graph.rule import Names, Rule, kind_files
+from flexbench.graph.rule import JOB, Names, Rule, kind_files
 from flexbench.graph.slices import common, flows_slice, method_slice, split_slice, task_slice
 from flexbench.paths import Layout
 
@@ -20,7 +20,11 @@ class Train(Rule):
     """
 
     name = "train"
-    wildcards = ("training", "method", "seed")
+    wildcards: ClassVar[Names] = {
+        "training": "tasks, method_settings.*.together",
+        "method": "methods",
+        "seed": "training_seeds",
+    }
     record = ("{training}", "{method}", "seed{seed}")
     threaded = resumes = large = True
     # The longest jobs first, so that no core waits for the last of them.
@@ -75,7 +79,7 @@ class Sample(Rule):
     """The ensembles of one method on the flows of one case."""
 
     name = "sample"
-    wildcards = ("case", "method", "seed")
+    wildcards: ClassVar[Names] = JOB
     record = ("{case}", "{method}", "seed{seed}")
     threaded = resumes = large = True
 

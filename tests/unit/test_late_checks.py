@@ -56,7 +56,6 @@ LATE = {
     "training/distributed.py:process_group": "how many processes were started",
     "training/learner.py:Learner._check_finite": "the loss",
     "training/records.py:Records._validate": "the loss",
-    "steps/train.py:train_step": "the name of a method, from the command line",
     "data/adapters.py:_channel": HEADERS,
     "data/adapters.py:_time": HEADERS,
     "data/adapters.py:square_of": HEADERS,
