@@ -1,7 +1,8 @@
 """What is refused before the first job: all that settings, method files and headers can tell.
 
-Settings alone are held together by `config.checks`; here networks are built without memory, the
-headers of own data are read, and what no machine could do is named.
+Settings alone are held together by `config.checks`; here networks are built without memory,
+formulas are called on a small field, the headers of own data are read, and what no machine could do
+is named.
 """
 
 from flexbench.errors import FlexbenchError
@@ -10,6 +11,7 @@ from flexbench.graph.rule import Names
 from flexbench.planning.costs import cost_of
 from flexbench.planning.costs.learn import sampling_flops
 from flexbench.planning.facts import RunFacts
+from flexbench.planning.formulas import check_formulas
 from flexbench.spec import TRAINING_PASSES
 
 # Beyond what any machine does for one job: the largest trainings so far took some 1e25 FLOP, the
@@ -32,9 +34,11 @@ def admit(graph: Graph, *, keep: bool = True) -> RunFacts:
 
     keep: whether sizes that are counted may be written below the results' root.
     Raises FlexbenchError, in one line, naming task, method and key, where a network cannot be
-    built, a file of own data is not what the configuration says, or a job is beyond any machine.
+    built, a formula cannot be called with its options, a file of own data is not what the
+    configuration says, or a job is beyond any machine.
     """
     facts = RunFacts.of(graph, keep=keep)
+    check_formulas(graph)
     for rule, keys in _KEYS.items():
         cost = cost_of(rule)
         for names in graph.rule(rule).jobs(graph):

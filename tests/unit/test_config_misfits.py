@@ -30,6 +30,18 @@ def refused(overrides, tmp_path):
     return line
 
 
+def formula(folder, body, options):
+    """Settings with a user's own formula alone."""
+    text = f'TASKS = ("superres",)\n\ndef predict(example, task, *, gain):\n    return {body}\n'
+    (folder / "mine.py").write_text(text)
+    settings = {"mine": {"options": options}}
+    return {
+        "methods": ["mine"],
+        "baseline_folders": [str(folder)],
+        "method_settings": settings,
+    }
+
+
 TOGETHER = {"together": ["superres_x4", "forecast"]}
 
 
@@ -68,6 +80,18 @@ TOGETHER = {"together": ["superres_x4", "forecast"]}
         ({"method_settings": {"unet": {"width": 7}}}, ["method 'unet' on", "width is 7"]),
         ({"method_settings": {"flex": {"width": 3}}}, ["method 'flex' on", "width is 3"]),
         ({"method_settings": {"unet": {"options": {"depht": 2}}}}, ["'unet'", "option 'depht'"]),
+        (
+            {"method_settings": {"interpolation": {"options": {"kernel": "bicubik"}}}},
+            ["'interpolation' on superres_x4 (method_settings.interpolation.options)", "'bicubik'"],
+        ),
+        (
+            {"method_settings": {"interpolation": {"options": {"kernl": "bicubic"}}}},
+            ["method_settings.interpolation.options", "interpolation.py:", "'kernl'"],
+        ),
+        (
+            {"method_settings": {"persistence": {"options": {"lead": 1}}}},
+            ["'persistence' on forecast", "persistence.py:", "'lead'"],
+        ),
     ],
     ids=lambda value: ", ".join(value) if isinstance(value, list) else "",
 )
@@ -75,6 +99,26 @@ def test_settings_that_do_not_fit_together(overrides, words, tmp_path):
     line = refused(overrides, tmp_path)
     for word in words:
         assert word in line
+
+
+@pytest.mark.parametrize(
+    ("body", "options", "words"),
+    [
+        ("example.base * gain", {}, ["none named 'gain'", "mine.py needs"]),
+        ("example.base * gain", {"gain": "loud"}, ["mine.py:", "TypeError"]),
+        ("example.base[..., :gain]", {"gain": 4}, ["mine.py:", "returned", "must be a tensor"]),
+        ("example.base[:, gain]", {"gain": 7}, ["mine.py:", "IndexError"]),
+    ],
+)
+def test_a_formula_is_asked_whether_its_options_fit(body, options, words, tmp_path):
+    line = refused(formula(tmp_path, body, options), tmp_path)
+    for word in ("'mine' on superres_x4 (method_settings.mine.options)", *words):
+        assert word in line
+
+
+def test_a_formula_whose_options_fit_is_accepted(tmp_path):
+    own = formula(tmp_path, "example.base * gain", {"gain": 1.5})
+    admit(Graph.of(load_config(BASE | own | {"root": str(tmp_path)})))
 
 
 @pytest.mark.parametrize(
