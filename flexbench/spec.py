@@ -18,10 +18,11 @@ Observable = Literal["w", "u", "v"]
 
 # The coarsest grid of a no-slip channel: each half of its wall is one point thick.
 NO_SLIP_GRID = 64
-# Time steps, in points' spacings, that a flow at the speed of any initial field is sure to blow up
-# with (|u| + |v| is 3 somewhere, and the integrator is stable up to a Courant number of 1.35), and
-# that penalised walls are stable with at most.
-BLOWS_UP, NO_SLIP_STEP = 0.45, 0.2
+# The Courant number up to which the integrator is stable.
+STABLE_COURANT = 1.35
+# Time steps, in points' spacings, beyond which it is not, whatever the flow (in any initial field
+# |u| + |v| is 3 somewhere), and that penalised walls are stable with at most.
+UNSTABLE_STEP, NO_SLIP_STEP = STABLE_COURANT / 3, 0.2
 
 # Re is given to networks as a fraction of this (the paper's normalisation).
 REYNOLDS_SCALE = 40_000.0

@@ -28,14 +28,14 @@ def run(
 ) -> None:
     """Run the graph with Snakemake; the same command resumes after any kill."""
     from flexbench.config.reading import load_config
-    from flexbench.planning.admission import admit
+    from flexbench.planning.admission import admit, doubts
     from flexbench.profiles import profile_configuration
     from flexbench.runner import run_graph
 
     asked = asked_of(tier, own, set_, given=profile_configuration(profile))
     graph = located(load_config(asked.values, origins=asked.origins))
     admit(graph, keep=not dry_run)  # a dry run writes nothing
-    for line in graph.skipped:
+    for line in (*graph.skipped, *doubts(graph)):
         print(f"flexbench: {line}", file=sys.stderr)
     config = graph.config
     sys.exit(

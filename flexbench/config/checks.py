@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 from flexbench.config.base import Misfit
 from flexbench.config.cases import Case
 from flexbench.config.sections import EvaluationSettings, SplitsSettings
-from flexbench.spec import BLOWS_UP, NO_SLIP_GRID, NO_SLIP_STEP
+from flexbench.spec import NO_SLIP_GRID, NO_SLIP_STEP, UNSTABLE_STEP
 
 if TYPE_CHECKING:
     from flexbench.config.whole import Config
@@ -150,7 +150,7 @@ def _check_resolved(case: Case) -> None:
             *("solver.grid", "solver.peak_wavenumber"),
         )
     walls = case.settings.boundary == "no_slip"
-    longest = (NO_SLIP_STEP if walls else BLOWS_UP) * 2 * math.pi / solver.grid
+    longest = (NO_SLIP_STEP if walls else UNSTABLE_STEP) * 2 * math.pi / solver.grid
     if solver.dt is not None and solver.dt > longest * (1 + 1e-9):
         raise Misfit(
             f"solver.dt ({solver.dt:g}): '{case.name}' on a grid of {solver.grid} needs "

@@ -12,7 +12,8 @@ from flexbench.planning.costs import cost_of
 from flexbench.planning.costs.learn import sampling_flops
 from flexbench.planning.facts import RunFacts
 from flexbench.planning.formulas import check_formulas
-from flexbench.spec import TRAINING_PASSES
+from flexbench.solver.step_count import first_courant
+from flexbench.spec import STABLE_COURANT, TRAINING_PASSES
 
 # Beyond what any machine does for one job: the largest trainings so far took some 1e25 FLOP, the
 # largest nodes have some TiB of memory, and the largest files some TiB.
@@ -55,6 +56,24 @@ def admit(graph: Graph, *, keep: bool = True) -> RunFacts:
                         f"{most:.2g}; look at {keys}"
                     )
     return facts
+
+
+def doubts(graph: Graph) -> list[str]:
+    """What a run may find wrong in what it is asked for, and nobody can know before: in lines."""
+    solver = graph.config.solver
+    if solver.dt is None or not graph.all_runs:
+        return []
+    found = {run.stem: first_courant(solver, run) for run in graph.all_runs}
+    above = [stem for stem, courant in found.items() if courant > STABLE_COURANT]
+    if not above:
+        return []
+    worst = max(above, key=lambda stem: found[stem])
+    return [
+        f"solver.dt ({solver.dt:g}) is too long at the start of {len(above)} of {len(found)} "
+        f"simulations: the Courant number of {worst} is {found[worst]:.2f}, and the integrator is "
+        f"stable up to {STABLE_COURANT}; they may stop, or be wrong: at most "
+        f"{0.99 * solver.dt * STABLE_COURANT / found[worst]:.3g} fits all, null what fits each"
+    ]
 
 
 def _flops(facts: RunFacts, rule: str, names: Names) -> float:

@@ -1,14 +1,17 @@
 """What does not fit, or cannot be meant, is refused before the first job, with its place."""
 
+import re
+
 import pytest
 
 from flexbench.config.reading import Origin, load_config
 from flexbench.errors import FlexbenchError
 from flexbench.graph import Graph
-from flexbench.planning.admission import admit
+from flexbench.planning.admission import admit, doubts
 from flexbench.solver.boundary import PENALISATION
 from flexbench.solver.penalised import STABLE_STEP
-from flexbench.spec import NO_SLIP_STEP
+from flexbench.solver.simulate import Simulation
+from flexbench.spec import NO_SLIP_STEP, STABLE_COURANT
 
 BASE = {
     "tier": "smoke",
@@ -216,6 +219,24 @@ def test_an_error_names_the_file_that_holds_the_fault(place, values):
     with pytest.raises(FlexbenchError) as caught:
         load_config(merged, origins=origins)
     assert str(caught.value).startswith(f"{place}: ")
+
+
+def test_a_fixed_step_that_may_be_too_long_is_told_and_one_that_is_not_is_not():
+    """At the fields that the runs do start from: a flow may be slower than the fastest."""
+
+    def told(dt):
+        return doubts(Graph.of(load_config(BASE | {"solver": {"dt": dt}})))
+
+    (line,) = told(0.04)
+    fits = re.search(r"^solver.dt \(0.04\) .* of 10 .* re200_seed1 is 1\.\d+.* (0\.\d+) fits", line)
+    assert fits, line
+    assert told(float(fits[1])) == []
+    assert told(1.05 * float(fits[1]))
+    # What the solver itself sees there, on the grid of the run.
+    settings = load_config(BASE | {"solver": {"dt": float(fits[1])}}).solver
+    u, v = (it := Simulation(settings, reynolds=200, seed=1)).equation.velocity(it.spectrum)
+    courant = settings.dt * float((u.abs() + v.abs()).max()) / it.grid.spacing
+    assert courant == pytest.approx(STABLE_COURANT, rel=0.05)
 
 
 def test_the_longest_step_beside_penalised_walls_is_the_solvers():
