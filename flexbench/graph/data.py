@@ -31,6 +31,7 @@ class Simulate(Rule):
     }
     record = ("{walls}re{reynolds}_seed{seed}",)
     threaded = resumes = large = True
+    lowered_by = "a smaller solver.grid"
 
     def jobs(self, graph: "Graph") -> list[Names]:
         return [
@@ -61,6 +62,7 @@ class ImportData(Rule):
     wildcards: ClassVar[Names] = {"source": "data.sources", "split": "data.splits"}
     record = ("{source}_{split}",)
     large = True
+    lowered_by = "a smaller data.crop"
 
     def jobs(self, graph: "Graph") -> list[Names]:
         return [{"source": source, "split": split} for source, split in graph.imports()]

@@ -22,6 +22,7 @@ class Score(Rule):
     wildcards: ClassVar[Names] = JOB
     record = ("{case}", "{method}", "seed{seed}")
     threaded = True
+    lowered_by = "fewer sample.members"
 
     def jobs(self, graph: "Graph") -> list[Names]:
         return [graph.names_of(job) for job in graph.jobs]

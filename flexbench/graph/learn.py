@@ -29,6 +29,7 @@ class Train(Rule):
     threaded = resumes = large = True
     # The longest jobs first, so that no core waits for the last of them.
     priority = 1
+    lowered_by = "a larger train.accumulate, a smaller train.batch or fewer train.processes"
 
     def jobs(self, graph: "Graph") -> list[Names]:
         return [
@@ -82,6 +83,7 @@ class Sample(Rule):
     wildcards: ClassVar[Names] = JOB
     record = ("{case}", "{method}", "seed{seed}")
     threaded = resumes = large = True
+    lowered_by = "a smaller sample.batch or fewer sample.members"
 
     def jobs(self, graph: "Graph") -> list[Names]:
         return [graph.names_of(job) for job in graph.jobs]

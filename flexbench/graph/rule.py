@@ -31,7 +31,8 @@ class Rule(ABC):
     the names of a job's log and benchmark are made. threaded: it computes with the configuration's
     threads; the others need one. resumes: a job that is stopped saves its state, and goes on when
     it is tried again. large: what it makes is too large for an archive that is sent about.
-    priority: of two jobs that are ready, the higher one starts.
+    priority: of two jobs that are ready, the higher one starts. lowered_by: settings by which a job
+    needs less memory, in words.
     """
 
     name: ClassVar[str]
@@ -41,6 +42,7 @@ class Rule(ABC):
     resumes: ClassVar[bool] = False
     large: ClassVar[bool] = False
     priority: ClassVar[int] = 0
+    lowered_by: ClassVar[str] = ""
 
     @abstractmethod
     def jobs(self, graph: "Graph") -> list[Names]:
