@@ -79,11 +79,6 @@ class SolverSettings(Settings):
         """T: that are stored of a trajectory."""
         return round((self.t_end - self.t_start) / self.interval) + 1
 
-    @property
-    def cutoff(self) -> int:
-        """The largest wavenumber that is kept: two thirds of the grid's, against aliasing."""
-        return (self.grid - 1) // 3
-
 
 class SplitSettings(Settings):
     """The trajectories of one split: every Re with every seed."""

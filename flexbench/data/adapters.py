@@ -291,6 +291,7 @@ def import_part(
     with open_source(data, source, file) as opened:
         square = square_of(opened, data, side_step=side_step)
         first, last = window_of(opened, data.part(split), where=f"data.splits.{split}")
+        opened.refuse_unwritten(first, last, square=square)
         write_trajectory(
             path,
             opened.snapshots(first, last, square=square),

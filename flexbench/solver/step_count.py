@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 
 from flexbench.config import Run, SolverSettings
 from flexbench.solver.times import snapshot_times
-from flexbench.spec import Boundary
+from flexbench.spec import Boundary, smallest_grid
 
 if TYPE_CHECKING:
     from flexbench.solver.simulate import Simulation
@@ -63,9 +63,8 @@ def _coarse(run: Run, *, t_end: float, peak: float) -> "Simulation":
     """The same flow on the coarsest grid that it fits."""
     from flexbench.solver.simulate import Simulation
 
-    grid = max(_COARSE, 6 * math.ceil(peak) + 4)
     settings = SolverSettings(
-        grid=grid + grid % 2,
+        grid=max(_COARSE, smallest_grid(peak)),
         t_start=t_end / 2,
         t_end=t_end,
         interval=t_end / 2,

@@ -21,7 +21,10 @@ JOBS += ["data", "metrics", "sizing"]
 SECTIONS = "train|sample|solver|score|diffusion|tasks|data|evaluations|splits|method_settings"
 KEYS = "width|patch|degradation|alignment|upsampling|narrow|together|dropout|feedback|leads|mode"
 KEYS += "|option|boundary|grid|seed|reynolds|method"
-ABOUT_A_KEY = re.compile(rf"\b({SECTIONS})\.[a-z{{]|\b({KEYS})\b(?= is|: found| \\?'|: \{{)")
+# Some are said in words that the configuration's own checks use, too: `misfit`.
+ABOUT_A_KEY = re.compile(
+    rf"\bmisfit\b|\b({SECTIONS})\.[a-z{{]|\b({KEYS})\b(?= is|: found| \\?'|: \{{)"
+)
 
 # Of settings that the table's refusals start from: a walled flow needs a grid of 64.
 WALLS = {"evaluations": {"no_slip": {"boundary": "no_slip"}}}
