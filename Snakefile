@@ -4,6 +4,7 @@ from snakemake.utils import min_version
 
 min_version("9.20")
 
+import sys
 from functools import partial
 from pathlib import Path
 
@@ -14,6 +15,7 @@ environment.apply()  # jobs inherit it, whoever started Snakemake
 from flexbench.atomic import write_text
 from flexbench.graph import Graph, boundary_of, observable_of
 from flexbench.graph.snakefile import SnakemakeRule
+from flexbench.killed import killed_jobs
 
 # Snakemake works in the checkout, and names its targets from there.
 graph = Graph.from_overrides(config, start=Path())
@@ -45,6 +47,11 @@ localrules:
 # settings behind a job that is to run, so a job that stands before all others would hide them all.
 onstart:
     write_text(layout.config, graph.text)
+
+
+onerror:
+    for line in killed_jobs(log):
+        print(f"flexbench: {line}", file=sys.stderr)
 
 
 rule all:

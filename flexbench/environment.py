@@ -169,6 +169,7 @@ def _spare_home() -> Path:
     where nobody may write there, a user's own among the temporary files."""
     folder = checkout() / ".snakemake" / "home"
     if _is_writable(folder):
+        folder.mkdir(parents=True, exist_ok=True)
         return folder
     try:
         folder = Path(tempfile.gettempdir()) / f"flexbench-home-{os.getuid()}"
@@ -181,11 +182,11 @@ def _spare_home() -> Path:
 
 
 def _is_writable(folder: Path) -> bool:
-    """Whether files can be made there; asked by making one, since root may write to /proc, too,
-    and cannot."""
+    """Whether files can be made there, or in what it would have to be made in; asked by making one,
+    which is gone at once: root may write to /proc, too, and cannot."""
     try:
-        folder.mkdir(parents=True, exist_ok=True)
-        with tempfile.TemporaryFile(dir=folder):
+        there = next(it for it in (folder, *folder.parents) if it.exists())
+        with tempfile.TemporaryFile(dir=there):
             return True
     except OSError:
         return False

@@ -36,6 +36,7 @@ class Facts:
     together: one network of it can learn several tasks.
     periodic: values of options that take fields as periodic, so that others are none for them.
     width_step: widths are multiples of it; None for formulas and for FLEX, which has sizes instead.
+    required: options of a formula that it has no value of its own for.
     """
 
     name: str
@@ -45,6 +46,7 @@ class Facts:
     together: bool
     width_step: int | None
     periodic: dict[str, str]
+    required: tuple[str, ...]
 
 
 def folders(extra: Sequence[str | Path] = ()) -> list[Path]:
@@ -95,8 +97,8 @@ def facts(name: str, extra: Sequence[str | Path] = ()) -> Facts:
     """
     path = _path_of(name, extra)
     tree = _parse(path)
-    functions = {node.name for node in tree.body if isinstance(node, ast.FunctionDef)}
-    kinds = functions & {"build", "predict"}
+    functions = {node.name: node for node in tree.body if isinstance(node, ast.FunctionDef)}
+    kinds = functions.keys() & {"build", "predict"}
     if len(kinds) != 1:
         found = "both" if kinds else "neither"
         raise FlexbenchError(
@@ -112,6 +114,7 @@ def facts(name: str, extra: Sequence[str | Path] = ()) -> Facts:
         together=_together(path, constants, formula=formula),
         width_step=None if formula or name == FLEX else _width_step(path, constants),
         periodic=_periodic(path, constants),
+        required=_required(functions["predict"].args) if formula else (),
     )
 
 
@@ -233,6 +236,14 @@ def _width_step(path: Path, constants: dict[str, object]) -> int:
         return value
     found = f"found {value!r}" if "WIDTH_STEP" in constants else "it is missing"
     raise FlexbenchError(f"{path}: WIDTH_STEP must be a positive whole number; {found}")
+
+
+def _required(taken: ast.arguments) -> tuple[str, ...]:
+    """Parameters without a default, after the example and the task."""
+    placed = [*taken.posonlyargs, *taken.args]
+    named = zip(taken.kwonlyargs, taken.kw_defaults, strict=True)
+    bare = placed[2 : len(placed) - len(taken.defaults)]
+    return tuple(it.arg for it in [*bare, *(own for own, default in named if default is None)])
 
 
 def _periodic(path: Path, constants: dict[str, object]) -> dict[str, str]:

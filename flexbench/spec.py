@@ -3,6 +3,7 @@
 Tensor letters: B batch, K past snapshots, C channels, H W grid, M ensemble members.
 """
 
+import math
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass
 from typing import TYPE_CHECKING, Any, Literal, Protocol
@@ -18,10 +19,35 @@ Observable = Literal["w", "u", "v"]
 
 # The coarsest grid of a no-slip channel: each half of its wall is one point thick.
 NO_SLIP_GRID = 64
-# Time steps, in points' spacings, that a flow at the speed of any initial field is sure to blow up
-# with (|u| + |v| is 3 somewhere, and the integrator is stable up to a Courant number of 1.35), and
-# that penalised walls are stable with at most.
-BLOWS_UP, NO_SLIP_STEP = 0.45, 0.2
+# The Courant number up to which the integrator is stable.
+STABLE_COURANT = 1.35
+# Time steps, in points' spacings, beyond which it is not, whatever the flow (in any initial field
+# |u| + |v| is 3 somewhere), and that penalised walls are stable with at most.
+UNSTABLE_STEP, NO_SLIP_STEP = STABLE_COURANT / 3, 0.2
+
+
+def kept_wavenumber(points: int) -> int:
+    """K: the largest that a grid keeps, two thirds of those that it has, against aliasing."""
+    return (points - 1) // 3
+
+
+def smallest_grid(peak: float) -> int:
+    """The coarsest even grid that holds the initial spectrum of this peak k0: up to 2 k0, where a
+    sixth of the energy lies beyond."""
+    points = 3 * math.ceil(2 * peak) + 1
+    return points + points % 2
+
+
+def spectrum_misfit(points: int, peak: float) -> str | None:
+    """What is wrong where a grid is too coarse for the initial spectrum; None: it is not."""
+    if points >= smallest_grid(peak):
+        return None
+    return (
+        f"solver.grid ({points}) keeps wavenumbers up to {kept_wavenumber(points)}; twice "
+        f"solver.peak_wavenumber ({peak:g}) must be among them: a grid of at least "
+        f"{smallest_grid(peak)}"
+    )
+
 
 # Re is given to networks as a fraction of this (the paper's normalisation).
 REYNOLDS_SCALE = 40_000.0

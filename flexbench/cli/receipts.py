@@ -1,6 +1,7 @@
 """Verbs about what was made: is it whole, and who may have it."""
 
 from collections import defaultdict
+from contextlib import nullcontext
 from datetime import datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
@@ -27,18 +28,31 @@ def verify(
         bool, typer.Option("--partial", help="what was not made, or left out, is no fault")
     ] = False,
     all_: Annotated[bool, typer.Option("--all", help="list every single finding")] = False,
+    redate: Annotated[
+        bool,
+        typer.Option(
+            "--redate", help="after a copy without dates: where all is well, nothing is stale"
+        ),
+    ] = False,
 ) -> None:
     """Check every output against its receipt, the configuration and today's code."""
+    from flexbench import dates
     from flexbench.config.reading import plain
     from flexbench.config.strict_yaml import read_yaml
+    from flexbench.runner import sole_owner
     from flexbench.verify import verify as check
 
-    found = check(graph, quick=quick, partial=partial)
+    if redate and quick:
+        raise FlexbenchError("--redate and --quick: give one of them; dates need the bytes checked")
     folder = graph.layout.folder
-    for line in _lines(found, shown=None if all_ else _SHOWN):
-        print(line)
-    if found.clean:
-        return
+    with sole_owner(folder) if redate else nullcontext():
+        found = check(graph, quick=quick, partial=partial)
+        for line in _lines(found, shown=None if all_ else _SHOWN):
+            print(line)
+        if found.clean:
+            if redate:
+                print(f"{dates.redate(graph)} files are dated as made now")
+            return
     own = graph.layout.config
     anywhere = {"root": "."}  # results may have been moved since
     if own.is_file() and read_yaml(own) | anywhere != plain(graph.config) | anywhere:

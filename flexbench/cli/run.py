@@ -7,6 +7,12 @@ import typer
 
 from flexbench.cli.app import RUN, OwnFile, Set, Tier, app, asked_of, located
 
+_DATES = (
+    "{} results are older than what they were made from, which by receipts is still the same: "
+    "they would be made anew; after a copy without dates, `flexbench verify --redate`, with the "
+    "options of this run, checks them and puts their dates right"
+)
+
 
 @app.command(rich_help_panel=RUN)
 def run(
@@ -28,14 +34,16 @@ def run(
 ) -> None:
     """Run the graph with Snakemake; the same command resumes after any kill."""
     from flexbench.config.reading import load_config
-    from flexbench.planning.admission import admit
+    from flexbench.dates import mixed_up
+    from flexbench.planning.admission import admit, doubts
     from flexbench.profiles import profile_configuration
     from flexbench.runner import run_graph
 
     asked = asked_of(tier, own, set_, given=profile_configuration(profile))
     graph = located(load_config(asked.values, origins=asked.origins))
     admit(graph, keep=not dry_run)  # a dry run writes nothing
-    for line in graph.skipped:
+    older = len(mixed_up(graph))
+    for line in (*graph.skipped, *doubts(graph), *([_DATES.format(older)] if older else [])):
         print(f"flexbench: {line}", file=sys.stderr)
     config = graph.config
     sys.exit(

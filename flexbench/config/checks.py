@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 from flexbench.config.base import Misfit
 from flexbench.config.cases import Case
 from flexbench.config.sections import EvaluationSettings, SplitsSettings
-from flexbench.spec import BLOWS_UP, NO_SLIP_GRID, NO_SLIP_STEP
+from flexbench.spec import NO_SLIP_GRID, NO_SLIP_STEP, UNSTABLE_STEP, spectrum_misfit
 
 if TYPE_CHECKING:
     from flexbench.config.whole import Config
@@ -143,14 +143,10 @@ def _check_trajectories(case: Case) -> None:
 def _check_resolved(case: Case) -> None:
     """The grid holds the spectrum that a flow starts from, up to 2 k0; a fixed step is stable."""
     solver = case.config.solver
-    if solver.cutoff < 2 * solver.peak_wavenumber:
-        raise Misfit(
-            f"solver.grid ({solver.grid}) keeps wavenumbers up to {solver.cutoff}; twice "
-            f"solver.peak_wavenumber ({solver.peak_wavenumber:g}) must be among them",
-            *("solver.grid", "solver.peak_wavenumber"),
-        )
+    if misfit := spectrum_misfit(solver.grid, solver.peak_wavenumber):
+        raise Misfit(misfit, "solver.grid", "solver.peak_wavenumber")
     walls = case.settings.boundary == "no_slip"
-    longest = (NO_SLIP_STEP if walls else BLOWS_UP) * 2 * math.pi / solver.grid
+    longest = (NO_SLIP_STEP if walls else UNSTABLE_STEP) * 2 * math.pi / solver.grid
     if solver.dt is not None and solver.dt > longest * (1 + 1e-9):
         raise Misfit(
             f"solver.dt ({solver.dt:g}): '{case.name}' on a grid of {solver.grid} needs "

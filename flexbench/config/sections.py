@@ -19,7 +19,7 @@ from flexbench.config.base import (
     Workers,
 )
 from flexbench.errors import FlexbenchError
-from flexbench.spec import Boundary, Observable
+from flexbench.spec import STABLE_COURANT, Boundary, Observable
 
 # Of a trajectory's file; at a million snapshots nobody waits for it.
 MOST_SNAPSHOTS = 10**6
@@ -48,8 +48,9 @@ class SolverSettings(Settings):
     )
     cfl: PositiveFloat = Field(
         0.8,
-        le=1.35,
-        description="Courant number, where dt is null; the integrator is stable up to 1.35",
+        le=STABLE_COURANT,
+        description="Courant number, where dt is null; the integrator is stable up to "
+        f"{STABLE_COURANT}",
     )
     peak_wavenumber: PositiveFloat = Field(10.0, description="k0 of the initial spectrum")
     precision: Literal["float32", "float64"] = "float32"
@@ -80,11 +81,6 @@ class SolverSettings(Settings):
     def snapshots(self) -> int:
         """T: that are stored of a trajectory."""
         return round((self.t_end - self.t_start) / self.interval) + 1
-
-    @property
-    def cutoff(self) -> int:
-        """The largest wavenumber that is kept: two thirds of the grid's, against aliasing."""
-        return (self.grid - 1) // 3
 
 
 class SplitSettings(Settings):

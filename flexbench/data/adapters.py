@@ -25,6 +25,7 @@ from flexbench.config.own_data import DataSettings
 from flexbench.config.reading import in_one_line
 from flexbench.data import schema
 from flexbench.data.attributes import text_of
+from flexbench.data.coordinates import coordinates_of
 from flexbench.data.packing import Packing
 from flexbench.data.source import Source, Square
 from flexbench.data.store import open_readonly, own_dataset, write_trajectory
@@ -107,6 +108,7 @@ def _source(data: DataSettings, name: str, file: Path, opened: h5py.File) -> Sou
         time=time,
         time_rounding=rounding,
         time_units=_time_units(data, opened, file),
+        coordinates=coordinates_of(opened, dataset, axes),
         subtract=data.subtract,
         divide_by=data.divide_by,
     )
@@ -230,9 +232,18 @@ def _time_units(data: DataSettings, opened: h5py.File, file: Path) -> str | None
 def square_of(source: Source, data: DataSettings, *, side_step: int) -> Square:
     """The square that is used: as configured, or the largest centred one of side_step's multiples.
 
-    Raises FlexbenchError where the field is too small for it, and where fields that are configured
-    as periodic would lose their edges to it.
+    Raises FlexbenchError where the field is too small for it, where fields that are configured as
+    periodic would lose their edges to it, and where its points are not equally far apart.
     """
+    square = _square(source, data, side_step=side_step)
+    for axis, first in (("y", square.y), ("x", square.x)):
+        if axis in source.coordinates:
+            used = range(first, first + square.size)
+            source.coordinates[axis].refuse_uneven(source.path, used)
+    return square
+
+
+def _square(source: Source, data: DataSettings, *, side_step: int) -> Square:
     height, width = source.side("y"), source.side("x")
     if data.crop is not None:
         square = Square(data.crop.y, data.crop.x, data.crop.size)
@@ -280,6 +291,7 @@ def import_part(
     with open_source(data, source, file) as opened:
         square = square_of(opened, data, side_step=side_step)
         first, last = window_of(opened, data.part(split), where=f"data.splits.{split}")
+        opened.refuse_unwritten(first, last, square=square)
         write_trajectory(
             path,
             opened.snapshots(first, last, square=square),

@@ -10,6 +10,7 @@ from numpy.typing import NDArray
 from flexbench.config import Config
 from flexbench.config.own_data import DataSettings
 from flexbench.data.adapters import EVEN, open_source, square_of, window_of
+from flexbench.data.coordinates import check_extent
 from flexbench.data.source import Source, Square
 from flexbench.data.store import SHORT, even_interval
 from flexbench.errors import FlexbenchError
@@ -40,6 +41,7 @@ def check_sources(config: Config, file_of: Callable[[str], Path]) -> tuple[int, 
         with open_source(data, name, file_of(name)) as source:
             square = square_of(source, data, side_step=config.side_step)
             grids[name] = square.size
+            check_extent(data, source.path, source.coordinates)
             _check_spacing(data, source)
             units[name] = source.units or "none"
             clocks[name] = source.time_units or "none"
@@ -69,15 +71,23 @@ def _check_spacing(data: DataSettings, source: Source) -> None:
 
     How far is no matter: scores are relative, and wavenumbers count waves per side.
     """
-    if data.extent is None or not (data.is_vorticity and data.is_periodic):
+    if not (data.is_vorticity and data.is_periodic):
         return
-    apart = {
-        axis: abs(last - first) / source.side(axis)
-        for axis, (first, last) in (("x", data.extent.x), ("y", data.extent.y))
-    }
+    if data.extent is not None:
+        told = "data.extent"
+        apart = {
+            axis: abs(last - first) / source.side(axis)
+            for axis, (first, last) in (("x", data.extent.x), ("y", data.extent.y))
+        }
+    else:
+        own = source.coordinates
+        if len(own) < 2 or own["x"].units != own["y"].units:
+            return
+        told = f"'{own['x'].name}' and '{own['y'].name}'"
+        apart = {axis: abs(it.apart) for axis, it in own.items()}
     if abs(apart["x"] - apart["y"]) > _STRETCHED * max(apart.values()):
         raise FlexbenchError(
-            f"{source.path}: data.extent has points {apart['x']:g} apart in x, {apart['y']:g} in "
+            f"{source.path}: by {told} points are {apart['x']:g} apart in x, {apart['y']:g} in "
             "y; the energy of a vorticity needs equal distances: write data.vorticity: false, and "
             "it is left out"
         )

@@ -1,6 +1,6 @@
 """An open array of a user's own: its snapshots, its times, and what it says of itself."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -10,6 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from flexbench.data.attributes import text_of
+from flexbench.data.coordinates import Coordinates
 from flexbench.data.packing import Packing
 from flexbench.data.times import evened
 from flexbench.data.unwritten import first_unwritten
@@ -36,7 +37,8 @@ class Square:
 class Source:
     """An open array of a user's: its snapshots (H, W), one per entry of `time` (T,).
 
-    time_rounding: how far its times may have been moved when they were written.
+    time_rounding: how far its times may have been moved when they were written. coordinates: of
+    axes y and x, where the file has any.
     """
 
     path: Path
@@ -47,6 +49,7 @@ class Source:
     time: NDArray[np.float64]
     time_rounding: float
     time_units: str | None
+    coordinates: Mapping[str, Coordinates]
     subtract: float
     divide_by: float
 
@@ -60,10 +63,9 @@ class Source:
     def snapshots(self, first: int, last: int, *, square: Square) -> Iterator[NDArray[Any]]:
         """Snapshots first <= i < last, (size, size) float32.
 
-        Raises FlexbenchError naming file, dataset and snapshot where one holds what is missing,
-        never written, or not finite in float32.
+        Raises FlexbenchError naming file, dataset and snapshot where one holds what is missing, or
+        not finite in float32. What was never written looks like data: `refuse_unwritten` first.
         """
-        self.refuse_unwritten(first, last, square=square)
         kept = [axis for axis in self.axes if axis != "channel"]
         order = [kept.index(axis) for axis in ("time", "y", "x")]
         step = max(1, BLOCK_BYTES // (8 * square.size**2))

@@ -12,6 +12,7 @@ from flexbench.graph.names import (
     Training,
     boundary_of,
     imported_stem,
+    named,
     observable_of,
     velocity_of,
 )
@@ -30,6 +31,7 @@ __all__ = [
     "Training",
     "boundary_of",
     "imported_stem",
+    "named",
     "observable_of",
     "velocity_of",
 ]

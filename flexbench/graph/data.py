@@ -1,11 +1,17 @@
 """The rules of `workflow/rules/data.smk`: trajectories, their splits, their statistics."""
 
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, ClassVar
 
 from flexbench.config.own_data import WORDS
-from flexbench.errors import FlexbenchError
-from flexbench.graph.names import SPLITS, boundary_of, imported_stem, observable_of, velocity_of
+from flexbench.graph.names import (
+    SPLITS,
+    boundary_of,
+    imported_stem,
+    named,
+    observable_of,
+    velocity_of,
+)
 from flexbench.graph.rule import Names, Rule, kind_files
 from flexbench.graph.slices import common, section, split_slice, task_slice
 from flexbench.paths import Layout
@@ -18,13 +24,18 @@ class Simulate(Rule):
     """One trajectory of decaying turbulence."""
 
     name = "simulate"
-    wildcards = ("walls", "reynolds", "seed")
+    wildcards: ClassVar[Names] = {
+        "walls": "evaluations.*.boundary",
+        "reynolds": "splits.*.reynolds, evaluations.*.reynolds",
+        "seed": "splits.*.seeds, evaluations.*.seeds",
+    }
     record = ("{walls}re{reynolds}_seed{seed}",)
     threaded = resumes = large = True
+    lowered_by = "a smaller solver.grid"
 
     def jobs(self, graph: "Graph") -> list[Names]:
         return [
-            {"walls": run.walls, "reynolds": f"{run.reynolds:g}", "seed": str(run.seed)}
+            {"walls": run.walls, "reynolds": named(run.reynolds), "seed": str(run.seed)}
             for run in graph.all_runs
         ]
 
@@ -48,9 +59,10 @@ class ImportData(Rule):
     """A part of a source of own data, as a trajectory."""
 
     name = "import_data"
-    wildcards = ("source", "split")
+    wildcards: ClassVar[Names] = {"source": "data.sources", "split": "data.splits"}
     record = ("{source}_{split}",)
     large = True
+    lowered_by = "a smaller data.crop"
 
     def jobs(self, graph: "Graph") -> list[Names]:
         return [{"source": source, "split": split} for source, split in graph.imports()]
@@ -64,8 +76,7 @@ class ImportData(Rule):
     def slice(self, graph: "Graph", names: Names) -> dict[str, Any]:
         """What decides an imported trajectory, beside the bytes of its file."""
         data, source, split = graph.config.data, names["source"], names["split"]
-        if data is None or (source, split) not in graph.imports():
-            raise FlexbenchError(f"data.splits: split '{split}' holds nothing of source '{source}'")
+        assert data is not None  # there are no jobs of this rule without
         part = data.model_dump(exclude={"sources", "splits", "gap", *WORDS})
         own = data.sources[source].model_dump(exclude={"file"})
         return part | {
@@ -102,7 +113,7 @@ class Statistics(Rule):
     """The scales of a task's fields and residuals, of vorticity or of a velocity."""
 
     name = "statistics"
-    wildcards = ("task", "velocity")
+    wildcards: ClassVar[Names] = {"task": "tasks", "velocity": "evaluations.*.observable"}
     record = ("{task}{velocity}",)
     threaded = True
 

@@ -13,6 +13,7 @@ from flexbench import registry
 from flexbench.config import Case, Config, Run, SplitSettings, TaskSettings
 from flexbench.config.reading import load_config, to_yaml
 from flexbench.errors import FlexbenchError
+from flexbench.graph.asked import require_job
 from flexbench.graph.methods import check_together, check_training, facts_of
 from flexbench.graph.names import SPLITS, TOGETHER, Fit, Job, Training, imported_stem
 from flexbench.graph.rule import Names, Rule
@@ -70,8 +71,10 @@ class Graph:
         return found
 
     def step(self, rule: str, **names: str | int) -> Step:
-        """One job of a rule, by its wildcards."""
-        return self.rule(rule).step(self, {name: str(value) for name, value in names.items()})
+        """One job of a rule, by its wildcards; FlexbenchError where the graph has no such job."""
+        found, asked = self.rule(rule), {name: str(value) for name, value in names.items()}
+        require_job(self, found, asked)
+        return found.step(self, asked)
 
     @property
     def steps(self) -> list[Step]:
@@ -189,11 +192,9 @@ class Graph:
         """Every (case, method, training seed), without methods that cannot do a task's kind."""
         jobs = [
             Job(name, method, seed)
-            for name, case in self._cases.items()
+            for name in self._cases
             for method in self.config.methods_of(name)
-            if case.task_settings.kind in self.tasks_of(method)
-            and self._learns(case.task, method)
-            and not self._needs_periodic(method)
+            if not self.unfit(name, method)
             for seed in self._seeds(method)
         ]
         if not jobs:
@@ -307,29 +308,28 @@ class Graph:
         "+", those of all the tasks that the method learns together."""
         return TOGETHER.join(self.config.method(method).together or [self.case(case).task])
 
+    def named_training(self, name: str, method: str) -> str:
+        """The training of a method that is called by its name, or by any one of its tasks."""
+        own = (it for it in self.trainings if it.method == method)
+        return next((it.name for it in own if name in (it.name, *it.tasks)), name)
+
     def task_settings(self, case: str) -> TaskSettings:
         """The settings of a case's task; FlexbenchError names the cases that exist."""
         return self.case(case).task_settings
 
-    def require(self, task: str, method: str) -> None:
-        """FlexbenchError unless this method runs on this task."""
-        kind = self.task_settings(task).kind
+    def unfit(self, case: str, method: str) -> str | None:
+        """Why one of `methods` cannot run on a case; None: it can."""
+        here = self.case(case)
+        kind, together = here.task_settings.kind, self.config.method(method).together
         if kind not in self.tasks_of(method):
-            raise FlexbenchError(
-                f"method '{method}' cannot run on task '{task}' ({kind}); "
-                f"it does: {', '.join(self.tasks_of(method))}"
-            )
-        if not self._learns(self.case(task).task, method):
-            together = self.config.method(method).together or []
-            raise FlexbenchError(
-                f"method '{method}' does not learn task '{task}'; it learns: {', '.join(together)}"
-            )
-
-    def require_training(self, task: str, method: str) -> None:
-        """FlexbenchError unless this method trains on this task, or on the tasks so joined."""
-        together = self.config.method(method).together or []
-        for name in together if task == TOGETHER.join(together) else [task]:
-            self.require(name, method)
+            done = ", ".join(self.tasks_of(method))
+            return f"method '{method}' cannot run on task '{case}' ({kind}); it does: {done}"
+        if together is not None and here.task not in together:
+            learnt = ", ".join(together)
+            return f"method '{method}' does not learn task '{case}'; it learns: {learnt}"
+        if option := self._needs_periodic(method):
+            return f"method '{method}' needs periodic fields for its option {option}"
+        return None
 
     # --- what a method is -----------------------------------------------------------------
 
@@ -389,7 +389,3 @@ class Graph:
     def text(self) -> str:
         """The resolved configuration, as every verb reads it."""
         return to_yaml(self.config)
-
-    def _learns(self, task: str, method: str) -> bool:
-        together = self.config.method(method).together
-        return together is None or task in together

@@ -2,10 +2,10 @@
 
 from collections.abc import Callable
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, ClassVar
 
 from flexbench.graph.names import Job
-from flexbench.graph.rule import Names, Rule, kind_files
+from flexbench.graph.rule import JOB, Names, Rule, kind_files
 from flexbench.graph.slices import flows_slice, words_slice
 from flexbench.paths import TABLES, Layout
 from flexbench.provenance import PACKAGE, digest_of, file_digest
@@ -19,9 +19,10 @@ class Score(Rule):
     """The scores of one file of samples, and the spectra that figures need."""
 
     name = "score"
-    wildcards = ("case", "method", "seed")
+    wildcards: ClassVar[Names] = JOB
     record = ("{case}", "{method}", "seed{seed}")
     threaded = True
+    lowered_by = "fewer sample.members"
 
     def jobs(self, graph: "Graph") -> list[Names]:
         return [graph.names_of(job) for job in graph.jobs]
@@ -68,7 +69,7 @@ class Figure(Rule):
     """One figure of one case, as PNG and PDF."""
 
     name = "figure"
-    wildcards = ("case", "name")
+    wildcards: ClassVar[Names] = {"case": "tasks, evaluations", "name": "of the report"}
     record = ("{case}", "{name}")
     animated = False
 

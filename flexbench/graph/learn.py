@@ -2,11 +2,11 @@
 
 from dataclasses import asdict
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, ClassVar
 
 from flexbench.config import PACE
 from flexbench.graph.names import TOGETHER, Fit
-from flexbench.graph.rule import Names, Rule, kind_files
+from flexbench.graph.rule import JOB, Names, Rule, kind_files
 from flexbench.graph.slices import common, flows_slice, method_slice, split_slice, task_slice
 from flexbench.paths import Layout
 
@@ -21,11 +21,16 @@ class Train(Rule):
     """
 
     name = "train"
-    wildcards = ("training", "method", "seed")
+    wildcards: ClassVar[Names] = {
+        "training": "tasks, method_settings.*.together",
+        "method": "methods",
+        "seed": "training_seeds",
+    }
     record = ("{training}", "{method}", "seed{seed}")
     threaded = resumes = large = True
     # The longest jobs first, so that no core waits for the last of them.
     priority = 1
+    lowered_by = "a larger train.accumulate, a smaller train.batch or fewer train.processes"
 
     def jobs(self, graph: "Graph") -> list[Names]:
         return [
@@ -76,7 +81,12 @@ class Calibrate(Rule):
     """What validation tells of the errors of one method's weights, for one setting of a sampler."""
 
     name = "calibrate"
-    wildcards = ("training", "fit", "method", "seed")
+    wildcards: ClassVar[Names] = {
+        "training": "tasks, method_settings.*.together",
+        "fit": "tasks, sample, evaluations.*.sample",
+        "method": "methods",
+        "seed": "training_seeds",
+    }
     record = ("{training}", "{fit}", "{method}", "seed{seed}")
     threaded = resumes = True
 
@@ -123,9 +133,10 @@ class Sample(Rule):
     """The ensembles of one method on the flows of one case."""
 
     name = "sample"
-    wildcards = ("case", "method", "seed")
+    wildcards: ClassVar[Names] = JOB
     record = ("{case}", "{method}", "seed{seed}")
     threaded = resumes = large = True
+    lowered_by = "a smaller sample.batch or fewer sample.members"
 
     def jobs(self, graph: "Graph") -> list[Names]:
         return [graph.names_of(job) for job in graph.jobs]

@@ -53,6 +53,12 @@ def imported_stem(source: str, split: str) -> str:
     return f"{source}_{split}"
 
 
+def named(reynolds: float) -> str:
+    """A Reynolds number as files have it, by six digits; one that needs more keeps them all."""
+    short = f"{reynolds:g}"
+    return short if float(short) == reynolds else str(reynolds)
+
+
 def boundary_of(walls: str) -> Boundary:
     """The boundary that the name of a trajectory's file begins with: "no_slip_" or the like."""
     return next(name for name in get_args(Boundary) if name == (walls.rstrip("_") or "periodic"))

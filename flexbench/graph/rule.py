@@ -18,25 +18,31 @@ if TYPE_CHECKING:
 # Values of a job's wildcards, as text, by their names.
 Names = Mapping[str, str]
 
+# Wildcards of a file of samples, and of its scores.
+JOB = {"case": "tasks, evaluations", "method": "methods", "seed": "training_seeds"}
+
 
 class Rule(ABC):
     """A kind of step.
 
     name: of the rule, of its verb, and of the module below `flexbench/steps/` that does it.
-    wildcards: in the order of the outputs' patterns. record: the words, with wildcards, of which
+    wildcards: in the order of the outputs' patterns, with the keys of the configuration that their
+    values are of. record: the words, with wildcards, of which
     the names of a job's log and benchmark are made. threaded: it computes with the configuration's
     threads; the others need one. resumes: a job that is stopped saves its state, and goes on when
     it is tried again. large: what it makes is too large for an archive that is sent about.
-    priority: of two jobs that are ready, the higher one starts.
+    priority: of two jobs that are ready, the higher one starts. lowered_by: settings by which a job
+    needs less memory, in words.
     """
 
     name: ClassVar[str]
-    wildcards: ClassVar[tuple[str, ...]] = ()
+    wildcards: ClassVar[Mapping[str, str]] = {}
     record: ClassVar[tuple[str, ...]] = ()
     threaded: ClassVar[bool] = False
     resumes: ClassVar[bool] = False
     large: ClassVar[bool] = False
     priority: ClassVar[int] = 0
+    lowered_by: ClassVar[str] = ""
 
     @abstractmethod
     def jobs(self, graph: "Graph") -> list[Names]:

@@ -17,6 +17,7 @@ from flexbench.metrics.comparisons import COMPARED, FORMULA
 from flexbench.metrics.definitions import definition_of
 from flexbench.metrics.rows import gather
 from flexbench.metrics.tables import ALL, RED_FLAGS, SNAPSHOT
+from flexbench.sizing.sizes import SAME_SIZE
 
 # An ensemble whose pull ratio lies outside is worth a line; few-step samplers do so by nature.
 CALIBRATED = (0.9, 1.1)
@@ -24,8 +25,6 @@ CALIBRATED = (0.9, 1.1)
 SEAMLESS = 1.1
 # More collapsed points than this, and the pull speaks for a part of the field only.
 MOST_COLLAPSED = 0.01
-# A rival's size over FLEX's that is called the same: of the number that its width was solved for.
-SAME_SIZE = (0.95, 1.05)
 # The flag that is no defect.
 INFORMATION = "information"
 # Below this error a prediction is a copy of the truth, in float32.
@@ -216,15 +215,14 @@ def harder_pairs(tasks: Mapping[str, TaskSettings]) -> list[tuple[str, str]]:
 
 def _of_another_size(tables: _Tables) -> Iterator[Flag]:
     """A rival that is not as large as FLEX, on the tasks that it was trained for."""
-    low, high = SAME_SIZE
     for (case, method), group in tables.scores.groupby(["case", "method"], sort=False):
         own = tables.matched.get((str(case), str(method)))
-        if own is not None and case in tables.tasks and not low <= own.ratio <= high:
+        if own is not None and case in tables.tasks and abs(own.ratio - 1) > SAME_SIZE:
             yield tables.flag(
                 group.iloc[0].to_dict(),
                 "another size",
                 f"has {own.ratio:.2f} times the {own.by} of FLEX; compared as equals are "
-                f"{low:g} to {high:g}",
+                f"{1 - SAME_SIZE:g} to {1 + SAME_SIZE:g}",
             )
 
 

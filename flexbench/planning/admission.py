@@ -1,7 +1,8 @@
 """What is refused before the first job: all that settings, method files and headers can tell.
 
-Settings alone are held together by `config.checks`; here networks are built without memory, the
-headers of own data are read, and what no machine could do is named.
+Settings alone are held together by `config.checks`; here networks are built without memory,
+formulas are called on a small field, the headers of own data are read, and what no machine could do
+is named.
 """
 
 from flexbench.errors import FlexbenchError
@@ -10,7 +11,9 @@ from flexbench.graph.rule import Names
 from flexbench.planning.costs import cost_of
 from flexbench.planning.costs.learn import sampling_flops
 from flexbench.planning.facts import RunFacts
-from flexbench.spec import TRAINING_PASSES
+from flexbench.planning.formulas import check_formulas
+from flexbench.solver.step_count import first_courant
+from flexbench.spec import STABLE_COURANT, TRAINING_PASSES
 
 # Beyond what any machine does for one job: the largest trainings so far took some 1e25 FLOP, the
 # largest nodes have some TiB of memory, and the largest files some TiB.
@@ -32,9 +35,11 @@ def admit(graph: Graph, *, keep: bool = True) -> RunFacts:
 
     keep: whether sizes that are counted may be written below the results' root.
     Raises FlexbenchError, in one line, naming task, method and key, where a network cannot be
-    built, a file of own data is not what the configuration says, or a job is beyond any machine.
+    built, a formula cannot be called with its options, a file of own data is not what the
+    configuration says, or a job is beyond any machine.
     """
     facts = RunFacts.of(graph, keep=keep)
+    check_formulas(graph)
     for rule, keys in _KEYS.items():
         cost = cost_of(rule)
         for names in graph.rule(rule).jobs(graph):
@@ -51,6 +56,24 @@ def admit(graph: Graph, *, keep: bool = True) -> RunFacts:
                         f"{most:.2g}; look at {keys}"
                     )
     return facts
+
+
+def doubts(graph: Graph) -> list[str]:
+    """What a run may find wrong in what it is asked for, and nobody can know before: in lines."""
+    solver = graph.config.solver
+    if solver.dt is None or not graph.all_runs:
+        return []
+    found = {run.stem: first_courant(solver, run) for run in graph.all_runs}
+    above = [stem for stem, courant in found.items() if courant > STABLE_COURANT]
+    if not above:
+        return []
+    worst = max(above, key=lambda stem: found[stem])
+    return [
+        f"solver.dt ({solver.dt:g}) is too long at the start of {len(above)} of {len(found)} "
+        f"simulations: the Courant number of {worst} is {found[worst]:.2f}, and the integrator is "
+        f"stable up to {STABLE_COURANT}; they may stop, or be wrong: at most "
+        f"{0.99 * solver.dt * STABLE_COURANT / found[worst]:.3g} fits all, null what fits each"
+    ]
 
 
 def _flops(facts: RunFacts, rule: str, names: Names) -> float:

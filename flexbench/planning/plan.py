@@ -10,7 +10,7 @@ from flexbench.dry_run import DryRun
 from flexbench.errors import FlexbenchError
 from flexbench.graph import Graph
 from flexbench.graph.planned import planned_jobs
-from flexbench.planning.admission import admit
+from flexbench.planning.admission import admit, doubts
 from flexbench.planning.cluster import Profile, cluster_warnings, read_profile
 from flexbench.planning.forecast import Forecast, Slots, all_seconds, cores_here, forecast
 from flexbench.planning.rates import Measurement, load_measurement
@@ -83,13 +83,14 @@ def make_plan(
         left=left,
         stale=stale,
         warnings=[
-            *_doubts(graph, speed, slots, own=own),
+            *doubts(graph),
+            *_of_hours(graph, speed, slots, own=own),
             *cluster_warnings(facts, planned, seconds, profile=found, slots=slots),
         ],
     )
 
 
-def _doubts(graph: Graph, speed: Measurement, slots: Slots, *, own: Path | None) -> list[str]:
+def _of_hours(graph: Graph, speed: Measurement, slots: Slots, *, own: Path | None) -> list[str]:
     """What makes the hours worth less."""
     asked_by = f"--config {own}" if own else f"--tier {graph.config.tier}"
     advice = f"measure with `flexbench plan {asked_by} --measure`"

@@ -23,10 +23,9 @@ from flexbench.sizing.counting import (
     weightless,
 )
 from flexbench.sizing.crossing import NoGrowthError, crossing
-from flexbench.sizing.sizes import Footprint, Match, NetworkSize
+from flexbench.sizing.sizes import SAME_SIZE, Footprint, Match, NetworkSize
 from flexbench.spec import JointProblem, Problem, ProblemSpec
 
-TOLERANCE = 0.05
 _LARGEST_WIDTH = 2**16
 
 # The width last found for a file: for its next problem it is often the same again.
@@ -237,9 +236,9 @@ def _solve(
     width = min(pair, key=lambda candidate: abs(measure(candidate) - target))
     _last_width[kind] = width
     off = measure(width) / target - 1
-    if abs(off) > TOLERANCE:
+    if abs(off) > SAME_SIZE:
         warnings.warn(
-            f"{name}: no width comes within {TOLERANCE:.0%} of {target} {match}; "
+            f"{name}: no width comes within {SAME_SIZE:.0%} of {target} {match}; "
             f"the nearest, {width}, has {measure(width)} ({off:+.1%})",
             stacklevel=3,
         )

@@ -5,6 +5,9 @@ from typing import Literal
 
 Match = Literal["parameters", "flops"]
 
+# Two networks are as large as one another where their sizes differ by no more than this share.
+SAME_SIZE = 0.05
+
 
 @dataclass(frozen=True, kw_only=True)
 class Flops:

@@ -11,6 +11,7 @@ import torch
 from torch import Tensor
 
 from flexbench.errors import FlexbenchError
+from flexbench.spec import kept_wavenumber
 
 COMPLEX = {torch.float32: torch.complex64, torch.float64: torch.complex128}
 
@@ -45,7 +46,7 @@ class SpectralGrid:
         if points < 4 or points % 2:
             raise FlexbenchError(f"grid is {points}; allowed: even numbers from 4")
         self.points = points
-        self.cutoff = (points - 1) // 3
+        self.cutoff = kept_wavenumber(points)
         self.shape = (self.cutoff + 1, points)
         self.spacing = 2 * math.pi / points
         self.dtype = dtype

@@ -16,6 +16,7 @@ from torch import Tensor
 from flexbench.errors import FlexbenchError
 from flexbench.seeding import Name, numpy_generator
 from flexbench.solver.grid import COMPLEX, SpectralGrid
+from flexbench.spec import spectrum_misfit
 
 
 def energy_spectrum(k: NDArray[np.float64], *, peak: float) -> NDArray[np.float64]:
@@ -31,11 +32,8 @@ def kraichnan_spectrum(grid: SpectralGrid, *, peak: float, identity: tuple[Name,
     Raises FlexbenchError where the grid does not reach to 2 k0 (a sixth of the energy beyond).
     """
     cutoff, points = grid.cutoff, grid.points
-    if cutoff < 2 * peak:
-        raise FlexbenchError(
-            f"solver.grid is {points}, which keeps wavenumbers up to {cutoff}; "
-            f"solver.peak_wavenumber {peak:g} needs a grid of at least {_smallest_grid(peak)}"
-        )
+    if misfit := spectrum_misfit(points, peak):
+        raise FlexbenchError(misfit)
     kx = np.arange(cutoff + 1)[:, None]
     ky = np.arange(-cutoff, cutoff + 1)[None, :]
     k = np.hypot(kx, ky)
@@ -48,12 +46,6 @@ def kraichnan_spectrum(grid: SpectralGrid, *, peak: float, identity: tuple[Name,
     spectrum = np.zeros(grid.shape, dtype=np.complex128)
     spectrum[:, ky[0]] = modes
     return torch.from_numpy(spectrum).to(device=grid.device, dtype=COMPLEX[grid.dtype])
-
-
-def _smallest_grid(peak: float) -> int:
-    """The smallest even N with (N - 1) // 3 >= 2 peak."""
-    points = 3 * math.ceil(2 * peak) + 1
-    return points + points % 2
 
 
 def _mode_numbers(kx: NDArray[np.int_], ky: NDArray[np.int_]) -> NDArray[np.int_]:

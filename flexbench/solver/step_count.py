@@ -8,10 +8,14 @@ import math
 from bisect import bisect_right
 from functools import cache
 from itertools import pairwise
+from typing import TYPE_CHECKING
 
-from flexbench.config import SolverSettings
+from flexbench.config import Run, SolverSettings
 from flexbench.solver.times import snapshot_times
-from flexbench.spec import Boundary
+from flexbench.spec import Boundary, smallest_grid
+
+if TYPE_CHECKING:
+    from flexbench.solver.simulate import Simulation
 
 _COARSE = 64
 _SAMPLES = 40  # times at which the speed is looked at
@@ -48,26 +52,42 @@ def solver_steps(settings: SolverSettings, reynolds: float, boundary: Boundary =
     return steps
 
 
-@cache
-def _speeds(
-    t_end: float, peak: float, reynolds: float, boundary: Boundary
-) -> tuple[list[float], list[float]]:
-    """Times, and the largest |u| + |v| at each, of the same flow on the coarsest grid it fits."""
+def first_courant(settings: SolverSettings, run: Run) -> float:
+    """The Courant number of a fixed time step in a run's initial field."""
+    assert settings.dt is not None
+    simulation = _coarse(run, t_end=settings.t_end, peak=settings.peak_wavenumber)
+    return settings.dt * _speed(simulation) * settings.grid / (2 * math.pi)
+
+
+def _coarse(run: Run, *, t_end: float, peak: float) -> "Simulation":
+    """The same flow on the coarsest grid that it fits."""
     from flexbench.solver.simulate import Simulation
 
-    grid = max(_COARSE, 6 * math.ceil(peak) + 4)
     settings = SolverSettings(
-        grid=grid + grid % 2,
+        grid=max(_COARSE, smallest_grid(peak)),
         t_start=t_end / 2,
         t_end=t_end,
         interval=t_end / 2,
         peak_wavenumber=peak,
     )
-    simulation = Simulation(settings, reynolds=reynolds, seed=_SEED, boundary=boundary)
+    return Simulation(settings, reynolds=run.reynolds, seed=run.seed, boundary=run.boundary)
+
+
+def _speed(simulation: "Simulation") -> float:
+    """The largest |u| + |v|."""
+    u, v = simulation.equation.velocity(simulation.spectrum)
+    return float((u.abs() + v.abs()).max())
+
+
+@cache
+def _speeds(
+    t_end: float, peak: float, reynolds: float, boundary: Boundary
+) -> tuple[list[float], list[float]]:
+    """Times, and the largest |u| + |v| at each, of the same flow on the coarsest grid it fits."""
+    simulation = _coarse(Run(boundary, reynolds, _SEED), t_end=t_end, peak=peak)
     moments, speeds = [], []
     for number in range(_SAMPLES):
-        u, v = simulation.equation.velocity(simulation.spectrum)
         moments.append(simulation.time)
-        speeds.append(float((u.abs() + v.abs()).max()))
+        speeds.append(_speed(simulation))
         simulation.advance_to((number + 1) * t_end / _SAMPLES)
     return moments, speeds

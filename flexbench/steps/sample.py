@@ -22,7 +22,6 @@ from flexbench.tasks.loading import load_task
 
 def sample_step(graph: Graph, *, case: str, method: str, seed: int) -> None:
     """Write the file of samples; the same call resumes after any kill."""
-    graph.require(case, method)
     step = graph.step("sample", case=case, method=method, seed=seed)
     receipt = Receipt(step)
     device = prepare_device(graph.config)

@@ -9,7 +9,6 @@ from flexbench.provenance import Receipt, read_receipt, require_settings
 
 def score_step(graph: Graph, *, case: str, method: str, seed: int) -> None:
     """Write the tidy scores and, beside them, the spectra that the figures need."""
-    graph.require(case, method)
     step = graph.step("score", case=case, method=method, seed=seed)
     receipt = Receipt(step)
     samples = graph.layout.samples(case, method, seed)

@@ -7,7 +7,7 @@ from typing import Any
 from flexbench.config import Run
 from flexbench.data.generate import generate_trajectory
 from flexbench.device import prepare_device
-from flexbench.graph import Graph
+from flexbench.graph import Graph, named
 from flexbench.provenance import Receipt
 from flexbench.spec import Boundary
 
@@ -17,7 +17,7 @@ def simulate_step(
 ) -> None:
     """Write a trajectory's file; resumes from its restart point after a kill."""
     run = Run(boundary, reynolds, seed)
-    step = graph.step("simulate", walls=run.walls, reynolds=f"{run.reynolds:g}", seed=run.seed)
+    step = graph.step("simulate", walls=run.walls, reynolds=named(run.reynolds), seed=run.seed)
     receipt = Receipt(step)
     device = prepare_device(graph.config)
     summary = generate_trajectory(

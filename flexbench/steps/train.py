@@ -10,7 +10,6 @@ from flexbench import BENCHMARK_VERSION
 from flexbench.data.joint import JointSampler
 from flexbench.data.patches import PatchSampler
 from flexbench.device import prepare_device
-from flexbench.errors import FlexbenchError
 from flexbench.graph import Graph
 from flexbench.methods import make_method
 from flexbench.provenance import Receipt
@@ -30,11 +29,8 @@ def train_step(graph: Graph, *, training: str, method: str, seed: int) -> None:
 
     training: its name, or, of several tasks that the method learns together, any one.
     """
-    graph.require_training(training, method)
-    if graph.is_formula(method):
-        raise FlexbenchError(f"method '{method}' is a formula: it has nothing to train")
     config = graph.config
-    training = graph.training(training, method)
+    training = graph.named_training(training, method)
     step = graph.step("train", training=training, method=method, seed=seed)
     receipt = Receipt(step)
     device = prepare_device(config)

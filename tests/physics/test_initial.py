@@ -88,6 +88,6 @@ def test_radial_spectrum_follows_the_formula():
 
 
 def test_grid_too_coarse_for_the_spectrum():
-    with pytest.raises(FlexbenchError, match=r"grid is 32.*peak_wavenumber 10.*at least 62"):
+    with pytest.raises(FlexbenchError, match=r"grid \(32\).*peak_wavenumber \(10\).*at least 62"):
         kraichnan_spectrum(SpectralGrid(32), peak=10, identity=(0,))
     kraichnan_spectrum(SpectralGrid(62), peak=10, identity=(0,))

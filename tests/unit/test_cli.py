@@ -225,17 +225,21 @@ def test_wrong_option_or_argument(here, arguments):
 @pytest.mark.parametrize(
     ("arguments", "parts"),
     [
-        (["train", "superres_x5", "flex"], ["task 'superres_x5'", "superres_x4, forecast"]),
-        (["train", "superres_x4", "dit"], ["method 'dit'", "flex, fno, interpolation"]),
-        (["train", "forecast", "interpolation"], ["'interpolation'", "'forecast'", "superres"]),
+        (["train", "superres_x5", "flex"], ["training is 'superres_x5'", "superres_x4, forecast"]),
+        (["train", "superres_x4", "dit"], ["method is 'dit'", "allowed: flex, fno (methods)"]),
+        (["train", "forecast", "interpolation"], ["'interpolation'", "forecast", "flex, fno"]),
         (["train", "superres_x4", "interpolation"], ["'interpolation'", "nothing to train"]),
         (["sample", "superres_x4", "persistence"], ["'persistence'", "(superres)", "forecast"]),
         (["statistics", "superres_x5"], ["task 'superres_x5'", "superres_x4, forecast"]),
         (["figure", "superres_x4", "portrait"], ["figure 'portrait'", *OF_TASK]),
         (["figure", "superres_x5", "spectra"], ["task 'superres_x5'", "superres_x4, forecast"]),
-        (["simulate", "--re", "-5", "--seed", "0"], ["reynolds", "-5", "above 0"]),
-        (["simulate", "--re", "nan", "--seed", "0"], ["reynolds", "nan", "finite"]),
-        (["simulate", "--re", "100", "--seed", "-1"], ["seed", "-1", "integers from 0"]),
+        (["simulate", "--re", "-5", "--seed", "0"], ["reynolds is '-5'", "allowed: 100"]),
+        (["simulate", "--re", "nan", "--seed", "0"], ["reynolds is 'nan'", "allowed: 100"]),
+        (["simulate", "--re", "100.0000001", "--seed", "0"], ["reynolds is '100.0000001'"]),
+        (["simulate", "--re", "100", "--seed", "-1"], ["seed is '-1'", "allowed: 0"]),
+        (["train", "superres_x4", "flex", "--seed", "1"], ["seed is '1'", "training_seeds"]),
+        (["sample", "superres_x4", "flex", "--seed", "1"], ["seed is '1'", "training_seeds"]),
+        (["score", "superres_x4.no_slip", "flex"], ["'superres_x4.no_slip'", "allowed: superr"]),
     ],
 )
 def test_what_does_not_exist_or_fit(here, tmp_path, arguments, parts):

@@ -1,14 +1,17 @@
 """What does not fit, or cannot be meant, is refused before the first job, with its place."""
 
+import re
+
 import pytest
 
 from flexbench.config.reading import Origin, load_config
 from flexbench.errors import FlexbenchError
 from flexbench.graph import Graph
-from flexbench.planning.admission import admit
+from flexbench.planning.admission import admit, doubts
 from flexbench.solver.boundary import PENALISATION
 from flexbench.solver.penalised import STABLE_STEP
-from flexbench.spec import NO_SLIP_STEP
+from flexbench.solver.simulate import Simulation
+from flexbench.spec import NO_SLIP_STEP, STABLE_COURANT
 
 BASE = {
     "tier": "smoke",
@@ -28,6 +31,18 @@ def refused(overrides, tmp_path):
     line = str(caught.value)
     assert "\n" not in line
     return line
+
+
+def formula(folder, body, options):
+    """Settings with a user's own formula alone."""
+    text = f'TASKS = ("superres",)\n\ndef predict(example, task, *, gain):\n    return {body}\n'
+    (folder / "mine.py").write_text(text)
+    settings = {"mine": {"options": options}}
+    return {
+        "methods": ["mine"],
+        "baseline_folders": [str(folder)],
+        "method_settings": settings,
+    }
 
 
 TOGETHER = {"together": ["superres_x4", "forecast"]}
@@ -68,6 +83,18 @@ TOGETHER = {"together": ["superres_x4", "forecast"]}
         ({"method_settings": {"unet": {"width": 7}}}, ["method 'unet' on", "width is 7"]),
         ({"method_settings": {"flex": {"width": 3}}}, ["method 'flex' on", "width is 3"]),
         ({"method_settings": {"unet": {"options": {"depht": 2}}}}, ["'unet'", "option 'depht'"]),
+        (
+            {"method_settings": {"interpolation": {"options": {"kernel": "bicubik"}}}},
+            ["'interpolation' on superres_x4 (method_settings.interpolation.options)", "'bicubik'"],
+        ),
+        (
+            {"method_settings": {"interpolation": {"options": {"kernl": "bicubic"}}}},
+            ["method_settings.interpolation.options", "interpolation.py:", "'kernl'"],
+        ),
+        (
+            {"method_settings": {"persistence": {"options": {"lead": 1}}}},
+            ["'persistence' on forecast", "persistence.py:", "'lead'"],
+        ),
     ],
     ids=lambda value: ", ".join(value) if isinstance(value, list) else "",
 )
@@ -75,6 +102,26 @@ def test_settings_that_do_not_fit_together(overrides, words, tmp_path):
     line = refused(overrides, tmp_path)
     for word in words:
         assert word in line
+
+
+@pytest.mark.parametrize(
+    ("body", "options", "words"),
+    [
+        ("example.base * gain", {}, ["none named 'gain'", "mine.py needs"]),
+        ("example.base * gain", {"gain": "loud"}, ["mine.py:", "TypeError"]),
+        ("example.base[..., :gain]", {"gain": 4}, ["mine.py:", "returned", "must be a tensor"]),
+        ("example.base[:, gain]", {"gain": 7}, ["mine.py:", "IndexError"]),
+    ],
+)
+def test_a_formula_is_asked_whether_its_options_fit(body, options, words, tmp_path):
+    line = refused(formula(tmp_path, body, options), tmp_path)
+    for word in ("'mine' on superres_x4 (method_settings.mine.options)", *words):
+        assert word in line
+
+
+def test_a_formula_whose_options_fit_is_accepted(tmp_path):
+    own = formula(tmp_path, "example.base * gain", {"gain": 1.5})
+    admit(Graph.of(load_config(BASE | own | {"root": str(tmp_path)})))
 
 
 @pytest.mark.parametrize(
@@ -172,6 +219,24 @@ def test_an_error_names_the_file_that_holds_the_fault(place, values):
     with pytest.raises(FlexbenchError) as caught:
         load_config(merged, origins=origins)
     assert str(caught.value).startswith(f"{place}: ")
+
+
+def test_a_fixed_step_that_may_be_too_long_is_told_and_one_that_is_not_is_not():
+    """At the fields that the runs do start from: a flow may be slower than the fastest."""
+
+    def told(dt):
+        return doubts(Graph.of(load_config(BASE | {"solver": {"dt": dt}})))
+
+    (line,) = told(0.04)
+    fits = re.search(r"^solver.dt \(0.04\) .* of 10 .* re200_seed1 is 1\.\d+.* (0\.\d+) fits", line)
+    assert fits, line
+    assert told(float(fits[1])) == []
+    assert told(1.05 * float(fits[1]))
+    # What the solver itself sees there, on the grid of the run.
+    settings = load_config(BASE | {"solver": {"dt": float(fits[1])}}).solver
+    u, v = (it := Simulation(settings, reynolds=200, seed=1)).equation.velocity(it.spectrum)
+    courant = settings.dt * float((u.abs() + v.abs()).max()) / it.grid.spacing
+    assert courant == pytest.approx(STABLE_COURANT, rel=0.05)
 
 
 def test_the_longest_step_beside_penalised_walls_is_the_solvers():

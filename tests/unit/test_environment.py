@@ -111,6 +111,7 @@ def test_a_home_that_can_only_be_read_keeps_its_settings():
 def test_a_home_that_works_stays(tmp_path):
     found = cleaned({"HOME": str(tmp_path), "USER": "me"})
     assert found["HOME"] == str(tmp_path)
+    assert list(tmp_path.iterdir()) == [], "a cache is made by who needs it"
     assert "XDG_CACHE_HOME" not in found
 
 

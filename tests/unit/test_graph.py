@@ -11,7 +11,7 @@ from flexbench import provenance, registry
 from flexbench.config import PACE, Run
 from flexbench.config.reading import load_config
 from flexbench.errors import FlexbenchError
-from flexbench.graph import RULES, Graph, Job, Training
+from flexbench.graph import RULES, Graph, Job, Training, named
 from flexbench.provenance import digest_of
 
 
@@ -56,7 +56,7 @@ def test_evaluations_ask_trained_methods_about_other_flows(smoke):
 
 def test_a_network_of_several_tasks_may_be_asked_about_other_flows():
     more = graph(evaluations={"blended": {"methods": ["flex-multi"]}})
-    more.require("superres_x4.blended", "flex-multi")
+    assert more.unfit("superres_x4.blended", "flex-multi") is None
     (path,) = more.weights("superres_x4.blended", "flex-multi", 0)
     assert path == more.layout.checkpoint("superres_x4+forecast", "flex-multi", 0)
 
@@ -170,7 +170,7 @@ def test_unknown_names_tell_the_known(smoke):
     with pytest.raises(FlexbenchError, match=r"'mine' is not in the .* flex, flex-multi"):
         smoke.facts("mine")
     with pytest.raises(FlexbenchError, match=r"'persistence' .* \(superres\); it does: forecast"):
-        smoke.require("superres_x4", "persistence")
+        smoke.step("sample", case="superres_x4", method="persistence", seed=0)
 
 
 def test_trajectories_are_named_by_re_and_seed(smoke):
@@ -202,16 +202,18 @@ def test_tasks_that_are_learnt_together_share_a_training(smoke):
 
 def test_a_training_is_named_by_one_of_its_tasks_or_all(smoke):
     for name in ("superres_x4", "forecast", "superres_x4+forecast"):
-        smoke.require_training(name, "flex-multi")
-    with pytest.raises(FlexbenchError, match=r"task 'superres_x4\+forecast' is not in the"):
-        smoke.require_training("superres_x4+forecast", "flex")
+        assert smoke.named_training(name, "flex-multi") == "superres_x4+forecast"
+    with pytest.raises(
+        FlexbenchError, match=r"training is 'superres_x4\+forecast'|method is 'flex'"
+    ):
+        smoke.step("train", training="superres_x4+forecast", method="flex", seed=0)
 
 
 def test_a_task_that_a_method_does_not_learn_is_left_out():
     more = graph(tasks={"superres_x2": {"kind": "superres", "factor": 2, "patch": 32}})
     assert "flex-multi" not in {job.method for job in more.jobs_of("superres_x2")}
     with pytest.raises(FlexbenchError, match="'flex-multi' does not learn task 'superres_x2'; it"):
-        more.require("superres_x2", "flex-multi")
+        more.step("score", case="superres_x2", method="flex-multi", seed=0)
 
 
 def test_a_task_may_be_learnt_without_being_asked_for():
@@ -323,13 +325,14 @@ def test_a_slice_holds_what_decides_a_step(smoke, overrides, changed):
 
 def test_slices_do_not_depend_on_how_numbers_arrive(smoke):
     """Snakemake hands wildcards over as text, and steps as numbers."""
+    fast = graph(splits={"train": {"reynolds": [1e6], "seeds": [7]}})
     walls = {"walls": ""}
     assert (
-        smoke.step("simulate", **walls, reynolds="1e+06", seed="7").slice
-        == smoke.step("simulate", **walls, reynolds=1_000_000, seed=7).slice
+        fast.step("simulate", **walls, reynolds="1e+06", seed="7").slice
+        == fast.step("simulate", **walls, reynolds=named(1_000_000), seed=7).slice
     )
     place = {"training": "forecast", "method": "flex"}
-    assert smoke.step("train", **place, seed="3") == smoke.step("train", **place, seed=3)
+    assert smoke.step("train", **place, seed="0") == smoke.step("train", **place, seed=0)
 
 
 def test_the_text_is_the_configuration(smoke, tmp_path):
@@ -458,9 +461,90 @@ def test_every_rule_is_whole(tier):
         assert hasattr(found.config.cluster, rule.section), rule.name
         patterns = rule.outputs(found.layout, {name: f"{{{name}}}" for name in rule.wildcards})
         for names in rule.jobs(found):
-            assert tuple(names) == rule.wildcards
+            assert tuple(names) == tuple(rule.wildcards)
             filled = [str(path).format(**names) for path in patterns]
             assert [str(path) for path in rule.outputs(found.layout, names)] == filled
+
+
+# By rule and wildcard, what a job may not be asked for with, and what the line then says.
+STRANGE = {
+    ("simulate", "walls"): (
+        "free_slip_",
+        ["boundary is 'free_slip'", "allowed: periodic (evalua"],
+    ),
+    ("simulate", "reynolds"): ("777", ["reynolds is '777'", "100", "splits.*.reynolds"]),
+    ("simulate", "seed"): ("7", ["seed is '7'", "0, 1", "splits.*.seeds"]),
+    ("statistics", "task"): ("superres_x8", ["task is 'superres_x8'", "superres_x4", "(tasks)"]),
+    ("statistics", "velocity"): (".v", ["observable is 'v'", "w, u", "evaluations"]),
+    ("train", "training"): ("superres_x4.no_slip", ["superres_x4.no_slip'", "superres_x4+fore"]),
+    ("train", "method"): ("mine", ["method is 'mine'", "flex", "(methods)"]),
+    ("train", "seed"): ("7", ["seed is '7'", "0", "(training_seeds)"]),
+    ("calibrate", "training"): ("mine", ["training is 'mine'", "superres_x4", "together"]),
+    ("calibrate", "fit"): ("mine", ["fit is 'mine'", "superres_x4-calibrated-2", ".sample"]),
+    ("calibrate", "method"): ("mine", ["method is 'mine'", "flex", "(methods)"]),
+    ("calibrate", "seed"): ("7", ["seed is '7'", "0", "(training_seeds)"]),
+    ("sample", "case"): ("forecast.mine", ["case is 'forecast.mine'", "forecast.roll", "evalu"]),
+    ("sample", "method"): ("mine", ["method is 'mine'", "flex, flex-multi", "(methods)"]),
+    ("sample", "seed"): ("7", ["seed is '7'", "0", "(training_seeds)"]),
+    ("score", "case"): ("mine", ["case is 'mine'", "superres_x4, forecast"]),
+    ("score", "method"): ("mine", ["method is 'mine'", "flex"]),
+    ("score", "seed"): ("7", ["seed is '7'", "0"]),
+    ("figure", "case"): ("mine", ["case is 'mine'", "superres_x4, forecast"]),
+    ("figure", "name"): ("portrait", ["name is 'portrait'", "spectra", "maps"]),
+    ("animation", "case"): ("mine", ["case is 'mine'", "forecast.rollout"]),
+    ("animation", "name"): ("maps", ["name is 'maps'", "rollout"]),
+}
+
+
+@pytest.mark.parametrize(("rule", "wildcard"), STRANGE)
+def test_a_job_that_the_graph_does_not_have_is_refused(smoke, rule, wildcard):
+    value, words = STRANGE[rule, wildcard]
+    here = graph(evaluations=None) if wildcard == "walls" else smoke
+    names = here.rule(rule).jobs(here)[0]
+    assert here.step(rule, **names).name == rule
+    with pytest.raises(FlexbenchError) as caught:
+        here.step(rule, **names | {wildcard: value})
+    line = str(caught.value)
+    assert "\n" not in line
+    for word in (rule, "allowed: ", *words):
+        assert word in line
+
+
+def test_every_wildcard_of_every_rule_is_held_to_the_graph():
+    wildcards = {(rule.name, wildcard) for rule in RULES for wildcard in rule.wildcards}
+    of_own_data = {("import_data", "source"), ("import_data", "split")}
+    assert wildcards == set(STRANGE) | of_own_data
+
+
+def test_a_part_of_own_data_that_no_split_holds_is_refused():
+    sources = {name: {"file": f"{name}.h5", "reynolds": 1} for name in ("one", "two", "three")}
+    splits = {"train": ["one"], "validation": ["two"], "test": ["three"]}
+    tank = graph(data={"layout": "flex", "sources": sources, "splits": splits}, evaluations=None)
+    assert tank.step("import_data", source="one", split="train").slice["number"] == 0
+    for names, words in (
+        (
+            {"source": "four", "split": "train"},
+            r"source is 'four'; allowed: one, two, three \(data",
+        ),
+        ({"source": "one", "split": "test"}, r"split is 'test'; allowed: train \(data.splits"),
+    ):
+        with pytest.raises(FlexbenchError, match=words):
+            tank.step("import_data", **names)
+    with pytest.raises(FlexbenchError, match="no job of this kind"):
+        tank.step("simulate", walls="", reynolds="100", seed=0)
+
+
+def test_a_formula_is_sampled_under_the_first_seed_alone():
+    more = graph(training_seeds=[3, 4])
+    assert more.step("sample", case="forecast", method="persistence", seed=3)
+    with pytest.raises(FlexbenchError, match=r"seed is '4'; allowed: 3 \(training_seeds\)"):
+        more.step("sample", case="forecast", method="persistence", seed=4)
+
+
+def test_a_reynolds_number_is_not_rounded_to_one_of_the_graph():
+    assert named(1000.0) == "1000"
+    assert named(2.5e6) == "2.5e+06"
+    assert named(100.0000001) == "100.0000001"
 
 
 def test_a_rule_that_does_not_exist_is_named(smoke):

@@ -11,7 +11,14 @@ import pytest
 from flexbench.config.reading import load_config
 from flexbench.errors import FlexbenchError
 from flexbench.paths import checkout
-from flexbench.runner import MARK, STALE_SECONDS, _owned, marked, snakemake_command
+from flexbench.runner import (
+    MARK,
+    STALE_SECONDS,
+    _owned,
+    _processes,
+    marked,
+    snakemake_command,
+)
 
 # Hours of simulation, with a restart point every moment.
 LONG = ("solver.grid=64", "solver.t_end=5000.5", "solver.checkpoint_seconds=0.1")
@@ -42,6 +49,10 @@ def run(tmp_path):
     yield run
     for pid in marked(run.folder):
         os.kill(pid, signal.SIGKILL)
+
+
+def mine(pid, run):
+    return pid in marked(run.folder)
 
 
 def error_lines(done):
@@ -79,6 +90,22 @@ def test_a_second_run_is_refused_and_resumes_once_the_first_is_killed(clone, run
     assert load_config(resolved=run.folder / "config.yaml").solver.grid == 32
     first.stdout.close()
     first.stderr.close()
+
+
+def test_a_job_that_the_system_kills_is_told_in_a_line(clone, run):
+    """As where memory runs out: the job alone is hit."""
+    process = run.start(clone)
+    (job,) = (
+        pid for pid, words in _processes("cmdline") if b"simulate" in words and mine(pid, run)
+    )
+    os.kill(job, signal.SIGKILL)
+    _, errors = process.communicate(timeout=60)
+    assert process.returncode == 1
+    log = run.folder / "logs" / "simulate" / "re100_seed0.log"
+    (line,) = (line for line in errors.splitlines() if line.startswith("flexbench: "))
+    assert line.startswith("flexbench: simulate re100_seed0: was killed (SIGKILL), probably becaus")
+    assert line.endswith(f"a smaller solver.grid; its log: {log}")
+    assert run.state.exists(), "it goes on from there"
 
 
 def test_a_live_plain_snakemake_keeps_its_lock(clone, run):

@@ -86,6 +86,18 @@ def test_a_hostile_environment_makes_nothing_stale_and_the_same_files(guest, mad
     assert not differing(computed(results), computed(made))
 
 
+@pytest.mark.parametrize("home", ["/proc/nohome", "/dev/null/home"])
+def test_plain_snakemake_needs_a_cache_and_no_home(shared_clone, home, tmp_path):
+    environment = {"HOME": home, "XDG_CACHE_HOME": str(tmp_path / "cache")}
+    words = ("--config", "tier=smoke", f"root={tmp_path / 'results'}")
+    done = shared_clone.snakemake(
+        "--cores", "1", "-n", "--nolock", "--quiet", "all", *words, environment=environment
+    )
+    assert done.returncode == 0, done.stderr
+    assert (tmp_path / "cache" / "snakemake").is_dir()
+    assert not (tmp_path / "results").exists()
+
+
 @pytest.mark.nightly
 def test_a_whole_run_in_a_hostile_environment_computes_the_same_bytes(guest, made):
     shutil.rmtree(guest.folder / "results")

@@ -1,14 +1,17 @@
 """Results and checkouts that were moved, copied or linked say the same as before."""
 
+import json
 import os
 import shutil
 import tempfile
+import time
 from pathlib import Path
 
 import pytest
 
 from flexbench.config.reading import load_config, to_yaml
 from flexbench.data.example import write_example
+from flexbench.dates import mixed_up
 from flexbench.export import export
 from flexbench.graph import Graph
 from flexbench.verify import verify
@@ -125,6 +128,57 @@ def test_moved_results_have_nothing_to_do(tiny_run, elsewhere):
     done = tiny_run.flexbench("run", "-n", *tiny_run.tiny(root))
     assert done.returncode == 0, done.stderr
     assert "Nothing to be done" in done.stdout, done.stdout[-2000:]
+
+
+def test_a_copy_without_dates_is_told_and_dated_anew(tiny_run, tmp_path, entry):
+    """In the worst order: the inputs last."""
+    root = tmp_path / "r"
+    shutil.copytree(tiny_run.folder / "results", root, copy_function=shutil.copyfile)
+    now = time.time()
+    for age, folder in enumerate(("data", "checkpoints", "samples", "scores", "tables")):
+        for path in (root / "smoke" / folder).rglob("*"):
+            os.utime(path, (now - age, now - age))
+    told = "results are older than what they were made from, which by receipts is still the same"
+    options = tiny_run.tiny(root)
+    before = tiny_run.flexbench("run", "-n", *options)
+    assert told in before.stderr
+    assert "Nothing to be done" not in before.stdout
+    code, out, _ = entry("verify", "--redate", *options)
+    assert code == 0
+    assert "files are dated as made now" in out
+    after = tiny_run.flexbench("run", "-n", *options)
+    assert told not in after.stderr
+    assert "Nothing to be done" in after.stdout, after.stdout[-2000:]
+
+
+def test_dates_of_what_was_changed_are_left_as_they_are(made, tiny_graph, tmp_path, entry, tiny):
+    root = shutil.copytree(made, tmp_path / "r")
+    weights = root / "smoke" / "checkpoints" / "superres_x4" / "flex" / "seed0.safetensors"
+    weights.write_bytes(weights.read_bytes() + b"more")
+    assert mixed_up(tiny_graph(root))  # by receipts alone: verify looks at the bytes
+    words = [word for text in (*tiny, f"root={root}") for word in ("--set", text)]
+    before = weights.stat().st_mtime_ns
+    assert entry("verify", "--redate", "--quick", "--tier", "smoke", *words)[0] == 1
+    code, _, errors = entry("verify", "--redate", "--tier", "smoke", *words)
+    assert code == 1
+    assert "1 problem" in errors[-1]
+    assert weights.stat().st_mtime_ns == before
+    assert mixed_up(tiny_graph(root))
+
+
+def test_what_was_made_anew_is_not_mixed_up(made, tiny_graph, tmp_path):
+    """A receipt of today's says that the input is another one."""
+    root = shutil.copytree(made, tmp_path / "r")
+    graph = tiny_graph(root)
+    assert mixed_up(graph) == []
+    (step,) = (it for it in graph.steps if it.name == "train")
+    receipt = json.loads(step.receipt.read_text())
+    receipt["outputs"][step.outputs[0].name] = "0" * 64
+    step.receipt.write_text(json.dumps(receipt))
+    os.utime(step.outputs[0])
+    assert "sample" not in {it.name for it in mixed_up(graph)}
+    step.receipt.write_text("{")
+    assert mixed_up(graph) == []
 
 
 def test_a_deleted_file_says_how_it_comes_back(made, tiny_graph, tmp_path):
