@@ -154,8 +154,8 @@ FIGURES: dict[str, FigureEntry] = {
             "Scores against lead time, each lead predicted from the ones before it; bands are "
             "intervals by bootstrap over trajectories. Dashed: an error as large as the field, the "
             "correlation that ends the correlation time, calibration. Errors above 2 are "
-            "cut off. Better: an error that grows late, a correlation that stays, spread/skill and "
-            "pull ratio on the dashed line."
+            "cut off. Better: an error that grows late, a correlation that stays, spread/skill (of "
+            "all points, and of the worst fifth of them) and pull ratio on the dashed line."
         ),
     ),
     "rollout": FigureEntry(
