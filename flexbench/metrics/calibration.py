@@ -17,6 +17,9 @@ Values = NDArray[np.float64]
 # The pull's variance is infinite for M <= 3 and its estimate noisy at 4 and 5.
 PULL_MEMBERS = 6
 
+# A pull ratio, or a spread over the skill, inside counts as right on average.
+CALIBRATED = (0.9, 1.1)
+
 # The fewest members that can say where errors are to be expected, and leave one to be judged.
 SORTED_MEMBERS = 3
 

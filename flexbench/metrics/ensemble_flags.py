@@ -12,14 +12,12 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from flexbench.metrics.calibration import FIFTHS, tail_ref
+from flexbench.metrics.calibration import CALIBRATED, FIFTHS, tail_ref
 from flexbench.metrics.flag_types import COPY, INFORMATION, Flag, Tables
 from flexbench.metrics.tables import ALL, SNAPSHOT
 
 # More collapsed points than this, and the pull speaks for a part of the field only.
 MOST_COLLAPSED = 0.01
-# A pull ratio, or a spread over the skill, inside counts as right on average.
-CALIBRATED = (0.9, 1.1)
 # A mean pull beyond counts as biased.
 BIASED = 0.25
 # What one snapshot with few independent places has by chance is told by how its members differ
