@@ -115,7 +115,7 @@ def score_flow(
     """
     scores: Scores = {}
     for detail, where in regions(mask).items():
-        found = _point_scores(ensemble[:, where], truth[where].astype(np.float64))
+        found = _point_scores(ensemble[:, where], truth[where].astype(np.float64), whole=not detail)
         if detail:
             found = {name: value for name, value in found.items() if name[0] in REGION_SCORES}
         scores |= {(name, own or detail): value for (name, own), value in found.items()}
@@ -124,8 +124,8 @@ def score_flow(
     return {key: value if finite else float("nan") for key, value in scores.items()}
 
 
-def _point_scores(ensemble: NDArray[np.floating], truth: pointwise.Field) -> Scores:
-    """Of scattered points: ensemble (M, P), truth (P,)."""
+def _point_scores(ensemble: NDArray[np.floating], truth: pointwise.Field, *, whole: bool) -> Scores:
+    """Of scattered points: ensemble (M, P), truth (P,). whole: of all that there are."""
     ensemble = np.nan_to_num(ensemble, nan=0.0, posinf=0.0, neginf=0.0)[..., None]
     truth = truth[:, None]
     points = measure_points(ensemble, truth)
@@ -139,7 +139,8 @@ def _point_scores(ensemble: NDArray[np.floating], truth: pointwise.Field) -> Sco
     scores["pdf_distance", ""] = float(np.mean(distance))
     if points.members > 1:
         _ensemble_scores(scores, points)
-        _place_scores(scores, ensemble, points, truth)
+        if whole:
+            _place_scores(scores, ensemble, points, truth)
     return scores
 
 
