@@ -221,11 +221,16 @@ def _in_places(ensemble: _Ensemble) -> Iterator[str]:
     contrast, whole = ensemble.value("error_contrast"), ensemble.value("spread_skill")
     beyond = max(UNEVEN, np.exp(ensemble.chance("contrast_noise")))
     if contrast > beyond and ensemble.differs("error_contrast", 1.0):
-        so = "right on average, but" if ensemble.right_on_average else "also"
+        right = ensemble.right_on_average
+        result = (
+            "intervals are too wide where errors are small and too narrow where they are large"
+            if right
+            else "no one factor on its spread would mend it"
+        )
         yield (
-            f"flat in space: {so} errors differ {contrast:.3g} times as much from place to place "
-            "as members do, so intervals are too wide where it is calm and too narrow where errors "
-            "are large (error contrast; 1 if perfect)"
+            f"flat in space: {'right on average, but ' if right else ''}errors differ "
+            f"{contrast:.3g} times as much from place to place as members do (error contrast; 1 if "
+            f"perfect): {result}"
         )
     fifths = {fifth: ensemble.value("spread_skill_fifth", fifth) for fifth in FIFTHS}
     off = [
