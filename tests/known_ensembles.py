@@ -18,8 +18,10 @@ def smooth(random, count, *, scale):
 
 
 def ensemble_with(fault, *, members, seed=0, scale=None):
-    """(M, GRID, GRID), (GRID, GRID). fault: "" for none, "even" for none and a spread that is flat.
+    """(M, GRID, GRID), (GRID, GRID).
 
+    fault: one of those below, or "" for none, "even" for none and a spread that is flat, "levels"
+    for none where truth and members each lie high or low as a whole.
     scale: of the errors in space; None: independent from point to point.
     """
     random = np.random.default_rng([seed, members, scale or 0])
@@ -38,6 +40,8 @@ def ensemble_with(fault, *, members, seed=0, scale=None):
             members_std = np.ones_like(uneven)
         case "elsewhere":
             members_std = uneven.T[::-1]
+        case "levels":
+            draws += 2 * random.normal(size=(members + 1, 1, 1))
         case "heavy tails":
             # Of unit variance, point by point: smooth fields with heavy tails are uneven in space.
             draws[0] = random.standard_t(4, size=(GRID, GRID)) / np.sqrt(2)

@@ -30,6 +30,7 @@ FIFTH_OFF = 1.5
 # Pulls beyond 5 are too many where they are so many times those of an ensemble that is Gaussian,
 # with a centre and a width as this one has them, and this share more.
 TAILS, TAILS_AND = 3.0, 1e-3
+MOST_CHANCE = 1.25
 
 
 def copies(tables: Tables) -> Iterator[Flag]:
@@ -250,7 +251,9 @@ def _in_places(ensemble: _Ensemble) -> Iterator[str]:
 
 def _tails(ensemble: _Ensemble) -> Iterator[str]:
     share, width = ensemble.value("pull_tail"), ensemble.value("pull_iqr_ratio")
-    if not (np.isfinite(share) and width > 0):
+    # Where chance alone may make pulls so much wider, a few places decide what is in the tails.
+    few = np.exp(ensemble.chance("pull_noise")) > MOST_CHANCE
+    if few or not (np.isfinite(share) and width > 0):
         return
     expected = tail_ref(ensemble.members, width=width, centre=ensemble.value("pull_mean"))
     if share > TAILS * expected + TAILS_AND:

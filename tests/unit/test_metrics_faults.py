@@ -72,7 +72,7 @@ def test_so_it_is_where_errors_hang_together(fault):
 @pytest.mark.parametrize("flows", [1, 4])
 @pytest.mark.parametrize("scale", [None, 12, 3])
 @pytest.mark.parametrize("members", [1, 2, 6, 8, 16])
-@pytest.mark.parametrize("fault", ["", "even"])
+@pytest.mark.parametrize("fault", ["", "even", "levels"])
 def test_a_perfect_ensemble_has_no_flag(fault, members, scale, flows):
     table = flags_of(fault, members=members, flows=flows, scale=scale)
     assert table.empty, list(table["message"])
