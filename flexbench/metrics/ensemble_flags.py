@@ -30,7 +30,8 @@ FIFTH_OFF = 1.5
 # Pulls beyond 5 are too many where they are so many times those of an ensemble that is Gaussian,
 # with a centre and a width as this one has them, and this share more.
 TAILS, TAILS_AND = 3.0, 1e-3
-MOST_CHANCE = 1.25
+# Tails are judged where chance moves the width of pulls by less.
+MOST_CHANCE = 1.15
 
 
 def copies(tables: Tables) -> Iterator[Flag]:
@@ -234,11 +235,12 @@ def _in_places(ensemble: _Ensemble) -> Iterator[str]:
             f"perfect): {result}"
         )
     fifths = {fifth: ensemble.value("spread_skill_fifth", fifth) for fifth in FIFTHS}
+    factor = max(FIFTH_OFF, np.exp(ensemble.chance("pull_noise")))
     off = [
         fifth
         for fifth, ratio in fifths.items()
         if not np.isnan(ratio)
-        and not whole / FIFTH_OFF <= ratio <= whole * FIFTH_OFF
+        and not whole / factor <= ratio <= whole * factor
         and ensemble.differs("spread_skill_fifth", whole, fifth)
     ]
     if off:
@@ -251,12 +253,13 @@ def _in_places(ensemble: _Ensemble) -> Iterator[str]:
 
 def _tails(ensemble: _Ensemble) -> Iterator[str]:
     share, width = ensemble.value("pull_tail"), ensemble.value("pull_iqr_ratio")
-    # Where chance alone may make pulls so much wider, a few places decide what is in the tails.
+    # Of few independent places, one decides what is in the tails.
     few = np.exp(ensemble.chance("pull_noise")) > MOST_CHANCE
     if few or not (np.isfinite(share) and width > 0):
         return
     expected = tail_ref(ensemble.members, width=width, centre=ensemble.value("pull_mean"))
-    if share > TAILS * expected + TAILS_AND:
+    most = TAILS * expected + TAILS_AND
+    if share > most and ensemble.differs("pull_tail", expected):
         yield (
             f"heavy tails: {share:.2%} of the points lie more than 5 standard deviations from the "
             f"mean, where {expected:.2%} would if errors were Gaussian: surprises are far more "
