@@ -37,6 +37,18 @@ RELABELLED = {
 }
 # ... and what only the newer has: keys of scales, columns, tensors, datasets, attributes.
 ADDED: frozenset[str] = frozenset()
+# Rows that only the newer has: of these scores, and of flags whose words have changed (what they
+# are about is compared as scores).
+ADDED_SCORES = frozenset(
+    {
+        *("spread_skill_fifth", "spread_skill_worst", "reliability_slope", "error_contrast"),
+        *("central_mass", "pull_tail", "pull_tail_ratio", "pull_ratio_subset"),
+        *("fifth_spread", "fifth_skill", "contrast_truth", "contrast_members", "contrast_noise"),
+        *("pull_mean_member", "pull_noise", "subset_mean", "subset_square"),
+        *("copied_members", "rfne_closest"),
+    }
+)
+REWORDED_FLAGS = frozenset({"information"})
 
 # Differs from run to run: times and memory, and the names of formats and code.
 COSTS = frozenset(
@@ -47,7 +59,8 @@ COSTS = frozenset(
 )
 LEFT_OUT = (
     "left out: costs (times, memory, device), receipts, logs, benchmarks, restart points, figures, "
-    "the report, the configuration, and the list of splits, which holds hashes of whole files"
+    "the report, the configuration, notes among the red flags, and the list of splits, which holds "
+    "hashes of whole files"
 )
 
 # Places of a file, each with what stands there, as bytes or text.
@@ -118,15 +131,20 @@ def of_table(path: Path) -> Values:
     """Cells of a table by row and column, columns and cells by their newer names."""
     with path.open(newline="") as file:
         head, *rows = csv.reader(file)
+    rows = [row for row in rows if not _is_left_out(dict(zip(head, row, strict=True)))]
     # A table that has cases beside tasks keeps both.
     columns = [name if _renamed(name) in head else _renamed(name) for name in head]
     found: dict[str, bytes | str] = {"rows": str(len(rows))}
     found |= {f"column {name}": "" for name in columns if name not in COSTS}
-    for number, row in enumerate(rows, start=2):  # as an editor counts lines
+    for number, row in enumerate(rows, start=2):  # as an editor counts lines of the older file
         for name, cell in zip(columns, row, strict=True):
             if name not in COSTS:
                 found[f"line {number}, {name}"] = RELABELLED.get(cell, cell)
     return found
+
+
+def _is_left_out(row: Mapping[str, str]) -> bool:
+    return row.get("score") in ADDED_SCORES or row.get("flag") in REWORDED_FLAGS
 
 
 def _renamed(name: str) -> str:

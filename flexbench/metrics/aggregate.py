@@ -11,17 +11,16 @@ from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pandas as pd
 
-from flexbench.metrics.definitions import definition_of
+from flexbench.metrics.calibration import FIFTHS
+from flexbench.metrics.definitions import BY_LEAD, definition_of
 from flexbench.metrics.group_scores import Group, Resampling, estimate_scores, table_keys
 from flexbench.metrics.rows import by_reynolds, gather
 from flexbench.metrics.tables import LEADS, SCORES
 from flexbench.metrics.trajectory_means import Key
 from flexbench.paths import Layout, receipt_of
-
-# Scores of a rollout that have a row for each lead.
-BY_LEAD = ("rfne_mean", "pearson", "crps", "spread_skill", "pull_ratio")
 
 
 def aggregate(
@@ -70,6 +69,7 @@ def _estimated(
         for (score, detail), value, low, high in zip(
             keys, found.value, found.low, found.high, strict=True
         )
+        if not (definition_of(score).partial and np.isnan(value))
     ]
 
 
@@ -91,9 +91,12 @@ def aggregate_leads(
 
 
 def _lead_rows(rows: pd.DataFrame, how: Resampling) -> list[dict[str, Any]]:
-    """A lead takes the place of a detail: all of them share their draws of trajectories."""
+    """A lead takes the place of a detail: all of them share their draws of trajectories.
+
+    Fifths, which some scores are formed across, stand behind it.
+    """
     needed = {*BY_LEAD, *(name for score in BY_LEAD for name in definition_of(score).moments)}
-    kept = rows[rows["score"].isin(needed) & (rows["detail"] == "")]
-    group = Group.of(kept.assign(detail=kept["lead"].astype(str)))
+    kept = rows[rows["score"].isin(needed) & rows["detail"].isin(("", *FIFTHS))]
+    group = Group.of(kept.assign(detail=kept["lead"].astype(str) + kept["detail"]))
     keys = [key for score in BY_LEAD for key in group.means.keys if key[0] == score]
     return [row | {"lead": int(row["detail"])} for row in _estimated(kept, group, keys, how)]

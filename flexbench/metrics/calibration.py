@@ -17,6 +17,21 @@ Values = NDArray[np.float64]
 # The pull's variance is infinite for M <= 3 and its estimate noisy at 4 and 5.
 PULL_MEMBERS = 6
 
+# A pull ratio, or a spread over the skill, inside counts as right on average.
+CALIBRATED = (0.9, 1.1)
+
+# The fewest members that can say where errors are to be expected, and leave one to be judged.
+SORTED_MEMBERS = 3
+
+# Fifths of points by predicted spread, the quietest first, as they stand in tables.
+FIFTHS = tuple(f"fifth={number}" for number in range(1, 6))
+
+# A pull beyond lies in the tails.
+PULL_TAIL = 5.0
+
+# Smaller ensembles whose pulls are measured, of the members that there are.
+_SUBSETS = (6, 8, 12, 16, 24, 32, 48, 64, 96, 128)
+
 # Bins of the pull histogram: centres -5, -4.75, ..., 5.
 PULL_BIN = 0.25
 PULL_CENTRES = np.arange(-20, 21) * PULL_BIN
@@ -38,6 +53,21 @@ def iqr_ref(members: int) -> float:
     return 2 * math.sqrt(1 + 1 / members) * float(special.stdtrit(members - 1, 0.75))
 
 
+def tail_ref(members: int, *, width: float = 1.0, centre: float = 0.0) -> float:
+    """Share of pulls beyond PULL_TAIL of an ensemble that is perfect, or else Gaussian as well.
+
+    width: how many times as wide as perfect its pulls are. centre: their mean. Needs M >= 2.
+    """
+    scale = width * math.sqrt(1 + 1 / members)
+    beyond = ((PULL_TAIL - centre) / scale, (PULL_TAIL + centre) / scale)
+    return sum(float(special.stdtr(members - 1, -distance)) for distance in beyond)
+
+
+def subset_sizes(members: int) -> list[int]:
+    """Numbers of members, fewer than M, whose pulls are measured beside those of all."""
+    return [size for size in _SUBSETS if size < members]
+
+
 def spread_skill_factor(members: int) -> float:
     """sqrt((M + 1) / M): the mean of M members errs by that much more than their spread."""
     return math.sqrt((members + 1) / members)
@@ -46,6 +76,11 @@ def spread_skill_factor(members: int) -> float:
 def nominal_levels(members: int) -> list[float]:
     """Attainable coverages (M + 1 - 2 i) / (M + 1) of [i-th smallest, i-th largest], i = 1, 2, …"""
     return [(members + 1 - 2 * i) / (members + 1) for i in range(1, members // 2 + 1)]
+
+
+def central_level(members: int) -> float:
+    """The nominal level that is nearest to one half, the higher one of two."""
+    return min(nominal_levels(members), key=lambda level: abs(level - 0.5))
 
 
 def coverages(deepest: NDArray[np.int64], members: int) -> list[float]:
@@ -78,11 +113,12 @@ class PullSummary:
     """Moments and shape of the pull over the points of a snapshot.
 
     iqr_ratio: distance of the quartiles over `iqr_ref`. density: at PULL_CENTRES, of all points,
-    also of those outside the bins.
+    also of those outside the bins. tail: share of points beyond PULL_TAIL.
     """
 
     mean: float
     square: float
+    tail: float
     iqr_ratio: float
     density: Values
 
@@ -97,6 +133,7 @@ def summarise_pull(pull: Values, members: int) -> PullSummary | None:
     return PullSummary(
         mean=float(pull.mean()),
         square=float(np.mean(np.square(pull))),
+        tail=float(np.mean(np.abs(pull) > PULL_TAIL)),
         iqr_ratio=float(high - low) / iqr_ref(members),
         density=counts / (pull.size * PULL_BIN),
     )

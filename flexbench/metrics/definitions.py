@@ -18,23 +18,31 @@ from typing import Any
 
 from flexbench.errors import FlexbenchError
 from flexbench.metrics import combining
+from flexbench.metrics.ensemble_definitions import ENSEMBLE, ENSEMBLE_HELPERS
 from flexbench.metrics.score_types import (
     BAND,
-    LEVEL,
     OF_FIELD,
     OF_TIME,
     OVER_ROLLOUTS,
-    PAIR,
-    PULL_BIN,
-    PULLS,
-    RANK,
     REGION,
     ROOT,
     Definition,
     Scored,
 )
 
+# Raised whenever a score is added, or means something else. Files and tables of two versions can be
+# compared in the scores that both have; where one cannot, BENCHMARK_VERSION is raised as well.
+# 2: calibration in fifths of predicted spread, reliability slope, error contrast, central mass,
+# pulls beyond 5, pulls of fewer members.
+DEFINITIONS_VERSION = 2
+
 NEAR_WALL = 1 / 16
+
+# Scores of a rollout that have a row for each lead.
+BY_LEAD = (
+    *("rfne_mean", "pearson", "crps", "spread_skill", "pull_ratio", "spread_skill_worst"),
+    *("reliability_slope", "error_contrast", "central_mass", "pull_tail", "pull_tail_ratio"),
+)
 
 _POSITIVE = (0.0, math.inf)
 _SHARE = (0.0, 1.0)
@@ -191,129 +199,7 @@ DEFINITIONS: dict[str, Definition] = {
         text="Wasserstein-1 distance of the one-point distributions of a member and the truth",
         averaging="mean over members, then of the snapshots' values",
     ),
-    "crps": Definition(
-        label="CRPS",
-        group="Ensemble",
-        details=REGION,
-        better="lower",
-        unit=OF_FIELD,
-        bounds=_POSITIVE,
-        text="fair continuous ranked probability score (unbiased in M); the mean absolute error "
-        "for M = 1",
-        averaging="mean over points, then of the snapshots' values",
-    ),
-    "spread": Definition(
-        label="Spread",
-        group="Ensemble",
-        details=BAND,
-        members=PAIR,
-        better="none",
-        unit=OF_FIELD,
-        bounds=_POSITIVE,
-        text="standard deviation of the members (ddof = 1), of all scales or of a band",
-        averaging="root of the mean variance over points and snapshots",
-        combine=combining.root_of("spread"),
-        moments=("spread",),
-    ),
-    "skill": Definition(
-        label="Skill",
-        group="Ensemble",
-        details=BAND,
-        better="lower",
-        unit=OF_FIELD,
-        bounds=_POSITIVE,
-        text="error of the ensemble mean, of all scales or of a band",
-        averaging="root of the mean square error over points and snapshots",
-        combine=combining.root_of("skill"),
-        moments=("skill",),
-    ),
-    "spread_skill": Definition(
-        label="Spread / skill",
-        group="Ensemble",
-        details=BAND,
-        members=PAIR,
-        better="one",
-        bounds=_POSITIVE,
-        text="sqrt((M + 1) / M) spread / skill, of all scales or of a band; below 1: overconfident",
-        averaging="mean variance and mean square error over snapshots, then the ratio's root",
-        moments=("spread", "skill"),
-        combine=combining.spread_skill,
-    ),
-    "coverage": Definition(
-        label="Coverage",
-        group="Ensemble",
-        whole=False,
-        details=LEVEL,
-        members=PAIR,
-        better="none",
-        bounds=_SHARE,
-        text="share of points where the truth lies between the i-th smallest and the i-th largest "
-        "member; nominally (M + 1 - 2 i) / (M + 1)",
-    ),
-    "pull_mean": Definition(
-        label="Pull mean",
-        group="Ensemble",
-        details=REGION,
-        members=PULLS,
-        better="zero",
-        text="mean over points of the pull (y - mean) / std (ddof = 1)",
-    ),
-    "pull_std": Definition(
-        label="Pull std",
-        group="Ensemble",
-        details=REGION,
-        members=PULLS,
-        better="none",
-        bounds=_POSITIVE,
-        text="standard deviation of the pull; sqrt((1 + 1/M) (M - 1) / (M - 3)) if perfect; M >= 6",
-        averaging="mean pull and mean square pull over snapshots, then the root of the variance",
-        moments=("pull_square", "pull_mean"),
-        combine=combining.pull_std,
-    ),
-    "pull_ratio": Definition(
-        label="Pull ratio",
-        group="Ensemble",
-        details=REGION,
-        members=PULLS,
-        better="one",
-        bounds=_POSITIVE,
-        text="pull_std over that of a perfect ensemble of M members; above 1: overconfident",
-        averaging="as pull_std",
-        moments=("pull_square", "pull_mean"),
-        combine=combining.pull_ratio,
-    ),
-    "pull_iqr_ratio": Definition(
-        label="Pull IQR ratio",
-        group="Ensemble",
-        details=REGION,
-        members=PAIR,
-        better="one",
-        bounds=_POSITIVE,
-        text="distance of the pull's quartiles over that of a perfect ensemble of M members",
-    ),
-    "rank_hist": Definition(
-        label="Rank histogram",
-        group="Ensemble",
-        whole=False,
-        details=RANK,
-        figure_only=True,
-        members=PAIR,
-        better="none",
-        bounds=_SHARE,
-        text="share of points by the number of members below the truth; ties count equally in "
-        "every rank they allow; 1 / (M + 1) if perfect",
-    ),
-    "pull_hist": Definition(
-        label="Pull histogram",
-        group="Ensemble",
-        whole=False,
-        details=PULL_BIN,
-        figure_only=True,
-        members=PAIR,
-        better="none",
-        bounds=_POSITIVE,
-        text="density of the pull at the centre of a bin of 0.25",
-    ),
+    **ENSEMBLE,
     "seam_ratio": Definition(
         label="Seam ratio",
         group="Accuracy",
@@ -331,25 +217,7 @@ DEFINITIONS: dict[str, Definition] = {
     "truth_rms": _root_mean_square(
         "truth_rms", label="Truth, rms", text="root mean square of the truth"
     ),
-    "pull_square": Definition(
-        label="Pull, mean square",
-        group="Ensemble",
-        details=REGION,
-        members=PULLS,
-        better="none",
-        bounds=_POSITIVE,
-        helper=True,
-        text="mean over points of the squared pull",
-    ),
-    "zero_spread": Definition(
-        label="Without spread",
-        group="Ensemble",
-        members=PAIR,
-        better="none",
-        bounds=_SHARE,
-        helper=True,
-        text="share of points where all members agree; they have no pull",
-    ),
+    **ENSEMBLE_HELPERS,
     "seam_error": _root_mean_square(
         "seam_error",
         label="Error near seams",

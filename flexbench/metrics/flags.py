@@ -4,9 +4,8 @@ A flag is a defect, except `INFORMATION`, which tells what a reader would want t
 """
 
 from collections.abc import Callable, Iterable, Iterator, Mapping
-from dataclasses import asdict, dataclass
+from dataclasses import asdict
 from itertools import pairwise
-from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -15,62 +14,16 @@ from flexbench.config import TaskSettings
 from flexbench.data.schema import RESOLVED
 from flexbench.metrics.comparisons import COMPARED, FORMULA
 from flexbench.metrics.definitions import definition_of
+from flexbench.metrics.ensemble_flags import broken_ensembles, copies, miscalibrated
+from flexbench.metrics.flag_types import INFORMATION, Flag, Matched, Tables, snapshots
 from flexbench.metrics.rows import gather
 from flexbench.metrics.tables import ALL, RED_FLAGS, SNAPSHOT
 from flexbench.sizing.sizes import SAME_SIZE
 
-# An ensemble whose pull ratio lies outside is worth a line; few-step samplers do so by nature.
-CALIBRATED = (0.9, 1.1)
 # Errors near the edges of tiles, over those elsewhere: above it, edges show in pictures.
 SEAMLESS = 1.1
-# More collapsed points than this, and the pull speaks for a part of the field only.
-MOST_COLLAPSED = 0.01
-# The flag that is no defect.
-INFORMATION = "information"
-# Below this error a prediction is a copy of the truth, in float32.
-COPY = 1e-5
-# Whether a shell has energy to be scored is the truth's affair.
-_MAY_BE_ABSENT = ("spectrum_error",)
-
-
-@dataclass(frozen=True, kw_only=True)
-class Flag:
-    """One row of the table."""
-
-    tier: str
-    case: str
-    method: str
-    flag: str
-    message: str
-
-
-@dataclass(frozen=True, kw_only=True)
-class Matched:
-    """The size of a network over FLEX's. by: what is compared, parameters or flops."""
-
-    by: str
-    ratio: float
-
-
-@dataclass(frozen=True, kw_only=True)
-class _Tables:
-    """scores: the aggregated table. rows: all scores of snapshots. flow: what Re is called."""
-
-    scores: pd.DataFrame
-    rows: pd.DataFrame
-    tasks: Mapping[str, TaskSettings]
-    planned: Mapping[str, int]
-    resolutions: Mapping[str, Mapping[str, float]]
-    matched: Mapping[tuple[str, str], "Matched"]
-    flow: str
-
-    def flag(self, row: Mapping[Any, Any], flag: str, message: str) -> Flag:
-        named = {name: str(row[name]) for name in ("tier", "case", "method")}
-        return Flag(**named, flag=flag, message=message)
-
-    def overall(self, score: str) -> pd.DataFrame:
-        """Rows of a score of all scales."""
-        return self.scores[(self.scores["score"] == score) & (self.scores["detail"] == "")]
+# Whether a shell has energy to be scored is the truth's affair; a spread that is flat has no slope.
+_MAY_BE_ABSENT = ("spectrum_error", "reliability_slope")
 
 
 def red_flags(
@@ -94,7 +47,7 @@ def red_flags(
     To be worse than a formula is a defect on the flows that a method was trained for; elsewhere it
     is a finding, which the matrix shows.
     """
-    tables = _Tables(
+    tables = Tables(
         scores=scores,
         rows=gather(frames),
         tasks=tasks,
@@ -103,22 +56,22 @@ def red_flags(
         matched=matched,
         flow=flow,
     )
-    checks: tuple[Callable[[_Tables], Iterator[Flag]], ...] = (
+    checks: tuple[Callable[[Tables], Iterator[Flag]], ...] = (
         _not_finite,
         _missing_snapshots,
         _worse_than_formula,
         _harder_but_better,
         _of_another_size,
-        _copies,
-        _collapsed,
-        _miscalibrated,
+        copies,
+        broken_ensembles,
+        miscalibrated,
         _seams,
         _unresolved,
     )
     return RED_FLAGS.of(asdict(flag) for check in checks for flag in check(tables))
 
 
-def _not_finite(tables: _Tables) -> Iterator[Flag]:
+def _not_finite(tables: Tables) -> Iterator[Flag]:
     """NaN or infinity in any score of any snapshot."""
     rows = tables.rows[~np.isfinite(tables.rows["value"].astype(float))]
     for _, group in rows.groupby(["case", "method", "training_seed"], sort=False):
@@ -127,12 +80,12 @@ def _not_finite(tables: _Tables) -> Iterator[Flag]:
         yield tables.flag(
             first,
             "not finite",
-            f"training seed {first['training_seed']}: not finite in {_snapshots(group)} of the "
+            f"training seed {first['training_seed']}: not finite in {snapshots(group)} of the "
             f"snapshots: {names}",
         )
 
 
-def _missing_snapshots(tables: _Tables) -> Iterator[Flag]:
+def _missing_snapshots(tables: Tables) -> Iterator[Flag]:
     """A run, or one of its scores, with fewer snapshots than planned."""
     for _, run in tables.rows.groupby(["case", "method", "training_seed"], sort=False):
         first = run.iloc[0].to_dict()
@@ -143,7 +96,7 @@ def _missing_snapshots(tables: _Tables) -> Iterator[Flag]:
             if _of_all_snapshots(str(score)) and count < tables.planned[first["case"]]
         }
         if short:
-            every = set(short.values()) == {_snapshots(run)} and len(short) > 1
+            every = set(short.values()) == {snapshots(run)} and len(short) > 1
             which = "all scores" if every else ", ".join(short)
             yield tables.flag(
                 first,
@@ -158,7 +111,7 @@ def _of_all_snapshots(score: str) -> bool:
     return score not in _MAY_BE_ABSENT and not definition_of(score).rollout
 
 
-def _worse_than_formula(tables: _Tables) -> Iterator[Flag]:
+def _worse_than_formula(tables: Tables) -> Iterator[Flag]:
     """A learned method whose score is worse than the best formula's of its case."""
     for score in COMPARED:
         for case, group in tables.overall(score).groupby("case", sort=False):
@@ -185,7 +138,7 @@ def _where_worse(own: pd.DataFrame, formulas: pd.DataFrame, *, flow: str) -> lis
     return worse
 
 
-def _harder_but_better(tables: _Tables) -> Iterator[Flag]:
+def _harder_but_better(tables: Tables) -> Iterator[Flag]:
     """A method with a smaller error on the harder of two tasks that differ in nothing else."""
     errors = tables.overall("rfne_mean")
     errors = errors[errors["reynolds"] == ALL]
@@ -213,7 +166,7 @@ def harder_pairs(tasks: Mapping[str, TaskSettings]) -> list[tuple[str, str]]:
     return pairs
 
 
-def _of_another_size(tables: _Tables) -> Iterator[Flag]:
+def _of_another_size(tables: Tables) -> Iterator[Flag]:
     """A rival that is not as large as FLEX, on the tasks that it was trained for."""
     for (case, method), group in tables.scores.groupby(["case", "method"], sort=False):
         own = tables.matched.get((str(case), str(method)))
@@ -226,44 +179,7 @@ def _of_another_size(tables: _Tables) -> Iterator[Flag]:
             )
 
 
-def _copies(tables: _Tables) -> Iterator[Flag]:
-    """A prediction that equals the truth: it must have seen it."""
-    rows = tables.overall("rfne_member")
-    for row in rows[(rows["reynolds"] == ALL) & (rows["value"] < COPY)].to_dict("records"):
-        message = f"rfne_member {row['value']:.2g}: the predictions are the truth"
-        yield tables.flag(row, "copy of the truth", message)
-
-
-def _collapsed(tables: _Tables) -> Iterator[Flag]:
-    """An ensemble with many points where all members agree."""
-    rows = tables.rows[tables.rows["score"] == "zero_spread"]
-    for _, group in rows.groupby(["case", "method", "training_seed"], sort=False):
-        share = float(group["value"].mean())
-        if share > MOST_COLLAPSED:
-            first = group.iloc[0].to_dict()
-            yield tables.flag(
-                first,
-                "collapsed ensemble",
-                f"training seed {first['training_seed']}: all members agree at {share:.1%} of "
-                "the points, which have no pull",
-            )
-
-
-def _miscalibrated(tables: _Tables) -> Iterator[Flag]:
-    """For information: an ensemble far from calibrated."""
-    rows = tables.overall("pull_ratio")
-    low, high = CALIBRATED
-    for row in rows[rows["reynolds"] == ALL].to_dict("records"):
-        if not low <= row["value"] <= high and np.isfinite(row["value"]):
-            word = "overconfident" if row["value"] > high else "underconfident"
-            yield tables.flag(
-                row,
-                INFORMATION,
-                f"pull ratio {row['value']:.3g}, outside {low:g} to {high:g}: {word}",
-            )
-
-
-def _seams(tables: _Tables) -> Iterator[Flag]:
+def _seams(tables: Tables) -> Iterator[Flag]:
     """For information: predictions in which one sees where the tiles meet."""
     rows = tables.overall("seam_ratio")
     rows = rows[(rows["reynolds"] == ALL) & (rows["mode"] != FORMULA)]
@@ -272,7 +188,7 @@ def _seams(tables: _Tables) -> Iterator[Flag]:
         yield tables.flag(row, INFORMATION, message)
 
 
-def _unresolved(tables: _Tables) -> Iterator[Flag]:
+def _unresolved(tables: Tables) -> Iterator[Flag]:
     """For information: flows whose smallest scales the solver's grid does not hold."""
     for case, group in tables.scores.groupby("case", sort=False):
         known = tables.resolutions.get(str(case), {})
@@ -285,7 +201,3 @@ def _unresolved(tables: _Tables) -> Iterator[Flag]:
                 f"k_max eta falls below {RESOLVED:g} in {len(coarse)} of {len(known)} trajectories "
                 f"(smallest: {worst:.2f}, {name}): the grid does not resolve their smallest scales",
             )
-
-
-def _snapshots(rows: pd.DataFrame) -> int:
-    return len(rows[list(SNAPSHOT)].drop_duplicates())

@@ -73,11 +73,13 @@ def form(group: Group, keys: list[Key], weights: Mapping[str, Array]) -> Array:
     means = group.means
     averages = {power: means.average(weights, power=power) for power in (1, 2)}
 
-    def moments(detail: str) -> Moment:
-        def moment(name: str, power: int) -> Array:
-            if (name, detail) not in means.keys:
-                raise FlexbenchError(f"scores: '{name}' ({detail or 'all scales'}) is missing")
-            return averages[power][means.keys[name, detail]]
+    def moments(place: str) -> Moment:
+        def moment(score: str, power: int, detail: str = "") -> Array:
+            # Where a lead takes the place of a detail, a detail stands behind it.
+            key = (score, place + detail)
+            if key not in means.keys:
+                raise FlexbenchError(f"scores: '{score}' ({key[1] or 'all scales'}) is missing")
+            return averages[power][means.keys[key]]
 
         return moment
 

@@ -3,17 +3,34 @@
 import math
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Any, Literal
+from typing import Any, Literal, Protocol
 
-from flexbench.metrics.calibration import PULL_CENTRES, PULL_MEMBERS, nominal_levels
+from flexbench.metrics.calibration import (
+    FIFTHS,
+    PULL_CENTRES,
+    PULL_MEMBERS,
+    SORTED_MEMBERS,
+    nominal_levels,
+    subset_sizes,
+)
 
 Better = Literal["lower", "higher", "one", "zero", "none"]
 
 # The table of the report that a score stands in.
 Group = Literal["Accuracy", "Rollout", "Physics", "Ensemble"]
 
-# Averages of a score, or of its square (power 2), with this detail: moment(score, power).
-Moment = Callable[[str, int], Any]
+
+class Moment(Protocol):
+    """Averages that a score is formed from."""
+
+    def __call__(self, score: str, power: int, detail: str = "") -> Any:
+        """Of a score, or of its square (power 2).
+
+        It has the detail of the score that is formed; detail: of one that is formed across details,
+        which of them.
+        """
+
+
 # The score from averages, and M.
 Combine = Callable[[Moment, int], Any]
 
@@ -23,8 +40,9 @@ MEAN = "mean of the snapshots' values"
 OVER_ROLLOUTS = "mean of the rollouts' values"
 ROOT = "root of the mean square over snapshots"
 
-# The fewest members that make an ensemble, and that make one whose pull has a variance.
-PAIR, PULLS = 2, PULL_MEMBERS
+# The fewest members that make an ensemble, one that can be judged by members that are left out, and
+# one whose pull has a variance.
+PAIR, SORTED, PULLS = 2, SORTED_MEMBERS, PULL_MEMBERS
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -54,6 +72,11 @@ BAND = Detail(title="wavenumber band", rows=lambda scored: 0 if scored.walls els
 LEVEL = Detail(title="nominal level", rows=lambda scored: len(nominal_levels(scored.members)))
 RANK = Detail(title="rank", rows=lambda scored: scored.members + 1)
 PULL_BIN = Detail(title="pull", rows=lambda scored: len(PULL_CENTRES))
+FIFTH = Detail(
+    title="fifth of points by predicted spread, the quietest first",
+    rows=lambda scored: len(FIFTHS),
+)
+SUBSET = Detail(title="number of members", rows=lambda scored: len(subset_sizes(scored.members)))
 REGION = Detail(title="distance from the walls", rows=lambda scored: 2 if scored.walls else 0)
 
 
@@ -64,7 +87,9 @@ class Definition:
     label: in heads of tables. group: the table that it stands in. better: "one" and "zero" name the
     best value. unit: "1" where it has none, OF_FIELD where it is that of the field that is scored,
     OF_TIME where it is that of the times. averaging: in words; `combine` does it (None: the mean).
-    moments: scores of snapshots that `combine` needs. bounds: values it can take.
+    moments: scores of snapshots that `combine` needs. bounds: values it can take. across: it is
+    formed from all the details of its moments at once. partial: of some ensembles it is undefined,
+    and absent (`combine` gives NaN).
 
     whole: it has a row without a detail. details: what its other rows have; None: it has none.
     members: the fewest that it can be measured of. tiled: only of fields that were drawn in tiles.
@@ -84,6 +109,8 @@ class Definition:
     moments: tuple[str, ...] = ()
     combine: Combine | None = None
     bounds: tuple[float, float] = (-math.inf, math.inf)
+    across: bool = False
+    partial: bool = False
     whole: bool = True
     details: Detail | None = None
     members: int = 1

@@ -8,7 +8,8 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
-from flexbench.metrics import calibration, physics, pointwise, seams, spectral
+from flexbench.metrics import calibration, physics, places, pointwise, seams, spectral, subsets
+from flexbench.metrics.calibration import FIFTHS
 from flexbench.metrics.definitions import DEFINITIONS, REGION_SCORES, in_order
 from flexbench.metrics.probabilistic import EnsemblePoints, measure_points
 from flexbench.metrics.score_types import Moment
@@ -98,6 +99,7 @@ def score_snapshot(
         _seam_scores(scores, points, near)
     if points.members > 1:
         _ensemble_scores(scores, points)
+        _place_scores(scores, ensemble, points, exact)
     _band_scores(scores, curves, spectral.wavenumber_bands(len(truth), bands))
     scores = _with_combined(scores, points.members)
     return {key: value if finite else float("nan") for key, value in scores.items()}, curves
@@ -113,7 +115,7 @@ def score_flow(
     """
     scores: Scores = {}
     for detail, where in regions(mask).items():
-        found = _point_scores(ensemble[:, where], truth[where].astype(np.float64))
+        found = _point_scores(ensemble[:, where], truth[where].astype(np.float64), whole=not detail)
         if detail:
             found = {name: value for name, value in found.items() if name[0] in REGION_SCORES}
         scores |= {(name, own or detail): value for (name, own), value in found.items()}
@@ -122,8 +124,8 @@ def score_flow(
     return {key: value if finite else float("nan") for key, value in scores.items()}
 
 
-def _point_scores(ensemble: NDArray[np.floating], truth: pointwise.Field) -> Scores:
-    """Of scattered points: ensemble (M, P), truth (P,)."""
+def _point_scores(ensemble: NDArray[np.floating], truth: pointwise.Field, *, whole: bool) -> Scores:
+    """Of scattered points: ensemble (M, P), truth (P,). whole: of all that there are."""
     ensemble = np.nan_to_num(ensemble, nan=0.0, posinf=0.0, neginf=0.0)[..., None]
     truth = truth[:, None]
     points = measure_points(ensemble, truth)
@@ -133,10 +135,12 @@ def _point_scores(ensemble: NDArray[np.floating], truth: pointwise.Field) -> Sco
     for member in ensemble.astype(np.float64):
         rfne.append(pointwise.rfne(member - truth, truth))
         distance.append(physics.sorted_distance(np.sort(member, axis=None), sorted_truth))
-    scores["rfne_member", ""] = float(np.mean(rfne))
+    _own_errors(scores, ensemble, rfne)
     scores["pdf_distance", ""] = float(np.mean(distance))
     if points.members > 1:
         _ensemble_scores(scores, points)
+        if whole:
+            _place_scores(scores, ensemble, points, truth)
     return scores
 
 
@@ -181,7 +185,7 @@ def _member_scores(
         spectra.append(spectral.radial_spectrum(hat))
         departures.append(spectral.radial_spectrum(hat - mean_hat))
         log_errors.append(spectral.log_spectrum_error(spectra[-1], reference, kinetic=kinetic))
-    scores["rfne_member", ""] = float(np.mean(rfne))
+    _own_errors(scores, ensemble, rfne)
     scores["pdf_distance", ""] = float(np.mean(distance))
     spread = None
     if points.members > 1:
@@ -198,6 +202,23 @@ def _member_scores(
         spread=spread,
         log_error=np.mean(log_errors, axis=0),
     )
+
+
+def _own_errors(scores: Scores, ensemble: NDArray[np.floating], rfne: list[float]) -> None:
+    """Add the error of members, and what tells whether they are draws at all. rfne: of each."""
+    scores["rfne_member", ""] = float(np.mean(rfne))
+    if len(rfne) < 2:
+        return
+    scores["rfne_closest", ""] = min(rfne)
+    # Members that are equal have equal errors: few need to be looked at point by point.
+    copies = [
+        any(
+            rfne[before] == rfne[own] and np.array_equal(ensemble[before], ensemble[own])
+            for before in range(own)
+        )
+        for own in range(len(rfne))
+    ]
+    scores["copied_members", ""] = float(sum(copies))
 
 
 def _flow_scores(scores: Scores, curves: Curves) -> None:
@@ -233,8 +254,11 @@ def _ensemble_scores(scores: Scores, points: EnsemblePoints) -> None:
     scores["spread", ""] = points.spread
     scores["zero_spread", ""] = float(points.collapsed.mean())
     levels = calibration.nominal_levels(members)
+    central = calibration.central_level(members)
     for level, share in zip(levels, calibration.coverages(points.deepest, members), strict=True):
         scores["coverage", f"{level:.4g}"] = share
+        if level == central:
+            scores["central_mass", ""] = share / level
     for rank, share in enumerate(points.ranks / points.ranks.sum()):
         scores["rank_hist", str(rank)] = float(share)
     pull = calibration.summarise_pull(points.pull, members)
@@ -244,8 +268,34 @@ def _ensemble_scores(scores: Scores, points: EnsemblePoints) -> None:
     if members >= calibration.PULL_MEMBERS:
         scores["pull_mean", ""] = pull.mean
         scores["pull_square", ""] = pull.square
+        scores["pull_tail", ""] = pull.tail
     for centre, density in zip(calibration.PULL_CENTRES, pull.density, strict=True):
         scores["pull_hist", f"{centre:g}"] = float(density)
+
+
+def _place_scores(
+    scores: Scores,
+    ensemble: NDArray[np.floating],
+    points: EnsemblePoints,
+    truth: pointwise.Field,
+) -> None:
+    """Add whether the spread is right place by place, and what fewer members would have said."""
+    found = places.measure_places(ensemble, truth, points)
+    if found is None:
+        return
+    if points.members >= calibration.PULL_MEMBERS:
+        scores["pull_mean_member", ""] = found.mean_pull
+        scores["pull_noise", ""] = found.pull_noise
+    for name, each in (("fifth_spread", found.spread), ("fifth_skill", found.skill)):
+        if each is not None:
+            scores |= {(name, fifth): float(v) for fifth, v in zip(FIFTHS, each, strict=True)}
+    if found.contrast is not None:
+        scores["contrast_truth", ""] = found.contrast.truth
+        scores["contrast_members", ""] = found.contrast.members
+        scores["contrast_noise", ""] = found.contrast.noise
+    for count, pull in subsets.pulls_of_first(ensemble, truth, points).items():
+        scores["subset_mean", f"M={count}"] = pull.mean
+        scores["subset_square", f"M={count}"] = pull.square
 
 
 def _with_combined(scores: Scores, members: int) -> Scores:
@@ -261,13 +311,19 @@ def _with_combined(scores: Scores, members: int) -> Scores:
             found |= {(name, detail): scores[name, detail] for detail in own}
             continue
         first, *others = definition.moments
-        for detail in [detail for score, detail in scores if score == first]:
-            if all((other, detail) in scores for other in others):
+        details = [detail for score, detail in scores if score == first]
+        for detail in [""] if definition.across and details else details:
+            if definition.across or all((other, detail) in scores for other in others):
                 moment = _powers_of(scores, detail)
                 with np.errstate(divide="ignore", invalid="ignore"):
-                    found[name, detail] = float(definition.combine(moment, members))
+                    value = float(definition.combine(moment, members))
+                if not (definition.partial and np.isnan(value)):
+                    found[name, detail] = value
     return found
 
 
-def _powers_of(scores: Scores, detail: str) -> Moment:
-    return lambda name, power: np.float64(scores[name, detail]) ** power
+def _powers_of(scores: Scores, place: str) -> Moment:
+    def moment(score: str, power: int, detail: str = "") -> np.float64:
+        return np.float64(scores[score, place + detail]) ** power
+
+    return moment

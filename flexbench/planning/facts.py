@@ -136,12 +136,13 @@ class RunFacts:
         )
         return len(starts) ** 2
 
-    def score_rows(self, method: str, case: str) -> int:
-        """Rows that the scores of one snapshot have."""
+    def score_rows(self, method: str, case: str, *, helpers: bool = True) -> int:
+        """Rows that the scores of one snapshot have; helpers: with those that no table shows."""
         from flexbench.metrics.definitions import rows_per_snapshot
 
         return rows_per_snapshot(
             members=self.members(method, case),
             bands=self.graph.config.score.bands,
             tiled=not self.graph.is_formula(method),
+            helpers=helpers,
         )

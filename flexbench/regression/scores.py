@@ -20,7 +20,7 @@ from flexbench.errors import FlexbenchError
 from flexbench.graph import Graph
 from flexbench.metrics.comparisons import CENTRAL, best_formula
 from flexbench.metrics.definitions import definition_of
-from flexbench.metrics.flags import INFORMATION
+from flexbench.metrics.flag_types import INFORMATION
 from flexbench.metrics.group_scores import mean_score
 from flexbench.metrics.rows import gather
 from flexbench.metrics.tables import COST, RED_FLAGS, SNAPSHOT_SCORES

@@ -20,7 +20,11 @@ BETTER_SIGNS: dict[Better, str] = {
     "none": "",
 }
 
-SUMMARY = ("rfne_mean", "rfne_member", "pearson", "crps", "spread_skill", "pull_ratio")
+SUMMARY = (
+    *("rfne_mean", "rfne_member", "pearson", "crps", "spread_skill", "pull_ratio"),
+    # Right in the mean over all points is not right.
+    *("spread_skill_worst", "error_contrast"),
+)
 
 
 def loss_of(score: str, value: float) -> float:

@@ -108,14 +108,39 @@ FIGURES: dict[str, FigureEntry] = {
         ),
     ),
     "pull": FigureEntry(
-        sizes=(102_000, 25_000),
+        sizes=(142_000, 30_000),
         title="Pull",
         caption=(
-            "Distribution of (truth − ensemble mean) / ensemble standard deviation over all "
-            "points. Black: what a perfect Gaussian ensemble of this many members gives, "
-            "√(1 + 1/M) times Student's t with M − 1 degrees of freedom; thin grey: the unit "
-            "normal. Better: bars on the black line. Wider bars: overconfident; narrower: "
-            "underconfident."
+            "Whether errors are as large as the ensemble says: how far the truth lies from the "
+            "ensemble's mean, in standard deviations of its members, at all points. Black: a "
+            "perfect Gaussian ensemble of as many members, √(1 + 1/M) times Student's t with M − 1 "
+            "degrees of freedom. Better: bars on the black line. Wider: overconfident; narrower: "
+            "underconfident; to one side: biased; a peak above the line with more than its share "
+            "beyond ±5: right on average, wrong from place to place, or of heavy tails."
+        ),
+    ),
+    "pull_members": FigureEntry(
+        sizes=(83_000, 24_000),
+        title="Pull by number of members",
+        caption=(
+            "Whether more members would help. Left: the width of the pull of the first m members "
+            "of each ensemble, and of all; black: that of a perfect ensemble, which narrows with "
+            "m as well, because few members know their own spread badly. Right: one over the "
+            "other. Better: 1. A line that is level above 1 says that members are too much alike, "
+            "however many there are."
+        ),
+    ),
+    "fifths": FigureEntry(
+        sizes=(107_000, 28_000),
+        title="Calibration by predicted spread",
+        caption=(
+            "Whether the ensemble is right where it says it is sure, and where it says it is not. "
+            "The points of each snapshot are sorted into fifths by the spread that some members "
+            "predict there; spread / skill is what the other members and the truth then make of "
+            "it, so that a perfect ensemble has 1 in each (grey: 0.9 to 1.1). Better: level, on "
+            "the line. Level below it: overconfident everywhere; rising: too sure where it is "
+            "surest; falling: not unsure enough where errors are large. An ensemble that does "
+            "not know where is level, too: its error contrast, in the tables, is far above 1."
         ),
     ),
     "spread_skill": FigureEntry(
@@ -154,8 +179,8 @@ FIGURES: dict[str, FigureEntry] = {
             "Scores against lead time, each lead predicted from the ones before it; bands are "
             "intervals by bootstrap over trajectories. Dashed: an error as large as the field, the "
             "correlation that ends the correlation time, calibration. Errors above 2 are "
-            "cut off. Better: an error that grows late, a correlation that stays, spread/skill and "
-            "pull ratio on the dashed line."
+            "cut off. Better: an error that grows late, a correlation that stays, spread/skill (of "
+            "all points, and of the worst fifth of them) and pull ratio on the dashed line."
         ),
     ),
     "rollout": FigureEntry(

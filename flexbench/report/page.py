@@ -9,7 +9,8 @@ from jinja2 import Environment, FileSystemLoader, StrictUndefined
 from flexbench import BENCHMARK_VERSION, __version__
 from flexbench.atomic import write_text
 from flexbench.config.reading import to_yaml
-from flexbench.metrics.flags import INFORMATION
+from flexbench.metrics.definitions import DEFINITIONS_VERSION
+from flexbench.metrics.flag_types import INFORMATION
 from flexbench.metrics.tables import ALL
 from flexbench.report import style
 from flexbench.report.catalogue import FIGURES, figures_of
@@ -93,6 +94,7 @@ def render_page(inputs: ReportInputs, *, edges: Sequence[Edge]) -> str:
     return environment.get_template("page.html").render(
         tier=config.tier,
         benchmark_version=BENCHMARK_VERSION,
+        definitions_version=DEFINITIONS_VERSION,
         version=__version__,
         config=config,
         confidence=f"{100 * config.score.confidence:g} %",

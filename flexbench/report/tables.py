@@ -278,8 +278,8 @@ def details_in_order(rows: pd.DataFrame) -> list[str]:
 
 
 def _number(text: str) -> float:
-    """The first number of "500", "k=5-9", or infinity where there is none."""
+    """The first number of "500", "k=5-9", "M=8", or infinity where there is none."""
     try:
-        return float(text.removeprefix("k=").split("-")[0])
+        return float(text.rpartition("=")[2].split("-")[0])
     except ValueError:
         return math.inf

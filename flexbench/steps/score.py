@@ -3,6 +3,7 @@
 from flexbench.atomic import write_text
 from flexbench.errors import FlexbenchError
 from flexbench.graph import Graph
+from flexbench.metrics.definitions import DEFINITIONS_VERSION
 from flexbench.metrics.score import score_samples
 from flexbench.provenance import Receipt, read_receipt, require_settings
 
@@ -35,4 +36,4 @@ def score_step(graph: Graph, *, case: str, method: str, seed: int) -> None:
     )
     write_text(step.outputs[0], scored.scores.to_csv(index=False))
     write_text(step.outputs[1], scored.spectra.to_csv(index=False))
-    receipt.write(device="cpu")
+    receipt.write(device="cpu", definitions=DEFINITIONS_VERSION)

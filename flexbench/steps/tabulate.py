@@ -8,7 +8,9 @@ from flexbench.graph import Graph, Job
 from flexbench.metrics.aggregate import aggregate, aggregate_leads
 from flexbench.metrics.comparisons import comparisons, twin_cases
 from flexbench.metrics.cost import cost_row
-from flexbench.metrics.flags import Matched, red_flags
+from flexbench.metrics.definitions import DEFINITIONS_VERSION
+from flexbench.metrics.flag_types import Matched
+from flexbench.metrics.flags import red_flags
 from flexbench.metrics.headline import headline_json
 from flexbench.metrics.matrix import matrix
 from flexbench.metrics.tables import COST, SNAPSHOT_SCORES, TABLES
@@ -56,7 +58,7 @@ def tabulate_step(graph: Graph) -> None:
     for name in TABLES:
         write_text(layout.table(name), tables[name].to_csv(index=False))
     write_text(layout.headline, headline_json(scores))
-    receipt.write(device="cpu")
+    receipt.write(device="cpu", definitions=DEFINITIONS_VERSION)
 
 
 def planned_rows(graph: Graph, case: str) -> int:

@@ -7,7 +7,7 @@ from score_rows import frame_of, runs
 
 from flexbench.errors import FlexbenchError
 from flexbench.metrics.aggregate import aggregate
-from flexbench.metrics.calibration import sigma_ref
+from flexbench.metrics.calibration import FIFTHS, sigma_ref
 from flexbench.metrics.snapshot_scores import score_snapshot
 from flexbench.metrics.tables import SCORES
 
@@ -229,3 +229,35 @@ def test_bad_input_is_refused():
     lone = frame_of("flex", [(500.0, 0, 0, {"pull_std": 1.0})])
     with pytest.raises(FlexbenchError, match=r"'pull_square' \(all scales\) is missing"):
         aggregate([lone], **FEW)
+
+
+def fifths(spread, skill, **others):
+    """Scores of a snapshot: moments by fifth, and others."""
+    values = {("fifth_spread", fifth): v for fifth, v in zip(FIFTHS, spread, strict=True)}
+    values |= {("fifth_skill", fifth): v for fifth, v in zip(FIFTHS, skill, strict=True)}
+    return values | others
+
+
+def test_scores_across_fifths_are_formed_from_averaged_moments():
+    own = {"spread_skill_worst": 0.0, "reliability_slope": 0.0}  # not what is averaged
+    first = fifths([1, 2, 3, 4, 5], [1, 1, 1, 1, 1], **own)
+    second = fifths([1, 1, 1, 1, 1], [1, 2, 3, 4, 10], **own)
+    frame = frame_of("flex", [(500.0, 0, 1, first), (500.0, 0, 2, second)])
+    table = aggregate([frame], **FEW)
+    spread = np.log(np.square([1, 2, 3, 4, 5]) + 1) / 2
+    skill = np.log(np.square([1, 2, 3, 4, 10]) + 1) / 2
+    assert pick(table, "spread_skill_worst")["value"] == pytest.approx(np.exp(spread - skill)[-1])
+    slope = pick(table, "reliability_slope")["value"]
+    assert slope == pytest.approx(np.polyfit(spread, skill, 1)[0])
+
+
+def test_a_spread_that_is_flat_on_average_has_no_slope():
+    first = fifths([1, 2, 3, 4, 5], [1, 2, 3, 4, 5], reliability_slope=1.0)
+    second = fifths([5, 4.5, 4, 3, 1], [1, 1, 1, 1, 1])
+    alone = frame_of("flex", [(500.0, 0, 1, first)])
+    assert pick(aggregate([alone], **FEW), "reliability_slope")["value"] == pytest.approx(1.0)
+    both = frame_of("flex", [(500.0, 0, 1, first), (500.0, 0, 2, second)])
+    assert "reliability_slope" not in set(aggregate([both], **FEW)["score"])
+    # What is no number elsewhere is told, and not left out.
+    lost = frame_of("flex", [(500.0, 0, 1, first | {"crps": np.nan})])
+    assert np.isnan(pick(aggregate([lost], **FEW), "crps")["value"])

@@ -30,10 +30,15 @@ def test_sigma_ref_table():
 
 def test_references_are_those_of_simulated_pulls():
     random = np.random.default_rng(0)
+    assert calibration.tail_ref(8) == pytest.approx(0.00217, abs=1e-5)
     for members in (6, 16):
         draws = random.normal(size=(members + 1, 400_000))
         pull = (draws[0] - draws[1:].mean(axis=0)) / draws[1:].std(axis=0, ddof=1)
         assert pull.std() == pytest.approx(calibration.sigma_ref(members), rel=0.02)
+        for width, centre in ((1, 0), (2, 0), (1.5, -1)):
+            beyond = np.mean(np.abs(width * pull + centre) > calibration.PULL_TAIL)
+            expected = calibration.tail_ref(members, width=width, centre=centre)
+            assert beyond == pytest.approx(expected, rel=0.05, abs=1e-4)
         low, high = np.quantile(pull, [0.25, 0.75])
         assert high - low == pytest.approx(calibration.iqr_ref(members), rel=0.01)
         assert calibration.summarise_pull(pull, members).iqr_ratio == pytest.approx(1, abs=0.01)
@@ -45,6 +50,10 @@ def test_a_perfect_ensemble_is_found_perfect(members):
     assert scores["pull_ratio", ""] == pytest.approx(1, abs=0.03 if members == 6 else 0.015)
     assert scores["pull_iqr_ratio", ""] == pytest.approx(1, abs=0.015)
     assert scores["pull_mean", ""] == pytest.approx(0, abs=0.02)
+    assert scores["central_mass", ""] == pytest.approx(1, abs=0.015)
+    assert scores["pull_tail", ""] == pytest.approx(calibration.tail_ref(members), abs=6e-4)
+    ratio = scores["pull_tail", ""] / calibration.tail_ref(members)
+    assert scores["pull_tail_ratio", ""] == pytest.approx(ratio)
     assert scores["spread_skill", ""] == pytest.approx(1, abs=0.01)
     # The lowest band holds a few modes only.
     for band in ("k=3-10", "k=11-37", "k=38-128"):
@@ -78,6 +87,8 @@ def test_wrong_spread_is_found(spread):
     assert (edge > 2 > 1 > middle) if spread < 1 else (edge < 0.5 < 1 < middle)
     widest = scores["coverage", "0.8824"]
     assert (widest < 0.7) if spread < 1 else (widest > 0.98)
+    assert (scores["central_mass", ""] < 0.7) if spread < 1 else (scores["central_mass", ""] > 1.3)
+    assert (scores["pull_tail_ratio", ""] > 50) if spread < 1 else (scores["pull_tail", ""] == 0)
 
 
 def test_wrong_spread_in_one_band_is_found_there():
@@ -98,6 +109,10 @@ def test_attainable_levels():
     assert calibration.nominal_levels(16)[0] == pytest.approx(15 / 17)
     assert calibration.nominal_levels(3) == [0.5]
     assert calibration.nominal_levels(1) == []
+    assert calibration.central_level(8) == pytest.approx(5 / 9)
+    assert calibration.central_level(16) == pytest.approx(9 / 17)
+    assert calibration.central_level(2) == pytest.approx(1 / 3)
+    assert calibration.central_level(3) == 0.5
 
 
 def test_coverage_counts_the_ends():

@@ -21,16 +21,18 @@ GRID = 32
 
 
 def draw(members, *, seed=0):
+    """An ensemble that has every score: its spread is far from flat in space."""
     random = np.random.default_rng([seed, members])
     truth = random.normal(size=(GRID, GRID))
-    return truth + random.normal(size=(members, GRID, GRID)), truth
+    noise = random.normal(size=(members, GRID, GRID)) * np.geomspace(0.3, 3, GRID)
+    return truth + noise, truth
 
 
 def shown(scores):
     return sum(not definition_of(name).helper for name, _ in scores)
 
 
-@pytest.mark.parametrize("members", [1, 2, 5, 6, 7])
+@pytest.mark.parametrize("members", [1, 2, 3, 5, 6, 7, 13])
 @pytest.mark.parametrize("patch", [0, 16])
 @pytest.mark.parametrize("vorticity", [True, False])
 def test_rows_of_a_snapshot_are_counted(members, patch, vorticity):
@@ -40,7 +42,7 @@ def test_rows_of_a_snapshot_are_counted(members, patch, vorticity):
     assert rows_per_snapshot(**scored, helpers=False) == shown(scores)
 
 
-@pytest.mark.parametrize("members", [1, 2, 6])
+@pytest.mark.parametrize("members", [1, 2, 3, 6])
 def test_rows_beside_walls_are_counted(members):
     mask = np.zeros((GRID, GRID), np.uint8)
     mask[:3] = 1
@@ -81,6 +83,9 @@ def test_scores_have_what_they_are_formed_from():
             assert how.members >= needed.members, (name, moment)
             assert how.tiled or not needed.tiled, (name, moment)
             assert how.details in (None, needed.details), (name, moment)
+            assert how.square or not needed.square, (name, moment)
+            if how.across:
+                assert needed.details is not None, (name, moment)
     assert len({how.label for how in DEFINITIONS.values()}) == len(DEFINITIONS)
 
 

@@ -53,7 +53,9 @@ class World:
                 for lead in range(1, LEADS + 1):
                     index = start + STRIDE * lead
                     common, own = random.normal(size=(2, MEMBERS, GRID, GRID))
-                    error = growth[seed] * lead * (0.7 * common[:1] + 0.7 * own)
+                    # Larger to one side, so that there is a slope of errors on spread.
+                    size = growth[seed] * lead * np.geomspace(0.4, 1.6, GRID)
+                    error = size * (0.7 * common[:1] + 0.7 * own)
                     members = (self.truth[stem][index] + error).astype(np.float32)
                     self.ensembles[stem, start, lead] = members.astype(float)
                     place = {"index": index, "time": 0.5 + INTERVAL * index, "lead": lead}

@@ -14,15 +14,22 @@ DETERMINISTIC = {
     *("spectrum_error", "enstrophy_error", "energy_error", "pdf_distance", "crps", "skill"),
     "truth_rms",
 }
-ENSEMBLE = {"spread", "spread_skill", "coverage", "rank_hist", "zero_spread"}
+DRAWS = {"spread", "spread_skill", "coverage", "central_mass", "rank_hist", "zero_spread"}
+DRAWS |= {"copied_members", "rfne_closest"}
+UNEVEN = {"error_contrast", "contrast_truth", "contrast_members", "contrast_noise"}
 PULL_SHAPE = {"pull_iqr_ratio", "pull_hist"}
-PULL_WIDTH = {"pull_mean", "pull_std", "pull_ratio", "pull_square"}
+ENSEMBLE = DRAWS | PULL_SHAPE
+SORTED = {"spread_skill_fifth", "spread_skill_worst", "reliability_slope"}
+SORTED |= {"fifth_spread", "fifth_skill"} | UNEVEN
+PULL_WIDTH = {"pull_mean", "pull_std", "pull_ratio", "pull_square", "pull_tail", "pull_tail_ratio"}
+PULL_WIDTH |= {"pull_noise", "pull_mean_member"}
+SUBSETS = {"pull_ratio_subset", "subset_mean", "subset_square"}
 
 
 def draw(members, grid=32, seed=0):
     random = np.random.default_rng([seed, members])
     truth = (8 * random.normal(size=(grid, grid))).astype(np.float32)
-    noise = random.normal(size=(members, grid, grid))
+    noise = random.normal(size=(members, grid, grid)) * np.geomspace(0.3, 3, grid)
     return (truth + noise).astype(np.float32), truth
 
 
@@ -30,9 +37,11 @@ def draw(members, grid=32, seed=0):
     ("members", "expected"),
     [
         (1, DETERMINISTIC),
-        (2, DETERMINISTIC | ENSEMBLE | PULL_SHAPE),
-        (5, DETERMINISTIC | ENSEMBLE | PULL_SHAPE),
-        (6, DETERMINISTIC | ENSEMBLE | PULL_SHAPE | PULL_WIDTH),
+        (2, DETERMINISTIC | ENSEMBLE),
+        (3, DETERMINISTIC | ENSEMBLE | SORTED),
+        (5, DETERMINISTIC | ENSEMBLE | SORTED),
+        (6, DETERMINISTIC | ENSEMBLE | SORTED | PULL_WIDTH),
+        (8, DETERMINISTIC | ENSEMBLE | SORTED | PULL_WIDTH | SUBSETS),
     ],
 )
 def test_scores_that_apply(members, expected):
@@ -122,7 +131,8 @@ def test_equal_members_have_no_pull():
     ensemble, truth = draw(1)
     scores, _ = score_snapshot(np.repeat(ensemble, 8, axis=0), truth, bands=4)
     names = {name for name, _ in scores}
-    assert not names & (PULL_SHAPE | PULL_WIDTH)
+    assert names == DETERMINISTIC | DRAWS
+    assert scores["copied_members", ""] == 7
     assert scores["zero_spread", ""] == 1
     assert scores["spread", ""] == 0
     assert scores["spread_skill", ""] == 0

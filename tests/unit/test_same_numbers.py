@@ -11,6 +11,7 @@ import numpy as np
 import pytest
 from safetensors.numpy import load_file, save_file
 
+from flexbench.metrics.definitions import DEFINITIONS
 from flexbench.paths import checkout
 
 SCRIPT = checkout() / "benchmarks" / "same_numbers.py"
@@ -46,12 +47,15 @@ def write_run(folder, *, newer):
         folder / SCALES, json.dumps({"field_std": 0.1 + 0.2, "by_reynolds": {"100": [1.5, 2]}})
     )
     write_text(folder / HEADLINE, json.dumps({"sr": {"flex": {"crps": 0.25}}}))
-    write_text(folder / SCORES, f"{case},score,value,{calls}\nsr,crps,0.30000000000000004,2\n")
+    added = "sr,reliability_slope,0.5,2\n" if newer else ""
+    scores = f"{added}sr,crps,0.30000000000000004,2\n"
+    write_text(folder / SCORES, f"{case},score,value,{calls}\n{scores}")
     write_text(folder / SPECTRA, "trajectory,k,truth\nre100_seed0,1,0.5\n")
     flops = "flops_per_call" if newer else "flops_per_evaluation"
     seconds = 7.5 if newer else 3.25
     write_text(folder / COST, f"{case},{flops},train_seconds,device\nsr,100,{seconds},cpu\n")
-    write_text(folder / FLAGS, f"{case},flag,message\nsr,worse than {formula},crps 2 > 1\n")
+    note = "sr,information,overconfident\n" if newer else ""
+    write_text(folder / FLAGS, f"{case},flag,message\n{note}sr,worse than {formula},crps 2 > 1\n")
     write_text(folder / MATRIX, "task,case,value\nsr,sr.unseen,0.5\n")
     (folder / WEIGHTS).parent.mkdir(parents=True)
     tensors = {"a.weight": np.arange(6, dtype=np.float32).reshape(2, 3), "a.bias": np.zeros(2)}
@@ -211,6 +215,10 @@ def test_what_only_the_newer_run_has_may_be_named(runs, changed, compared, scrip
     monkeypatch.setattr(script, "ADDED", frozenset({"samples"}))
     assert compared(runs / "old", changed)[0] == 0
     assert compared(changed, runs / "old")[0] == 1, "what the older run has may not be lost"
+
+
+def test_scores_that_the_newer_run_alone_has_are_defined(script):
+    assert set(script.ADDED_SCORES) < set(DEFINITIONS)
 
 
 def test_it_explains_itself_and_refuses_another_folder(tmp_path):

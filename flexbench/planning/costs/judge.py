@@ -50,15 +50,16 @@ class TabulateCost(Cost):
 
     def sizes(self, facts: RunFacts, names: Names) -> list[int]:
         """scores, leads, comparisons, red flags, cost, matrix and headline."""
+        from flexbench.metrics.definitions import BY_LEAD
+
         graph = facts.graph
         groups = {case: len(facts.flows(case)) + 1 for case in graph.cases}
         methods = dict.fromkeys((job.case, job.method) for job in graph.jobs)
-        # A table forms some scores from others that the files of scores hold as rows.
         rows = sum(
-            groups[case] * max(facts.score_rows(method, case) - 3, 1) for case, method in methods
+            groups[case] * facts.score_rows(method, case, helpers=False) for case, method in methods
         )
         leads = {case: graph.case(case).settings.leads for case, _ in methods}
-        by_lead = sum(5 * leads[case] for case, _ in methods if leads[case] > 1)
+        by_lead = sum(len(BY_LEAD) * leads[case] for case, _ in methods if leads[case] > 1)
         shown = {*graph.tasks, *graph.shifted}
         flows = sum(groups[case] - 1 for case, _ in methods if case in shown)
         return [

@@ -5,7 +5,6 @@ from typing import TYPE_CHECKING
 import numpy as np
 import pandas as pd
 
-from flexbench.metrics.aggregate import BY_LEAD
 from flexbench.metrics.definitions import definition_of
 from flexbench.report import style
 from flexbench.report.figures.parts import methods_of
@@ -19,7 +18,14 @@ if TYPE_CHECKING:
     from flexbench.report.labels import Labels
 
 # What a forecast is worth, where a line says it: as bad as no forecast, lost, calibrated.
-_MARKS = {"rfne_mean": 1.0, "pearson": 0.8, "spread_skill": 1.0, "pull_ratio": 1.0}
+_MARKS = {
+    "rfne_mean": 1.0,
+    "pearson": 0.8,
+    "spread_skill": 1.0,
+    "pull_ratio": 1.0,
+    "spread_skill_worst": 1.0,
+}
+SHOWN = ("rfne_mean", "pearson", "crps", "spread_skill", "pull_ratio", "spread_skill_worst")
 _COLUMNS = 3
 _LARGEST_ERROR = 2.0  # a straight line goes far beyond, and would flatten the rest
 
@@ -41,9 +47,8 @@ def draw_leads(leads: pd.DataFrame, *, lead_time: float, labels: "Labels") -> "F
     methods = methods_of(shown)
     figure = style.new_figure(height=5.4)
     grid = figure.subplots(2, _COLUMNS, sharex=True)
-    *axes, spare = grid.flat
-    spare.set_visible(False)
-    for axis, score in zip(axes, BY_LEAD, strict=True):
+    axes = list(grid.flat)
+    for axis, score in zip(axes, SHOWN, strict=True):
         _draw_panel(axis, shown[shown["score"] == score], methods, lead_time=lead_time)
         how = definition_of(score)
         unit = labels.unit_of(how.unit)
@@ -53,7 +58,7 @@ def draw_leads(leads: pd.DataFrame, *, lead_time: float, labels: "Labels") -> "F
     axes[0].set_ylim(0.0, min(axes[0].get_ylim()[1], _LARGEST_ERROR))
     axes[1].set_ylim(top=1.02)
     axes[2].set_yscale("log")
-    for axis in axes[_COLUMNS - 1 :]:
+    for axis in axes[_COLUMNS:]:
         axis.set_xlabel(f"lead time [{escaped(labels.time)}]")
         axis.tick_params(labelbottom=True)
     style.legend_below(figure, methods, kind=style.line)

@@ -19,6 +19,7 @@ Field = NDArray[np.floating]
 Mask = NDArray[np.integer]
 
 RFNE_LABEL = "RFNE of the ensemble mean [1]"
+NO_PULL = "no ensemble of this task has enough members for a pull"
 NO_ENSEMBLE = "no method of this task gives an ensemble"
 
 _TWO_SIDED = 0.1  # a field whose smaller side reaches so far has its zero in the middle of a scale

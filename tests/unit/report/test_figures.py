@@ -51,6 +51,8 @@ def test_every_figure_labels_its_axes_with_units(name, usual):
 NOTHING = {
     "loss": "no method of this task is trained",
     "pull": "no ensemble of this task has enough members for a pull",
+    "pull_members": "no ensemble of this task has enough members for a pull",
+    "fifths": "no method of this task gives an ensemble",
     "spread_skill": "no method of this task gives an ensemble",
     "rank": "no method of this task gives an ensemble",
     "coverage": "no method of this task gives an ensemble",
@@ -70,7 +72,10 @@ def test_a_formula_on_one_trajectory_is_drawn_or_said_to_lack_what_is_needed(nam
         assert any(axis.has_data() or axis.images for axis in figure.axes)
 
 
-@pytest.mark.parametrize("name", ["rfne_by_re", "accuracy_cost", "pull", "spread_skill", "rank"])
+@pytest.mark.parametrize(
+    "name",
+    ["rfne_by_re", "accuracy_cost", "pull", "pull_members", "fifths", "spread_skill", "rank"],
+)
 def test_nan_scores_do_not_stop_a_figure(name, usual, tmp_path):
     inputs = copy_of(usual, tmp_path)
     scores = usual.table("scores")

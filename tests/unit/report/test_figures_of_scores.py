@@ -5,14 +5,15 @@ from itertools import pairwise
 import numpy as np
 import pandas as pd
 import pytest
-from scipy import integrate, stats
+from scipy import integrate
 
-from flexbench.metrics.aggregate import BY_LEAD
+from flexbench.metrics.calibration import FIFTHS, sigma_ref
 from flexbench.metrics.definitions import definition_of
 from flexbench.metrics.matrix import MATRIX_SCORES
 from flexbench.report import FIGURES, style
 from flexbench.report.figures import draw_figure
-from flexbench.report.figures.leads import draw_leads
+from flexbench.report.figures.fifths import draw_fifths
+from flexbench.report.figures.leads import SHOWN, draw_leads
 from flexbench.report.figures.matrix import draw_matrix
 from flexbench.report.figures.pull import pull_density
 from flexbench.report.labels import simulated
@@ -91,13 +92,70 @@ def test_pulls_are_the_histogram_on_that_of_a_perfect_ensemble(usual):
         assert {bar.get_facecolor()[:3] for bar in axis.patches} == {
             matplotlib_rgb(style.colour(method))
         }
-        normal, perfect = axis.lines
-        np.testing.assert_allclose(normal.get_ydata(), stats.norm.pdf(normal.get_xdata()))
+        (perfect,) = axis.lines
         np.testing.assert_allclose(perfect.get_ydata(), pull_density(perfect.get_xdata(), M))
         assert axis.get_title() == f"{method} (M = {M})"
         ratio = rows(usual, "pull_ratio", method=method)["value"].iloc[0]
-        assert f"pull ratio {ratio:.2f}" in words(figure)
+        word = "overconfident" if ratio > 1.1 else "underconfident" if ratio < 0.9 else "right"
+        tail = rows(usual, "pull_tail", method=method)["value"].iloc[0]
+        width_note, tail_note = (text.get_text() for text in axis.texts)
+        assert width_note.startswith(word)
+        assert width_note.endswith(f"pull ratio {ratio:.2f}")
+        assert tail_note == f"beyond ±5: {100 * tail:.2g} %\nif perfect: 0.22 %"
     assert "interpolation" not in words(figure)
+
+
+def test_pull_widths_of_fewer_members_stand_on_those_of_perfect_ensembles(usual):
+    left, right = draw_figure("pull_members", usual, case=CASE).axes
+    assert [label.get_text() for label in left.get_xticklabels()] == ["6", "8"]
+    for method in ENSEMBLES:
+        own = pd.concat(
+            [
+                rows(usual, "pull_ratio_subset", method=method, detailed=True),
+                rows(usual, "pull_ratio", method=method),
+            ]
+        )
+        assert list(own["detail"]) == ["M=6", ""]
+        ratios = error_bars(right, method)
+        np.testing.assert_array_equal(ratios.x, [6, M])
+        np.testing.assert_array_equal(ratios.y, own["value"])
+        np.testing.assert_allclose(ratios.ends, interval_of(own))
+        widths = error_bars(left, method)
+        perfect = np.array([sigma_ref(6), sigma_ref(M)])
+        np.testing.assert_allclose(widths.y, own["value"] * perfect)
+        np.testing.assert_allclose(widths.ends, interval_of(own) * perfect[:, None])
+        # Of all members it is the width that stands in the table.
+        width = rows(usual, "pull_std", method=method)["value"].iloc[0]
+        assert widths.y[-1] == pytest.approx(width)
+    curve, line = (axis.lines[0] for axis in (left, right))
+    np.testing.assert_allclose(curve.get_ydata(), [sigma_ref(m) for m in curve.get_xdata()])
+    np.testing.assert_array_equal(line.get_ydata(), 1.0)
+
+
+def test_fifths_stand_in_order_in_a_panel_for_each_flow(usual):
+    figure = draw_figure("fifths", usual, case=CASE)
+    titles = [axis.get_title() for axis in figure.axes]
+    assert titles == ["all Reynolds numbers", "Re 500", "Re 2000"]
+    for axis, reynolds in zip(figure.axes, ("all", "500", "2000"), strict=True):
+        for method in ENSEMBLES:
+            of = "all" if reynolds == "all" else "each"
+            own = rows(usual, "spread_skill_fifth", method=method, reynolds=of, detailed=True)
+            own = own[own["reynolds"] == reynolds]
+            assert list(own["detail"]) == list(FIFTHS)
+            bars = error_bars(axis, method)
+            np.testing.assert_array_equal(bars.x, range(1, 6))
+            np.testing.assert_array_equal(bars.y, own["value"])
+            np.testing.assert_allclose(bars.ends, interval_of(own))
+            low, high = axis.get_ylim()
+            assert low < bars.y.min() <= bars.y.max() < high
+    assert "interpolation" not in words(figure)
+
+
+def test_one_flow_has_one_panel_of_fifths(usual):
+    scores = usual.of_case("scores", CASE)
+    alone = scores[scores["reynolds"].isin(("all", "500"))]
+    (axis,) = draw_fifths(alone, labels=simulated("w")).axes
+    assert axis.get_title() == "all Reynolds numbers"
 
 
 def matplotlib_rgb(colour):
@@ -232,12 +290,12 @@ def test_lines_and_bands_are_those_of_the_leads(usual):
     figure = draw_figure("leads", usual, case=ROLLOUT)
     table = usual.of_case("leads", ROLLOUT)
     panels = [axis for axis in figure.axes if axis.get_visible()]
-    for axis, score in zip(panels, BY_LEAD, strict=True):
+    for axis, score in zip(panels, SHOWN, strict=True):
         assert axis.get_title().startswith(definition_of(score).label)
         bands = iter(axis.collections)
         for method in METHODS:
             own = table[(table["score"] == score) & (table["method"] == method)]
-            if method == "interpolation" and score in ("spread_skill", "pull_ratio"):
+            if method == "interpolation" and definition_of(score).members > 1:
                 assert own.empty
                 assert not any(len(x) for x, _ in lines_of(axis, method))
                 next(bands)
@@ -255,7 +313,7 @@ def test_lines_and_bands_are_those_of_the_leads(usual):
 def lead_rows(value):
     rows = [
         {"method": "flex", "score": score, "lead": lead, "value": value, "low": value / 2}
-        for score in BY_LEAD
+        for score in SHOWN
         for lead in (1, 2)
     ]
     return pd.DataFrame(rows).assign(high=2 * value)

@@ -7,6 +7,7 @@ from itertools import pairwise
 import pytest
 
 from flexbench.errors import FlexbenchError
+from flexbench.metrics.definitions import DEFINITIONS_VERSION
 from flexbench.metrics.tables import COMPARISONS, RED_FLAGS
 from flexbench.report.catalogue import figures_of
 from flexbench.report.figures import draw_figure, save
@@ -98,6 +99,11 @@ def test_red_flags_come_before_the_summary_and_the_rest_in_order(inputs, page):
     assert text.index(FLAG[3]) < text.index("RFNE, mean")
     assert "worse than formula" in text
     assert text.index(FLAG[3]) < text.index(NOTE[3]) < text.index("RFNE, mean")
+
+
+def test_the_version_of_the_definitions_is_told(html):
+    assert f"score definitions {DEFINITIONS_VERSION} ·" in html
+    assert f"definitions of version\n{DEFINITIONS_VERSION}." in html
 
 
 def test_information_is_not_counted_as_a_flag(html):
