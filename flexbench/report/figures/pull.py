@@ -4,7 +4,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 import pandas as pd
-from scipy import stats
+from scipy import special  # `scipy.stats` would take longer than the figure
 
 from flexbench.report import style
 from flexbench.report.figures.parts import detail_numbers, methods_of, panels_by_method, rows
@@ -20,10 +20,12 @@ def pull_density(pull: np.ndarray, members: int) -> np.ndarray:
     """Density of (y - mean) / std (ddof 1) where y and M members are exchangeable Gaussians.
 
     y - mean has variance s^2 (1 + 1/M), so the pull is sqrt(1 + 1/M) times Student's t with
-    M - 1 degrees of freedom (Student 1908).
+    n = M - 1 degrees of freedom (Student 1908), whose density is
+    Gamma((n + 1) / 2) / (sqrt(n pi) Gamma(n / 2)) (1 + t^2 / n)^(-(n + 1) / 2).
     """
-    scale = np.sqrt(1.0 + 1.0 / members)
-    return stats.t.pdf(pull / scale, members - 1) / scale
+    scale, n = np.sqrt(1.0 + 1.0 / members), members - 1
+    height = np.exp(special.gammaln((n + 1) / 2) - special.gammaln(n / 2)) / np.sqrt(n * np.pi)
+    return height * (1 + (pull / scale) ** 2 / n) ** (-(n + 1) / 2) / scale
 
 
 def draw(inputs: "ReportInputs", case: str) -> "Figure":
@@ -52,7 +54,7 @@ def _draw_pull_panel(axis: "Axes", bins: pd.DataFrame, *, method: str, note: str
     width = float(np.median(np.diff(centres))) if len(centres) > 1 else 1.0
     axis.bar(centres, bins["value"], width=width, color=style.colour(method), alpha=0.75)
     fine = np.linspace(centres.min() - width / 2, centres.max() + width / 2, 241)
-    axis.plot(fine, stats.norm.pdf(fine), color=style.MUTED, linewidth=0.8)
+    axis.plot(fine, np.exp(-(fine**2) / 2) / np.sqrt(2 * np.pi), color=style.MUTED, linewidth=0.8)
     if members > 1:
         axis.plot(fine, pull_density(fine, members), color=style.TRUTH, linewidth=1.3)
     axis.set_title(f"{method} (M = {members})")
