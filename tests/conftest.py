@@ -1,6 +1,7 @@
 """What several folders of tests share: clones of the checkout to run, edit and kill things in."""
 
 import fcntl
+import gc
 import os
 import resource
 import shutil
@@ -14,7 +15,10 @@ from pathlib import Path
 
 import pytest
 
+from flexbench.cli import COLLECT_EVERY
 from flexbench.paths import checkout
+
+gc.set_threshold(COLLECT_EVERY)  # as a verb does, and for its reason
 
 # Tests run on both cores at once: one thread each, here and in every process they start.
 os.environ.setdefault("OMP_NUM_THREADS", "1")

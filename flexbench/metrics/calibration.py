@@ -10,7 +10,6 @@ from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy import special  # `scipy.stats` would add a second to every job
 
 Values = NDArray[np.float64]
 
@@ -50,6 +49,8 @@ def sigma_ref(members: int) -> float:
 
 def iqr_ref(members: int) -> float:
     """Distance of the quartiles of the same pull; finite for M >= 2."""
+    from scipy import special  # a quarter of a second that nobody waits for who draws a figure
+
     return 2 * math.sqrt(1 + 1 / members) * float(special.stdtrit(members - 1, 0.75))
 
 
@@ -58,6 +59,8 @@ def tail_ref(members: int, *, width: float = 1.0, centre: float = 0.0) -> float:
 
     width: how many times as wide as perfect its pulls are. centre: their mean. Needs M >= 2.
     """
+    from scipy import special
+
     scale = width * math.sqrt(1 + 1 / members)
     beyond = ((PULL_TAIL - centre) / scale, (PULL_TAIL + centre) / scale)
     return sum(float(special.stdtr(members - 1, -distance)) for distance in beyond)

@@ -1,5 +1,6 @@
 """Optimisers and the learning rate of every step."""
 
+import inspect
 import math
 from collections.abc import Callable, Iterable
 from typing import Any
@@ -11,7 +12,24 @@ from torch.nn import Parameter
 from flexbench.config import TrainSettings
 
 
-class Lion(torch.optim.Optimizer):
+class _Uncompiled(torch.optim.Optimizer):
+    """An optimiser's bookkeeping as torch has it, without what keeps torch's compiler off it.
+
+    That are wrappers which import the compiler first: over a second of a processor, and memory, in
+    every training. Only networks are compiled here, and none of them calls an optimiser.
+    """
+
+    add_param_group = inspect.unwrap(torch.optim.Optimizer.add_param_group)
+    zero_grad = inspect.unwrap(torch.optim.Optimizer.zero_grad)
+    state_dict = inspect.unwrap(torch.optim.Optimizer.state_dict)
+    load_state_dict = inspect.unwrap(torch.optim.Optimizer.load_state_dict)
+
+
+class _AdamW(_Uncompiled, torch.optim.AdamW):
+    step = torch.no_grad()(inspect.unwrap(torch.optim.AdamW.step))
+
+
+class Lion(_Uncompiled):
     """Lion (Chen et al., arXiv 2302.06675, algorithm 2), weight decay decoupled.
 
     With gradient g, momentum m (zero at first), learning rate r and decay w:
@@ -74,7 +92,7 @@ def make_optimizer(
     rate, betas, decay = settings.learning_rate, settings.betas, settings.weight_decay
     if settings.optimizer == "lion":
         return Lion(chosen, lr=rate, betas=betas, weight_decay=decay)
-    return torch.optim.AdamW(chosen, lr=rate, betas=betas, weight_decay=decay, fused=True)
+    return _AdamW(chosen, lr=rate, betas=betas, weight_decay=decay, fused=True)
 
 
 def learning_rate(step: int, settings: TrainSettings) -> float:

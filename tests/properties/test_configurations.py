@@ -6,16 +6,14 @@ accepted some are run whole, every step of every rule.
 """
 
 import copy
-import importlib
-from collections import Counter
 
 import numpy as np
 import pytest
+from whole_run import run_whole
 
 from flexbench.config.reading import load_config, plain
 from flexbench.errors import FlexbenchError
-from flexbench.graph import Graph, boundary_of, observable_of
-from flexbench.graph.rules import RULES
+from flexbench.graph import Graph
 from flexbench.planning.admission import admit
 
 COUNT, WHOLE = 500, 10
@@ -152,34 +150,6 @@ def root(tmp_path_factory):
 def test_a_configuration_is_accepted_or_refused_in_lines(root):
     found = [asked(changed(number, root)) for number in range(COUNT)]
     assert SHARE * COUNT <= COUNT - found.count(None) < COUNT
-
-
-# The wildcards of a rule, as its step takes them.
-ARGUMENTS = {
-    "walls": ("boundary", boundary_of),
-    "velocity": ("observable", observable_of),
-    "reynolds": ("reynolds", float),
-    "seed": ("seed", int),
-}
-
-
-def run_whole(graph):
-    """Every step of every rule, in this process."""
-    graph.layout.config.parent.mkdir(parents=True, exist_ok=True)
-    graph.layout.config.write_text(graph.text)
-    done = Counter()
-    for rule in RULES:
-        step = getattr(
-            importlib.import_module(f"flexbench.steps.{rule.section}"), f"{rule.section}_step"
-        )
-        for names in rule.jobs(graph):
-            given = (ARGUMENTS.get(key, (key, str)) for key in names)
-            step(
-                graph,
-                **{key: kind(it) for (key, kind), it in zip(given, names.values(), strict=True)},
-            )
-            done[rule.name] += 1
-    return done
 
 
 def check_whole(numbers, most, root, tasks_of):

@@ -2,6 +2,8 @@
 
 import itertools
 import math
+import subprocess
+import sys
 
 import pytest
 import torch
@@ -119,3 +121,21 @@ def test_rate_without_warmup_starts_full():
 def test_warmup_must_end_before_training_does():
     with pytest.raises(FlexbenchError, match=r"train\.warmup_steps: found 20.*train\.steps \(20\)"):
         TrainSettings(steps=20, warmup_steps=20).check(tasks=1)
+
+
+@pytest.mark.parametrize("name", ["adamw", "lion"])
+def test_training_does_without_the_compiler(name):
+    """Importing it takes longer than the rest of a training's start."""
+    code = (
+        "import sys, torch\n"
+        "from flexbench.config import TrainSettings\n"
+        "from flexbench.training.optim import make_optimizer\n"
+        "weight = torch.nn.Parameter(torch.ones(2))\n"
+        f"optimizer = make_optimizer([weight], TrainSettings(optimizer={name!r}))\n"
+        "weight.sum().backward()\n"
+        "optimizer.step()\n"
+        "optimizer.zero_grad()\n"
+        "optimizer.load_state_dict(optimizer.state_dict())\n"
+        "assert 'torch._dynamo' not in sys.modules"
+    )
+    subprocess.run([sys.executable, "-c", code], check=True)

@@ -7,9 +7,12 @@ takes all of them through plan, dry run, a run of toy size and the report.
 import hashlib
 import json
 import re
+import subprocess
+import sys
 import textwrap
 
 import pytest
+import whole_run
 
 from flexbench.paths import checkout
 
@@ -124,14 +127,32 @@ def settings(tmp_path_factory, tiny):
 
 @pytest.fixture(scope="module")
 def ran(added, settings):
+    """(clone, what was planned, its results).
+
+    `flexbench run` makes one training of the new task with its note, and at the end the new figures
+    and the report. Between the two all other steps are run in one process, by the clone's code:
+    they would be a process each.
+    """
     clone, _ = added
     planned = clone.flexbench("plan", *settings, "--json")
     assert planned.returncode == 0, planned.stderr
     dry = clone.flexbench("run", "-n", *settings)
     assert dry.returncode == 0, dry.stderr + dry.stdout
-    done = clone.flexbench("run", *settings, "--cores", "2", timeout=900)
-    assert done.returncode == 0, done.stdout + done.stderr
-    return clone, json.loads(planned.stdout), clone.folder / "results" / "smoke"
+
+    def run(*targets):
+        done = clone.flexbench("run", *targets, *settings, "--cores", "2", timeout=900)
+        assert done.returncode == 0, done.stdout + done.stderr
+
+    results = clone.folder / "results" / "smoke"
+    run("results/smoke/checkpoints/halfway/unet/seed0.note.json")
+    subprocess.run(
+        [sys.executable, whole_run.__file__, results / "config.yaml", "bias_by_re", "report"],
+        cwd=clone.folder,
+        env=clone.environment,
+        check=True,
+    )
+    run()
+    return clone, json.loads(planned.stdout), results
 
 
 def test_a_plan_knows_them(ran):
@@ -150,6 +171,8 @@ def test_a_run_goes_through_to_the_report(ran):
     note = folder / "checkpoints" / "superres_x4" / "flex" / "seed0.note.json"
     assert json.loads(note.read_text())["numbers"] > 1000
     assert (folder / "figures" / "superres_x4" / "bias_by_re.png").is_file()
+    drawn = {path.stem for path in (folder / "logs" / "figure").rglob("*.log")}
+    assert drawn == {"bias_by_re"}, "what the one process had made was not made again"
 
 
 def test_a_formula_is_the_mean_of_its_neighbours(ran):

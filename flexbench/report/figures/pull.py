@@ -4,7 +4,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import pandas as pd
-from scipy import stats
+from scipy import special  # `scipy.stats` would take longer than the figure
 
 from flexbench.metrics.calibration import CALIBRATED, PULL_TAIL, tail_ref
 from flexbench.report import style
@@ -29,10 +29,12 @@ def pull_density(pull: np.ndarray, members: int) -> np.ndarray:
     """Density of (y - mean) / std (ddof 1) where y and M members are exchangeable Gaussians.
 
     y - mean has variance s^2 (1 + 1/M), so the pull is sqrt(1 + 1/M) times Student's t with
-    M - 1 degrees of freedom (Student 1908).
+    n = M - 1 degrees of freedom (Student 1908), whose density is
+    Gamma((n + 1) / 2) / (sqrt(n pi) Gamma(n / 2)) (1 + t^2 / n)^(-(n + 1) / 2).
     """
-    scale = np.sqrt(1.0 + 1.0 / members)
-    return stats.t.pdf(pull / scale, members - 1) / scale
+    scale, n = np.sqrt(1.0 + 1.0 / members), members - 1
+    height = np.exp(special.gammaln((n + 1) / 2) - special.gammaln(n / 2)) / np.sqrt(n * np.pi)
+    return height * (1 + (pull / scale) ** 2 / n) ** (-(n + 1) / 2) / scale
 
 
 def draw(inputs: "ReportInputs", case: str) -> "Figure":
