@@ -97,10 +97,10 @@ ENSEMBLE: dict[str, Definition] = {
         better="one",
         bounds=_POSITIVE,
         text="whether the ensemble is right where it says so: spread / skill of each fifth of the "
-        "points of a snapshot, sorted by the spread that is predicted there. A quarter of the "
-        "members is left out, the others say where and are the prediction; spread is how far "
-        "those left out lie from its mean, skill how far the truth does. A perfect ensemble has "
-        "1 in each, whatever M is; below 1: overconfident there",
+        "points of a snapshot, sorted by the spread that is predicted there. Each quarter of the "
+        "members is left out in turn, the others say where and are the prediction; spread is how "
+        "far those left out lie from its mean, skill how far the truth does. A perfect ensemble "
+        "has 1 in each, whatever M is; below 1: overconfident there",
         averaging="mean squares over points, over the quarters and over snapshots, then the "
         "ratio's root",
         moments=("fifth_spread", "fifth_skill"),

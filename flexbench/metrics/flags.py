@@ -73,10 +73,14 @@ def red_flags(
 
 def _not_finite(tables: Tables) -> Iterator[Flag]:
     """NaN or infinity in any score of any snapshot."""
-    rows = tables.rows[~np.isfinite(tables.rows["value"].astype(float))]
-    for _, group in rows.groupby(["case", "method", "training_seed"], sort=False):
+    for _, run in tables.rows.groupby(["case", "method", "training_seed"], sort=False):
+        group = run[~np.isfinite(run["value"].astype(float))]
+        if group.empty:
+            continue
         first = group.iloc[0].to_dict()
         names = ", ".join(dict.fromkeys(group["score"]))
+        if set(group["score"]) == set(run["score"]):
+            names = "all scores"
         yield tables.flag(
             first,
             "not finite",

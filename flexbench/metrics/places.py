@@ -72,10 +72,12 @@ def measure_places(
     weight = np.divide(1.0, std, out=np.zeros_like(std), where=~points.collapsed)
     count = np.count_nonzero(weight)
     means, squares, contrasts = [], [], []
+    departure = np.empty_like(mean)
     for member in ensemble:
-        departure = member - mean
+        np.subtract(member, mean, out=departure)
         contrasts.append(_log_contrast(departure))
-        pull = _outside(departure * weight, points.members)
+        departure *= weight
+        pull = _outside(departure, points.members)
         means.append(pull.sum() / count)
         squares.append(np.vdot(pull, pull) / count)
     enough = truth.size >= len(FIFTHS)
@@ -94,10 +96,15 @@ def _outside(pull: Field, members: int) -> Field:
 
     Its own part in the spread of all keeps the latter within bounds, which a truth's pull is not.
     """
-    square = pull * pull * (members / (members - 1))
+    own = members / (members - 1)
+    outside: Field = pull * pull
+    outside *= -own
+    outside += members - 1
     # Where all the others agree nothing bounds it.
-    factor = members / (members - 1) * (members - 2) / np.maximum(members - 1 - square, 1e-6)
-    outside: Field = pull * np.sqrt(factor)
+    np.maximum(outside, 1e-6, out=outside)
+    np.divide(own * (members - 2), outside, out=outside)
+    np.sqrt(outside, out=outside)
+    outside *= pull
     return outside
 
 
@@ -109,13 +116,13 @@ def by_predicted_spread(
     Root mean squares over the points of a fifth, the quietest first: the points are sorted by the
     variance of the others. Each member is left out once. Both are equal if perfect.
     """
-    edges = np.linspace(0, mean.size, len(FIFTHS) + 1).astype(np.intp)
+    ends = np.linspace(0, mean.size, len(FIFTHS) + 1).astype(np.intp)
     left_out, truth = np.zeros(len(FIFTHS)), np.zeros(len(FIFTHS))
     for count, predicted, member_square, truth_square in _folds(ensemble, mean, points):
-        order = np.argsort(_coarse(predicted), axis=None, kind="stable")
-        left_out += count * np.add.reduceat(member_square.ravel()[order], edges[:-1])
-        truth += count * np.add.reduceat(truth_square.ravel()[order], edges[:-1])
-    size = points.members * np.diff(edges)
+        fifth = _parts(predicted.ravel(), ends)
+        left_out += count * np.bincount(fifth, member_square.ravel(), len(FIFTHS))
+        truth += count * np.bincount(fifth, truth_square.ravel(), len(FIFTHS))
+    size = points.members * np.diff(ends)
     return np.sqrt(left_out / size), np.sqrt(truth / size)
 
 
@@ -129,26 +136,42 @@ def _folds(
     """
     members = points.members
     total = points.variance * (members - 1)
+    departure = np.empty_like(mean)
     for part in np.array_split(np.arange(members), min(FOLDS, members)):
+        count, others = len(part), members - len(part)
         own, square = np.zeros_like(mean), np.zeros_like(mean)
         for member in ensemble[part]:
-            departure = member - mean
+            np.subtract(member, mean, out=departure)
             own += departure
-            square += departure * departure
-        count, others = len(part), members - len(part)
-        centre = -own / others  # departures of all members add up to nothing
-        predicted = total - square - others * centre**2
-        apart = (square - 2 * centre * own) / count + centre**2
-        yield count, predicted, apart, (points.error + centre) ** 2
+            departure *= departure
+            square += departure
+        # Departures of all members add up to nothing: this is the mean of the others.
+        centre = np.divide(own, -others, out=own)
+        truth = points.error + centre
+        truth *= truth
+        centre *= centre
+        predicted = total - square
+        predicted -= others * centre
+        # About the mean of the others: sum (d - c)^2 / m, where the sum of d is -c times others.
+        apart = np.divide(square, count, out=square)
+        apart += (2 * others / count + 1) * centre
+        yield count, predicted, apart, truth
 
 
-def _coarse(values: Field) -> NDArray[np.uint16]:
-    """Keys in the order of values that are not negative, to 0.8 %: sorted in a tenth of the time.
-
-    They are the sign, the exponent and seven more bits of a number in single precision.
-    """
-    single = np.maximum(values, 0.0).astype(np.float32)
-    return (single.view(np.uint32) >> np.uint32(16)).astype(np.uint16)
+def _parts(values: Field, ends: NDArray[np.intp]) -> NDArray[np.intp]:
+    """The part (n,) that each of the values (n,) is in, in their order; ends: of the parts."""
+    inner = ends[1:-1]
+    # Four edges are found in half the time that sorting takes.
+    edges = np.partition(values, inner)[inner]
+    parts = np.zeros(len(values), np.intp)
+    for edge in edges:
+        parts += values >= edge
+    if (np.bincount(parts, minlength=len(inner) + 1) == np.diff(ends)).all():
+        return parts
+    # Values that are equal lie on an edge: they are shared out as they stand.
+    place = np.empty(len(values), np.intp)
+    place[np.argsort(values, kind="stable")] = np.arange(len(values))
+    return np.digitize(place, inner)
 
 
 def _log_contrast(error: Field) -> float | None:

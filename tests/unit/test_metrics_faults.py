@@ -85,6 +85,11 @@ def test_copies_of_the_truth_are_no_members_that_are_the_truth():
     assert told.endswith("psnr, spread_skill"), "no error: infinite, and 0 over 0"
 
 
+def test_a_member_that_is_no_number_spoils_all_scores():
+    (message,) = flags_of("not finite", members=8, flows=2)["message"]
+    assert message == "training seed 0: not finite in 2 of the snapshots: all scores"
+
+
 def test_what_holds_copies_is_not_judged():
     table = flags_of("half copied", members=8, flows=2)
     (message,) = table["message"]

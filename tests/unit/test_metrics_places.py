@@ -104,6 +104,19 @@ def test_fifths_against_loops(members):
     np.testing.assert_allclose((spread, skill), np.sqrt(expected), rtol=1e-6)
 
 
+def test_places_of_equal_spread_are_shared_out():
+    random = np.random.default_rng(3)
+    truth = random.normal(size=(10, 10))
+    ensemble = random.normal(size=(6, 10, 10))
+    ensemble[:, :5] = ensemble[0, :5]
+    points = measure_points(ensemble, truth)
+    spread, skill = by_predicted_spread(ensemble, truth + points.error, points)
+    # Half of the points have no spread: all of two fifths, and half of the third.
+    assert (spread[:2] < 1e-12).all()
+    assert (spread[2:] > 0.1).all()
+    assert (skill > 0).all()
+
+
 def test_a_flat_ensemble_is_right_in_fifths_and_not_in_contrast():
     """It does not know where, so that its fifths are any points: contrast is what tells."""
     found = Averages("flat", members=8)
