@@ -7,6 +7,7 @@ a product of powers. How large the residual is over the whole domain tells the a
 flow, and so the level of its errors.
 """
 
+import math
 from collections.abc import Iterator
 from functools import cached_property
 
@@ -28,8 +29,17 @@ NAMES = (
     "gradient squared",
     "amplitude x gradient",
     "amplitude of the domain",
+    "amplitude of the domain squared",
     "re",
 )
+# Places of those that are one number for a domain, and say how large its errors are on the whole;
+# and of the amplitude among them.
+DOMAIN = [0, 6, 7, 8]
+AMPLITUDE = 1
+
+# Lowest and highest value of a feature.
+Span = tuple[float, float]
+ANY: Span = (-math.inf, math.inf)
 
 
 class Features:
@@ -43,8 +53,11 @@ class Features:
         self.base, self.periodic = base, periodic
         self._re = torch.log(re.clamp(min=1e-12) * 40.0)[..., None, None]
 
-    def of(self, x0_hat: Tensor) -> Iterator[Tensor]:
-        """Each feature (B or M,C,H,W or ones) of x0_hat (M,C,H,W), in the order of NAMES."""
+    def of(self, x0_hat: Tensor, *, span: Span = ANY) -> Iterator[Tensor]:
+        """Each feature (B or M,C,H,W or ones) of x0_hat (M,C,H,W), in the order of NAMES.
+
+        span: amplitudes of the domain that a fit has seen; beyond, the square goes on straight.
+        """
         amplitude, domain = self._local(x0_hat)
         gradient, _ = self.gradient
         yield torch.ones_like(domain)
@@ -54,7 +67,14 @@ class Features:
         yield gradient.square()
         yield amplitude * gradient
         yield domain
-        yield self._re
+        within = domain.clamp(*span)
+        yield within.square() + 2 * within * (domain - within)
+        yield self._re.expand_as(domain)
+
+    def domain(self, x0_hat: Tensor) -> Tensor:
+        """The features of DOMAIN (len(DOMAIN), M) of x0_hat (M,C,H,W), means over its channels."""
+        found = list(self.of(x0_hat))
+        return torch.stack([found[place].mean(dim=(1, 2, 3)) for place in DOMAIN])
 
     def stacked(self, x0_hat: Tensor) -> Tensor:
         """All features (F,M,C,H,W)."""

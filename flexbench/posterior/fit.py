@@ -12,7 +12,7 @@ from dataclasses import dataclass, replace
 import torch
 from torch import Tensor
 
-from flexbench.posterior.features import Features
+from flexbench.posterior.features import AMPLITUDE, DOMAIN, Features
 from flexbench.posterior.model import ErrorModel
 from flexbench.posterior.noise import SHELLS, cross_spectrum, margin, modes, shaped
 from flexbench.seeding import generator
@@ -20,11 +20,11 @@ from flexbench.seeding import generator
 ROUNDS = 50
 # A step of the logarithm of the variance that is too large to trust.
 LARGEST_STEP = 1.0
-# Prior standard deviation of the coefficients, of features in units of their own deviation; it
-# matters where validation has too few flows to tell.
-RIDGE = 1e-3
-
-
+# What holds the coefficients of features, in units of their own deviation, to 0; where few domains
+# have to tell, it matters.
+RIDGE, LEVEL_RIDGE = 1e-3, 5e-2
+# Of the errors' own mean square, what the noise of a domain has at least.
+LEAST_LACK = 0.02
 # Points of a field that the variance is fitted to, evenly spaced, at most.
 POINTS = 2**14
 # Power that a spectrum has at least, of its mean.
@@ -69,9 +69,9 @@ def lacking(errors: Tensor, product: Callable[[Tensor, Tensor], Tensor]) -> Tens
 def fit_errors(found: Sequence[Errors], *, t: float, squares: Squares) -> ErrorModel:
     """The errors at one time, of all snapshots together.
 
-    squares: what their mean and their spectrum are of. How they vary from point to point is taken
-    from the errors' own squares in any case: what a spread lacks may be nothing in places, and has
-    no logarithm there.
+    squares: what their means over domains and their spectrum are of. How they vary from point to
+    point is taken from the errors' own squares in any case: what a spread lacks may be nothing in
+    places, and has no logarithm there.
     """
     rows, wanted = [], []
     for it in found:
@@ -81,7 +81,10 @@ def fit_errors(found: Sequence[Errors], *, t: float, squares: Squares) -> ErrorM
         rows.append(features[..., ::step, ::step].flatten(1))
         wanted.append(power[..., ::step, ::step].flatten())
     coefficients = fit_variance(torch.cat(rows, dim=1).T.double(), torch.cat(wanted))
-    model = _scaled(ErrorModel(t=t, coefficients=coefficients, spectrum=_flat()), found, squares)
+    amplitudes = torch.cat([it.features.domain(it.x0_hat)[AMPLITUDE] for it in found])
+    span = (float(amplitudes.min()), float(amplitudes.max()))
+    model = ErrorModel(t=t, coefficients=coefficients.cpu(), spectrum=_flat(), span=span)
+    model = _levelled(model, found, squares)
     power, count = _flat() * 0, _flat() * 0
     for it in found:
         power += _spectrum(it, squares, it.errors / model.deviation(it.features, it.x0_hat))
@@ -92,15 +95,25 @@ def fit_errors(found: Sequence[Errors], *, t: float, squares: Squares) -> ErrorM
     return model
 
 
-def _scaled(model: ErrorModel, found: Sequence[Errors], squares: Squares) -> ErrorModel:
-    """With the mean variance over all points that is asked for; relative errors may leave that."""
-    asked = given = 0.0
+def _levelled(model: ErrorModel, found: Sequence[Errors], squares: Squares) -> ErrorModel:
+    """With the mean variances of domains that are asked for, as far as a domain's features tell.
+
+    Then once more of all of them together, as spread and skill are held against each other.
+    """
+    domains, asked, given = [], [], []
     for it in found:
-        asked += float(squares(it.errors.double(), torch.mul).mean())
-        given += float(model.deviation(it.features, it.x0_hat).double().square().mean())
+        own_mean = own(it.errors.double(), torch.mul).mean()
+        wanted = squares(it.errors.double(), torch.mul).mean()
+        domains.append(it.features.domain(it.x0_hat).mean(dim=1).double())
+        asked.append(torch.maximum(wanted, LEAST_LACK * own_mean))
+        given.append(model.deviation(it.features, it.x0_hat).double().square().mean())
+    rows, wanted, had = torch.stack(domains), torch.stack(asked), torch.stack(given)
+    change = fit_variance(rows, wanted / had, ridge=LEVEL_RIDGE)
+    levels = had * torch.exp(rows @ change)
+    change[0] += torch.log(wanted.sum() / levels.sum())
     coefficients = model.coefficients.clone()
-    coefficients[0] += math.log(max(asked / given, 1e-12))
-    return replace(model, coefficients=coefficients.cpu())
+    coefficients[DOMAIN] += change.cpu()
+    return replace(model, coefficients=coefficients)
 
 
 def _refined(
@@ -151,10 +164,11 @@ def _bounded(power: Tensor) -> Tensor:
     return power.clamp(min=LEAST_POWER * float(power.clamp(min=0).mean()))
 
 
-def fit_variance(features: Tensor, squares: Tensor) -> Tensor:
+def fit_variance(features: Tensor, squares: Tensor, *, ridge: float = RIDGE) -> Tensor:
     """Coefficients (F,) of log variance = features @ coefficients, float64.
 
     features: (P, F), the first of them ones. squares: (P,), with the variance as their expectation.
+    ridge: what holds the coefficients of features, in units of their own deviation, to 0.
     Features that do not vary get 0.
     """
     level = squares.mean().clamp(min=1e-30)
@@ -163,13 +177,14 @@ def fit_variance(features: Tensor, squares: Tensor) -> Tensor:
     mean, std = torch.where(varies, mean, 0.0), torch.where(varies, std, 1.0)
     scaled = torch.where(varies, (features - mean) / std, 0.0)
     scaled[:, 0] = 1.0
-    curvature = scaled.T @ scaled / len(scaled) + RIDGE * torch.eye(len(mean)).to(scaled)
-    curvature[0, 0] -= RIDGE
+    # Nothing holds the constant back.
+    held = ridge * torch.ones_like(mean)
+    held[0] = 0.0
+    curvature = scaled.T @ scaled / len(scaled) + torch.diag(held)
     found = torch.zeros_like(mean)
     for _ in range(ROUNDS):
         ratio = squares / level * torch.exp(-scaled @ found)
-        slope = scaled.T @ (ratio - 1) / len(scaled) - RIDGE * found
-        slope[0] += RIDGE * found[0]
+        slope = scaled.T @ (ratio - 1) / len(scaled) - held * found
         step = torch.linalg.solve(curvature, slope)
         largest = (scaled @ step).abs().max()
         found = found + step * min(1.0, LARGEST_STEP / float(largest))

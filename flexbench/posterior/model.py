@@ -11,7 +11,7 @@ from torch import Tensor
 from flexbench.atomic import write_text
 from flexbench.diffusion.sampler import Posterior
 from flexbench.errors import FlexbenchError
-from flexbench.posterior.features import NAMES, Features
+from flexbench.posterior.features import NAMES, Features, Span
 from flexbench.posterior.noise import SHELLS, shaped
 
 # Of files; a fit of another layout is no fit.
@@ -24,18 +24,19 @@ class ErrorModel:
 
     t: that time. coefficients: (F,) of the features, float64, in the order of `features.NAMES`.
     spectrum: (SHELLS + 1,) of errors in units of their own standard deviation, float64.
+    span: amplitudes of the domain that the fit has seen.
     """
 
     t: float
     coefficients: Tensor
     spectrum: Tensor
+    span: Span
 
     def deviation(self, features: Features, x0_hat: Tensor) -> Tensor:
         """Standard deviation (M,C,H,W) of the errors of x0_hat (M,C,H,W)."""
         logarithm = torch.zeros_like(x0_hat)
-        for coefficient, feature in zip(
-            self.coefficients.tolist(), features.of(x0_hat), strict=True
-        ):
+        found = features.of(x0_hat, span=self.span)
+        for coefficient, feature in zip(self.coefficients.tolist(), found, strict=True):
             if coefficient:
                 logarithm += coefficient * feature
         return torch.exp(logarithm / 2)
@@ -79,6 +80,7 @@ class Calibration:
             "models": [
                 {
                     "t": model.t,
+                    "span": list(model.span),
                     "coefficients": model.coefficients.tolist(),
                     "spectrum": model.spectrum.tolist(),
                 }
@@ -112,6 +114,7 @@ class Calibration:
         models = tuple(
             ErrorModel(
                 t=float(entry["t"]),
+                span=(float(entry["span"][0]), float(entry["span"][1])),
                 coefficients=_numbers(entry["coefficients"], len(content["features"])),
                 spectrum=_numbers(entry["spectrum"], SHELLS + 1),
             )

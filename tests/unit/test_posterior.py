@@ -125,7 +125,7 @@ def test_a_gaussian_posterior_is_drawn_exactly_whatever_its_spectrum(steps, shap
     shells, scale = torch.arange(SHELLS + 1).double(), 0.7
     spectrum = {
         "white": torch.ones_like(shells),
-        "red": (1 + shells / 16) ** -6,
+        "red": (1 + shells / 32) ** -6,
         "band": torch.exp(-((shells - 50) ** 2) / 50) + 1e-3,
     }[shape]
     # Of white noise that is one at a single point, the noise is the root of its spectrum.
@@ -141,10 +141,10 @@ def test_a_gaussian_posterior_is_drawn_exactly_whatever_its_spectrum(steps, shap
     base = white(1, 1, GRID, GRID, name="base")
     truths = [
         scale * shaped(white(1, 1, GRID, GRID, name=f"truth {n}"), spectrum, periodic=True)
-        for n in range(12)
+        for n in range(24)
     ]
     snapshots = [Known(truth, features(base)) for truth in truths]
-    models = fitted(snapshots, [posterior_mean] * 12, steps)
+    models = fitted(snapshots, [posterior_mean] * 24, steps)
     drawn = drawn_by(models, snapshots[0], posterior_mean, members=50, name="ensemble")
     assert drawn.std(dim=0).square().mean().sqrt() / scale == pytest.approx(1, abs=0.02)
 
@@ -190,6 +190,7 @@ def model(t=1.0):
         t=t,
         coefficients=torch.linspace(-1, 1, len(NAMES)).double(),
         spectrum=power_law(1.0),
+        span=(-1.0, 2.0),
     )
 
 
