@@ -64,6 +64,13 @@ def calibration_for(graph: Graph, *, case: str, method: str, seed: int) -> Calib
         raise FlexbenchError(
             f"{path}: is the fit '{found.setting}'; allowed: {setting.name}; `{command}` makes it"
         )
+    denoises = graph.config.method(method).mode == "denoiser"
+    times = setting.steps if denoises else 1
+    if len(found.models) != times:
+        raise FlexbenchError(
+            f"{path}: knows {len(found.models)} times of the sampler, allowed: {times}; "
+            f"`{command}` makes it anew"
+        )
     if found.weights != file_digest(weights):
         raise FlexbenchError(
             f"{path}: is the fit of another checkpoint than {weights.name}; `{command}` makes it "

@@ -132,8 +132,11 @@ def read_run(layout: Layout) -> Run:
 
 
 def comparable(config: Config) -> dict[str, Any]:
-    """The configuration without where it goes and runs, which seeds it trains, and its pace."""
+    """The configuration without where it goes and runs, which seeds it trains, and its pace; and
+    without how samplers are fitted, where none is."""
     values = config.model_dump(mode="json", exclude=set(FREE))
+    if not any(case.fit for case in config.cases.values()):
+        del values["calibration"]
     for section, keys in PACE.items():
         values[section] = {key: it for key, it in values[section].items() if key not in keys}
     return values
