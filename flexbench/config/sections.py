@@ -189,7 +189,7 @@ class SampleSettings(Settings):
     sampler: Literal["ddim", "ddpm", "heun", "dpmpp_2m", "calibrated"] = Field(
         "ddim", description="calibrated: with noise like the network's errors on validation"
     )
-    snapshots: Count = Field(3, description="scored snapshots per test trajectory")
+    snapshots: Count = Field(2, description="scored snapshots per test trajectory")
     batch: Count = Field(64, description="patches x members evaluated at once")
     overlap: Annotated[int, Field(ge=0, le=2**16)] = Field(
         0,

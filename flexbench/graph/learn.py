@@ -83,16 +83,16 @@ class Calibrate(Rule):
     name = "calibrate"
     wildcards: ClassVar[Names] = {
         "training": "tasks, method_settings.*.together",
-        "fit": "tasks, sample, evaluations.*.sample",
         "method": "methods",
         "seed": "training_seeds",
+        "fit": "tasks, sample, evaluations.*.sample",
     }
-    record = ("{training}", "{fit}", "{method}", "seed{seed}")
+    record = ("{training}", "{method}", "seed{seed}", "{fit}")
     threaded = resumes = True
 
     def jobs(self, graph: "Graph") -> list[Names]:
         return [
-            {"training": fit.training, "fit": setting, "method": method, "seed": seed}
+            {"training": fit.training, "method": method, "seed": seed, "fit": setting}
             for (setting, method, seed), fit in graph.fits.items()
         ]
 
@@ -101,9 +101,9 @@ class Calibrate(Rule):
         return (layout.calibration(*place),)
 
     def inputs(self, graph: "Graph", names: Names) -> list[Path]:
-        case = self._fit(graph, names).case
+        case, method, seed = self._fit(graph, names).case, names["method"], names["seed"]
         return [
-            *graph.weights(case, names["method"], names["seed"]),
+            *graph.weights(case, method, seed),
             graph.statistics(case),
             *graph.trajectories("validation"),
         ]

@@ -20,6 +20,8 @@ SMOOTHING = 3.0
 REACH = 3
 # Of a local power, as a share of its mean over the domain: below it a point counts as quiet.
 FLOOR = 1e-4
+# What a mean power is held above: of nothing there is no logarithm.
+LEAST = 1e-30
 
 NAMES = (
     "constant",
@@ -32,10 +34,8 @@ NAMES = (
     "amplitude of the domain squared",
     "re",
 )
-# Places of those that are one number for a domain, and say how large its errors are on the whole;
-# and of the amplitude among them.
+# Places of those that are one number for a domain, and say how large its errors are on the whole.
 DOMAIN = [0, 6, 7, 8]
-AMPLITUDE = 1
 
 # Lowest and highest value of a feature.
 Span = tuple[float, float]
@@ -71,6 +71,10 @@ class Features:
         yield within.square() + 2 * within * (domain - within)
         yield self._re.expand_as(domain)
 
+    def amplitude(self, x0_hat: Tensor) -> Tensor:
+        """Of the domain (M,): the logarithm of the mean power of x0_hat (M,C,H,W)."""
+        return _logarithm(x0_hat.square().mean(dim=(1, 2, 3)))
+
     def domain(self, x0_hat: Tensor) -> Tensor:
         """The features of DOMAIN (len(DOMAIN), M) of x0_hat (M,C,H,W), means over its channels."""
         found = list(self.of(x0_hat))
@@ -87,9 +91,13 @@ class Features:
     def _local(self, *parts: Tensor) -> tuple[Tensor, Tensor]:
         """Logarithm of the smoothed power of a vector field over its mean's, and of that mean."""
         power = torch.stack([part.square() for part in parts]).sum(dim=0)
-        mean = power.mean(dim=(-2, -1), keepdim=True).clamp(min=1e-30)
+        mean = power.mean(dim=(-2, -1), keepdim=True).clamp(min=LEAST)
         smooth = smoothed(power, periodic=self.periodic)
-        return torch.log(smooth / mean + FLOOR), torch.log(mean)
+        return torch.log(smooth / mean + FLOOR), _logarithm(mean)
+
+
+def _logarithm(power: Tensor) -> Tensor:
+    return torch.log(power.clamp(min=LEAST))
 
 
 def smoothed(field: Tensor, *, periodic: bool) -> Tensor:

@@ -12,9 +12,9 @@ from dataclasses import dataclass, replace
 import torch
 from torch import Tensor
 
-from flexbench.posterior.features import AMPLITUDE, DOMAIN, Features
+from flexbench.posterior.features import DOMAIN, Features, Span
 from flexbench.posterior.model import ErrorModel
-from flexbench.posterior.noise import SHELLS, cross_spectrum, margin, modes, shaped
+from flexbench.posterior.noise import SHELLS, cross_spectrum, margin, modes
 from flexbench.seeding import generator
 
 ROUNDS = 50
@@ -31,8 +31,10 @@ POINTS = 2**14
 LEAST_POWER = 1e-6
 # Rounds in which the spectrum is held against that of noise that is drawn, and the largest change
 # of a shell in one of them.
-REFINEMENTS = 3
+REFINEMENTS = 4
 LARGEST_FACTOR = 10.0
+# Shells that share a tilt, the steepest one, and the fewest snapshots that tell it.
+BAND, STEEPEST, FEWEST = 8, 1.0, 5
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -81,18 +83,39 @@ def fit_errors(found: Sequence[Errors], *, t: float, squares: Squares) -> ErrorM
         rows.append(features[..., ::step, ::step].flatten(1))
         wanted.append(power[..., ::step, ::step].flatten())
     coefficients = fit_variance(torch.cat(rows, dim=1).T.double(), torch.cat(wanted))
-    amplitudes = torch.cat([it.features.domain(it.x0_hat)[AMPLITUDE] for it in found])
-    span = (float(amplitudes.min()), float(amplitudes.max()))
-    model = ErrorModel(t=t, coefficients=coefficients.cpu(), spectrum=_flat(), span=span)
+    amplitudes = torch.stack([it.features.amplitude(it.x0_hat).mean().double() for it in found])
+    model = ErrorModel(
+        t=t,
+        coefficients=coefficients.cpu(),
+        spectrum=_flat(),
+        tilt=_flat() * 0,
+        span=(float(amplitudes.min()), float(amplitudes.max())),
+    )
     model = _levelled(model, found, squares)
-    power, count = _flat() * 0, _flat() * 0
-    for it in found:
-        power += _spectrum(it, squares, it.errors / model.deviation(it.features, it.x0_hat))
-        count += modes(*it.errors.shape[-2:])
-    model = replace(model, spectrum=_curve(power, count))
+    count = sum((modes(*it.errors.shape[-2:]) for it in found), _flat() * 0)
+    wanted_of = torch.stack([_spectrum(it, squares, it.errors) for it in found])
+    spectrum = _curve(sum((_spectrum(it, own, it.errors) for it in found), _flat() * 0), count)
+    model = replace(model, spectrum=spectrum, tilt=_tilt(wanted_of, amplitudes.cpu(), model.span))
     for number in range(REFINEMENTS):
-        model = _refined(model, found, squares, number=number, count=count)
+        model = _refined(model, found, wanted_of.sum(dim=0), number=number, count=count)
     return model
+
+
+def _tilt(spectra: Tensor, amplitudes: Tensor, span: Span) -> Tensor:
+    """How the shape of spectra (S, SHELLS + 1) goes with amplitude (S,), by bands of shells."""
+    shares = spectra[:, 1:].reshape(len(spectra), -1, BAND).sum(dim=2)
+    there = shares.sum(dim=1) > LEAST_LACK * spectra.shape[1]
+    if int(there.sum()) < FEWEST:
+        return _flat() * 0
+    shares = shares[there] / shares[there].sum(dim=1, keepdim=True)
+    away = amplitudes[there] - sum(span) / 2
+    design = torch.stack([torch.ones_like(away), away], dim=1)
+    slopes = [
+        float(fit_variance(design, own_share, ridge=LEVEL_RIDGE)[1]) if own_share.any() else 0.0
+        for own_share in shares.T
+    ]
+    bounded = torch.tensor(slopes, dtype=torch.float64).clamp(-STEEPEST, STEEPEST)
+    return torch.cat([bounded[:1], bounded.repeat_interleave(BAND)])
 
 
 def _levelled(model: ErrorModel, found: Sequence[Errors], squares: Squares) -> ErrorModel:
@@ -117,32 +140,35 @@ def _levelled(model: ErrorModel, found: Sequence[Errors], squares: Squares) -> E
 
 
 def _refined(
-    model: ErrorModel, found: Sequence[Errors], squares: Squares, *, number: int, count: Tensor
+    model: ErrorModel, found: Sequence[Errors], asked: Tensor, *, number: int, count: Tensor
 ) -> ErrorModel:
-    """With a spectrum that gives the errors' own after the amplitude has spread it over others.
+    """With a spectrum that gives the one asked for after the amplitude has spread it over others.
 
     number: of the round, for the noise that is drawn.
     """
-    asked, given = _flat() * 0, _flat() * 0
+    given = _flat() * 0
     for place, it in enumerate(found):
         around = margin(periodic=it.features.periodic)
-        channels, height, width = it.errors.shape[1:]
+        members, channels, height, width = it.errors.shape
         stream = generator("calibration", "spectrum", number, place)
-        shape = (2, channels, height + 2 * around, width + 2 * around)
+        shape = (members, channels, height + 2 * around, width + 2 * around)
         white = torch.randn(shape, generator=stream).to(it.errors.device)
-        noise = shaped(white, model.spectrum, periodic=it.features.periodic)
-        noise = noise * model.deviation(it.features, it.x0_hat)
-        asked += _spectrum(it, squares, it.errors)
-        given += _spectrum(it, own, noise)
+        given += _spectrum(it, own, model.noise(it.features, it.x0_hat, white))
     factor = (_curve(asked, count) / _curve(given, count)).clamp(1 / LARGEST_FACTOR, LARGEST_FACTOR)
     return replace(model, spectrum=_bounded(model.spectrum * factor))
 
 
 def _spectrum(it: Errors, squares: Squares, errors: Tensor) -> Tensor:
+    """In units of the mean square of the snapshot's errors, so that loud ones do not decide alone.
+
+    Where a snapshot has too much spread already, it asks for none, and takes none from others.
+    """
+
     def cross(first: Tensor, second: Tensor) -> Tensor:
         return cross_spectrum(first, second, periodic=it.features.periodic)
 
-    return squares(errors, cross).cpu()
+    found = squares(errors, cross).clamp(min=0) / it.errors.double().square().mean()
+    return found.cpu()
 
 
 def _flat() -> Tensor:

@@ -23,13 +23,15 @@ class ErrorModel:
     """The errors of x0_hat at one time of the sampler.
 
     t: that time. coefficients: (F,) of the features, float64, in the order of `features.NAMES`.
-    spectrum: (SHELLS + 1,) of errors in units of their own standard deviation, float64.
-    span: amplitudes of the domain that the fit has seen.
+    spectrum: (SHELLS + 1,) of errors in units of their own standard deviation, float64, where the
+    amplitude of the domain is in the middle of its span. tilt: (SHELLS + 1,) by how much the
+    spectrum's logarithm grows with that amplitude. span: amplitudes that the fit has seen.
     """
 
     t: float
     coefficients: Tensor
     spectrum: Tensor
+    tilt: Tensor
     span: Span
 
     def deviation(self, features: Features, x0_hat: Tensor) -> Tensor:
@@ -43,8 +45,15 @@ class ErrorModel:
 
     def draw(self, features: Features, x0_hat: Tensor, white: Tensor) -> Tensor:
         """x0 (M,C,H,W) from white noise (M,C,H + 2 margin,W + 2 margin)."""
-        noise = shaped(white, self.spectrum, periodic=features.periodic)
-        return x0_hat + self.deviation(features, x0_hat) * noise
+        return x0_hat + self.noise(features, x0_hat, white)
+
+    def noise(self, features: Features, x0_hat: Tensor, white: Tensor) -> Tensor:
+        """What may be wrong with x0_hat: noise (M,C,H,W), from white noise as in `draw`."""
+        away = features.amplitude(x0_hat).double().clamp(*self.span) - sum(self.span) / 2
+        tilt = torch.exp(away[:, None] * self.tilt.to(away))
+        spectrum = self.spectrum.to(away) * tilt
+        shape = shaped(white, spectrum, periodic=features.periodic)
+        return self.deviation(features, x0_hat) * shape
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -83,6 +92,7 @@ class Calibration:
                     "span": list(model.span),
                     "coefficients": model.coefficients.tolist(),
                     "spectrum": model.spectrum.tolist(),
+                    "tilt": model.tilt.tolist(),
                 }
                 for model in self.models
             ],
@@ -117,6 +127,7 @@ class Calibration:
                 span=(float(entry["span"][0]), float(entry["span"][1])),
                 coefficients=_numbers(entry["coefficients"], len(content["features"])),
                 spectrum=_numbers(entry["spectrum"], SHELLS + 1),
+                tilt=_numbers(entry["tilt"], SHELLS + 1),
             )
             for entry in content["models"]
         )

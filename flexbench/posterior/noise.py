@@ -25,12 +25,15 @@ def margin(*, periodic: bool) -> int:
 def shaped(white: Tensor, spectrum: Tensor, *, periodic: bool) -> Tensor:
     """Noise (...,H,W) of variance 1 from white noise (...,H + 2 margin,W + 2 margin).
 
-    spectrum: (SHELLS + 1,), the power at evenly spaced frequencies, linear in between.
+    spectrum: (SHELLS + 1,), the power at evenly spaced frequencies, linear in between; or one for
+    each member, (M,SHELLS + 1) of white (M,C,...).
     """
     height, width = white.shape[-2:]
     power = _on_modes(spectrum.to(white), height, width)
     # A domain has its own modes: whatever they are, the variance is 1.
     power = power / _mean(power, width)
+    if power.ndim > 2:
+        power = power[:, None]
     drawn = torch.fft.irfft2(torch.fft.rfft2(white) * power.sqrt(), s=(height, width))
     cut = margin(periodic=periodic)
     return drawn[..., cut : height - cut, cut : width - cut]
@@ -66,11 +69,11 @@ def _by_shell(power: Tensor, width: int) -> Tensor:
 
 
 def _on_modes(spectrum: Tensor, height: int, width: int) -> Tensor:
-    """The curve at every mode (H, W // 2 + 1)."""
+    """The curve at every mode (...,H, W // 2 + 1)."""
     place = _frequency(height, width, spectrum.device) / _CORNER * SHELLS
     low = place.floor().long().clamp(max=SHELLS - 1)
     share = (place - low).to(spectrum.dtype)
-    return torch.lerp(spectrum[low], spectrum[low + 1], share)
+    return torch.lerp(spectrum[..., low], spectrum[..., low + 1], share)
 
 
 def _frequency(height: int, width: int, device: torch.device) -> Tensor:
@@ -87,7 +90,7 @@ def _weights(width: int, device: torch.device) -> Tensor:
 
 def _mean(power: Tensor, width: int) -> Tensor:
     twice = _weights(width, power.device).to(power.dtype).expand_as(power)
-    return (power * twice).sum() / twice.sum()
+    return (power * twice).sum((-2, -1), keepdim=True) / twice.sum((-2, -1), keepdim=True)
 
 
 def _hann(size: int, like: Tensor) -> Tensor:

@@ -19,7 +19,7 @@ def calibrate_step(graph: Graph, *, fit: str, method: str, seed: int) -> None:
     device = prepare_device(graph.config)
     here = graph.case(asked.case)
     trained = trained_for(graph, case=asked.case, method=method, seed=seed, device=device)
-    state = graph.layout.state("calibrate", asked.training, fit, method, f"seed{seed}")
+    state = graph.layout.state("calibrate", asked.training, method, f"seed{seed}", fit)
     paths = graph.trajectories("validation")
     identity = {
         "slice": step.slice,

@@ -190,6 +190,7 @@ def model(t=1.0):
         t=t,
         coefficients=torch.linspace(-1, 1, len(NAMES)).double(),
         spectrum=power_law(1.0),
+        tilt=power_law(0.5) - 0.5,
         span=(-1.0, 2.0),
     )
 

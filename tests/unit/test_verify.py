@@ -255,9 +255,9 @@ def test_many_alike_are_told_together(folder, root, call):
     for png in (folder / "figures").rglob("*.png"):
         flip(png)
     short, long = call().output.splitlines(), call("--all").output.splitlines()
-    assert [line for line in short if line.startswith("... and 6 more of step figure: changed")]
+    assert [line for line in short if line.startswith("... and 8 more of step figure: changed")]
     assert len(short) == 5
-    assert len(long) == 10
+    assert len(long) == 12
 
 
 def test_a_folder_of_other_settings_says_where_these_are(folder, root, graph_of, call):

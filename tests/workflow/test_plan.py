@@ -55,7 +55,7 @@ def expected(config):
         for seed in split.seeds
     }
     jobs = Counter(ALWAYS, splits=1)
-    trainings, measured = set(), set()
+    trainings, measured, fits = set(), set(), set()
     for name, case in config.cases.items():
         kind = config.tasks[case.task].kind
         runs.update(run.stem for run in case.runs)
@@ -72,7 +72,10 @@ def expected(config):
                 jobs["score"] += seeds
                 if not file.formula:
                     trainings.add((tuple(together), method))
+                    fits.update([(case.fit, method)] if case.fit else [])
     jobs["train"] = len(trainings) * len(config.training_seeds)
+    if fits:
+        jobs["calibrate"] = len(fits) * len(config.training_seeds)
     jobs["simulate"], jobs["statistics"] = len(runs), len(measured)
     return +jobs
 
