@@ -17,7 +17,7 @@ from torch.nn.parallel import DistributedDataParallel
 
 from flexbench.config import DiffusionSettings
 from flexbench.diffusion import CosineSchedule, Draw, diffusion_loss, sample
-from flexbench.diffusion.loss import NORMS, Streams
+from flexbench.diffusion.loss import NORMS, Streams, crps_loss
 from flexbench.diffusion.parametrization import data_from_velocity
 from flexbench.diffusion.sampler import Node, time_grid
 from flexbench.errors import FlexbenchError
@@ -46,6 +46,7 @@ class Method:
 
     mode: ClassVar[str]
     stochastic: ClassVar[bool]  # whether members differ; if not, there is one
+    diffuses: ClassVar[bool] = False  # whether members are drawn by a reverse diffusion
 
     @property
     def bare(self) -> Network:
@@ -100,7 +101,7 @@ class DenoiserMethod(Method):
     """A network that gives the velocity of a diffusion; a member starts from its own noise."""
 
     mode = "denoiser"
-    stochastic = True
+    stochastic = diffuses = True
 
     @property
     def schedule(self) -> CosineSchedule:
@@ -168,6 +169,40 @@ class DenoiserMethod(Method):
         return draw.calls
 
 
+class CrpsMethod(DenoiserMethod):
+    """The same network, told white noise in place of x_t at t = 1: it gives a member's residual.
+
+    Trained by the CRPS of two members, so a step costs twice that of a denoiser. One evaluation of
+    the network draws a member; there is no diffusion.
+    """
+
+    mode = "crps"
+    diffuses = False
+
+    def loss(self, example: "Example | JointExample", generator: Streams) -> Tensor:
+        if isinstance(example.condition, dict):
+            raise FlexbenchError("mode: found 'crps' for several tasks, allowed: one at a time")
+        re, condition = example.re.repeat(2, 1), example.condition.repeat(2, 1, 1, 1)
+
+        def members(noise: Tensor, t: Tensor) -> Tensor:
+            return _checked(self.bare.forward, self.network(noise, t, re, condition), noise)
+
+        return crps_loss(members, example.residual, generator=generator)
+
+    def reverse(self, output: Output, condition: Tensor, noise: Tensor, *, draw: Draw) -> Tensor:
+        residual = self.x0_hat(output, condition, noise, self.times(draw)[0])
+        return residual if draw.posterior is None else draw.drawn(0, residual)
+
+    def times(self, draw: Draw) -> list[Node]:
+        return time_grid(self.schedule, 1)
+
+    def x0_hat(self, output: Output, condition: Tensor, x: Tensor, node: Node) -> Tensor:
+        return output(x, torch.ones(len(x), device=x.device))
+
+    def calls(self, draw: Draw) -> int:
+        return 1
+
+
 class RegressorMethod(Method):
     """The same network, told the base field instead of noise and t = 0: it gives the residual.
 
@@ -218,14 +253,14 @@ class RegressorMethod(Method):
 
 
 METHODS: dict[str, type[Method]] = {
-    method.mode: method for method in (DenoiserMethod, RegressorMethod)
+    method.mode: method for method in (DenoiserMethod, CrpsMethod, RegressorMethod)
 }
 
 
 def make_method(
     network: nn.Module, *, problem: Problem, settings: DiffusionSettings, mode: str
 ) -> Method:
-    """The method of a mode, "denoiser" or "regressor"; FlexbenchError on any other."""
+    """The method of a mode, a key of `METHODS`; FlexbenchError on any other."""
     if mode not in METHODS:
         raise FlexbenchError(f"mode: found {mode!r}, allowed: {', '.join(METHODS)}")
     return METHODS[mode](network, problem, settings)

@@ -249,8 +249,10 @@ class MethodSettings(Settings):
     """One method: a network file, the mode it runs in, and its size."""
 
     network: Name | None = Field(None, description="file name; null: the method's own name")
-    mode: Literal["denoiser", "regressor"] = Field(
-        "denoiser", description="ignored by files without weights (formula)"
+    mode: Literal["denoiser", "crps", "regressor"] = Field(
+        "denoiser",
+        description="crps: a member is one evaluation on white noise, trained by the CRPS of two, "
+        "so a step costs twice; ignored by files without weights (formula)",
     )
     together: Annotated[list[Name], Unique] | None = Field(
         None,
@@ -281,6 +283,14 @@ class MethodSettings(Settings):
     diffusion: Differing = Field(
         default_factory=dict, description="keys of `diffusion` that differ for this method"
     )
+
+    @model_validator(mode="after")
+    def _learns_one_task(self) -> "MethodSettings":
+        if self.mode == "crps" and self.together is not None:
+            raise Misfit(
+                "mode: found crps and `together`; allowed: one task at a time", "mode", "together"
+            )
+        return self
 
     @model_validator(mode="after")
     def _can_be_narrowed(self) -> "MethodSettings":

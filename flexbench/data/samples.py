@@ -54,8 +54,8 @@ class Snapshot:
 class Labels:
     """What drew the samples.
 
-    mode: "denoiser", "regressor" or "formula". sampler, steps: of the reverse diffusion; "none"
-    and 0 where there is none. parameters: of the network. calls: of the network, per member.
+    mode: "denoiser", "crps", "regressor" or "formula". sampler, steps: of the reverse diffusion;
+    "none" and 0 where there is none. parameters: of the network. calls: of the network, per member.
     flops: of one member of one patch, encode + calls x denoise, however many tiles a field is
     drawn in. feedback: of a rollout, "member" or "mean"; "none" where no prediction is fed back.
     patch: points per side of those tiles, and overlap: points that two of them share; 0 and 0

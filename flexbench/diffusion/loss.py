@@ -85,6 +85,23 @@ def diffusion_loss(
     return (weight.to(x0.dtype) * NORMS[norm](found, wanted)).mean()
 
 
+def crps_loss(
+    member_fn: Callable[[Tensor, Tensor], Tensor], x0: Tensor, *, generator: Streams
+) -> Tensor:
+    """Mean fair CRPS of two members of each row (arXiv 2412.15832): a scalar tensor.
+
+    member_fn: ``member_fn(noise (2B,...), t (2B,)) -> x0 (2B,...)``, the first members of all rows
+    and then the second ones; t is 1, where x_t is noise. x0, generator: as of `diffusion_loss`.
+    Unbiased in the number of members, so that two of them ask for the whole distribution.
+    """
+    _, first = _draw(x0.shape, generator)
+    _, second = _draw(x0.shape, generator)
+    noise = torch.cat([first, second]).to(device=x0.device, dtype=x0.dtype)
+    one, other = member_fn(noise, torch.ones(len(noise), device=x0.device)).chunk(2)
+    error = ((one - x0).abs() + (other - x0).abs()) / 2
+    return (error - (one - other).abs() / 2).mean()
+
+
 def _draw(shape: torch.Size, streams: Streams) -> tuple[Tensor, Tensor]:
     """t (B,) and noise (B,...) in float32, on the CPU."""
     if isinstance(streams, torch.Generator):

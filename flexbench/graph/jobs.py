@@ -353,7 +353,7 @@ class Graph:
         case: None: for no case in particular.
         """
         fitted = case is not None and self.case(case).sample.is_fitted
-        drawn = self.config.method(method).mode == "denoiser" or fitted
+        drawn = self.config.method(method).mode != "regressor" or fitted
         return not self.is_formula(method) and drawn
 
     def tasks_of(self, method: str) -> tuple[str, ...]:

@@ -102,8 +102,8 @@ class NetworkPredictor:
         self.patch: int | None = method.problem.patch
         draws = method.stochastic or calibration is not None
         self.members = settings.members if draws else 1
-        self.sampler = settings.sampler if draws else "none"
-        self.steps = settings.steps if method.stochastic else 0
+        self.sampler = settings.sampler if method.diffuses or calibration else "none"
+        self.steps = settings.steps if method.diffuses else 0
         self.calls = method.calls(self.draw)
 
     def identity(self) -> dict[str, Any]:

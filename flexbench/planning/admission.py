@@ -84,4 +84,5 @@ def _flops(facts: RunFacts, rule: str, names: Names) -> float:
     if rule == "sample":
         return sampling_flops(facts, names["case"], method)
     settings, size = facts.train(method), facts.networks[names["training"], method]
-    return TRAINING_PASSES * settings.steps * settings.batch * size.forward
+    rows = settings.batch * facts.members_learnt(method)
+    return TRAINING_PASSES * settings.steps * rows * size.forward

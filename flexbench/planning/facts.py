@@ -91,6 +91,10 @@ class RunFacts:
         sample = self.sample if case is None else self.graph.case(case).sample
         return sample.members if self.graph.is_stochastic(method, case) else 1
 
+    def members_learnt(self, method: str) -> int:
+        """Members of each patch that a training step runs the network on."""
+        return 2 if self.graph.config.method(method).mode == "crps" else 1
+
     def calls(self, method: str, case: str | None = None) -> int:
         """Calls of the network per member."""
         from flexbench.diffusion import Draw

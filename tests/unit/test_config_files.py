@@ -8,6 +8,7 @@ from flexbench import cli
 from flexbench.cli.app import asked_of, graph_of
 from flexbench.config.reading import load_config, to_yaml
 from flexbench.errors import FlexbenchError
+from flexbench.paths import checkout
 
 
 @pytest.fixture
@@ -74,3 +75,20 @@ def test_every_verb_that_reads_a_configuration_takes_a_file_of_ones_own():
         }
         if "--resolved" in options:
             assert "--config" in options, command.callback.__name__
+
+
+def test_the_frontier_is_desk_with_other_samplers_and_modes():
+    """On desk's data and by its recipe, so that only what is asked about differs."""
+    path = checkout() / "workflow" / "config" / "frontier.yaml"
+    found = graph_of(config=path)
+    desk = graph_of(tier="desk")
+    for key in ("solver", "splits", "tasks", "train", "size", "diffusion"):
+        assert getattr(found.config, key) == getattr(desk.config, key), key
+    modes = {found.config.method(it.method).mode for it in found.trainings}
+    assert modes == {"denoiser", "crps", "regressor"}
+    asked = {
+        (found.case(case).sample.sampler, found.case(case).sample.steps) for case in found.cases
+    }
+    assert asked >= {("calibrated", n) for n in (1, 2, 4)} | {("ddim", n) for n in (1, 2, 4, 16)}
+    assert found.is_stochastic("flex-regressor", "forecast.calibrated")
+    assert not found.is_stochastic("flex-regressor", "forecast")

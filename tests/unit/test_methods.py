@@ -270,7 +270,7 @@ def test_flex_runs_in_both_modes(problem, mode):
 
 
 def test_bad_input_is_told():
-    with pytest.raises(FlexbenchError, match="mode: found 'gan', allowed: denoiser, regressor"):
+    with pytest.raises(FlexbenchError, match="'gan', allowed: denoiser, crps, regressor"):
         make(SUPERRES, "gan")
     method = make(SUPERRES, "denoiser")
     example, noise = make_example(SUPERRES), member_noise(SUPERRES)

@@ -87,7 +87,7 @@ class TrainCost(NetworkCost):
     def work(self, facts: RunFacts, speed: Measurement, names: Names) -> float:
         method = names["method"]
         size, settings = facts.networks[names["training"], method], facts.train(method)
-        rows = settings.batch / settings.processes
+        rows = settings.batch / settings.processes * facts.members_learnt(method)
         validations = math.ceil(settings.steps / settings.validate_every)
         passes = TRAINING_PASSES * settings.steps + validations * settings.validation_batches
         computing = passes * rows * size.forward / self.flops_per_second(facts, speed, method)
@@ -101,6 +101,7 @@ class TrainCost(NetworkCost):
         training, method = names["training"], names["method"]
         size, settings = facts.networks[training, method], facts.train(method)
         rows = settings.batch // (settings.accumulate * settings.processes)
+        rows *= facts.members_learnt(method)
         share = _HALF_PRECISION if settings.precision == "bfloat16" else 1.0
         data = sum(
             size
