@@ -8,6 +8,7 @@ import torch
 
 from flexbench.diffusion import CosineSchedule, Draw, sample
 from flexbench.diffusion.sampler import time_grid
+from flexbench.metrics.snapshot_scores import score_snapshot
 from flexbench.posterior.features import NAMES, Features
 from flexbench.posterior.fit import fit_variance
 from flexbench.posterior.model import Calibration, ErrorModel
@@ -201,3 +202,22 @@ def test_a_calibration_is_read_as_it_was_written(tmp_path):
     written.write(path)
     read = Calibration.read(path, again="flexbench calibrate")
     assert read.as_json() == written.as_json()
+
+
+def test_a_posterior_of_two_values_is_seen_to_be_wrong():
+    """What is fitted is Gaussian: right in the mean, and told by the scores of the middle."""
+    size, members = 64, 16
+    base = white(1, 1, size, size, name="base")
+    signs = [torch.sign(white(1, 1, size, size, name=f"signs {n}")) for n in range(6)]
+    snapshots = [Known(sign, features(base)) for sign in signs]
+
+    def x0_hat(x, node):
+        """E[x0 | x_t] of x0 = -1 or 1."""
+        return torch.tanh(node.alpha * x / node.sigma**2)
+
+    models = fitted(snapshots[:4], [x0_hat] * 4, 1)
+    drawn = drawn_by(models, snapshots[4], x0_hat, members=members, name="two values")
+    truth = snapshots[4].truth[0, 0].double().numpy()
+    scores, _ = score_snapshot(drawn[:, 0].numpy(), truth, bands=4)
+    assert scores["spread_skill", ""] == pytest.approx(1, abs=0.05)
+    assert scores["central_mass", ""] < 0.6
