@@ -105,7 +105,7 @@ def change(values, generator):
     choices = places(values)
     place = choices[int(generator.integers(len(choices)))]
     holder, key = at(values, place[:-1]), place[-1]
-    kind = generator.choice(["near"] * 7 + ["far", "name", "nest", "drop"])
+    kind = generator.choice(["near"] * 10 + ["far", "name", "nest", "drop"])
     value = holder[key]
     if kind == "near":
         holder[key] = near(value, generator)
