@@ -8,8 +8,9 @@ from flexbench.config import Config
 # "logs" (of training), "rollout" (the samples of one method, and the data), or "" (nothing).
 SOURCES = ("", "snapshot", "spectra", "logs", "rollout")
 
-# The kinds of case: on the test split, on an evaluation, and rolled out.
-KINDS = ("task", "evaluation", "rollout")
+# The kinds of case: on the test split, on an evaluation, rolled out, and, of evaluations of flows
+# like the test split's, those with samples that are meant to be calibrated.
+KINDS = ("task", "evaluation", "rollout", "calibrated")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -109,6 +110,7 @@ FIGURES: dict[str, FigureEntry] = {
     ),
     "pull": FigureEntry(
         sizes=(142_000, 30_000),
+        of=("task", "calibrated"),
         title="Pull",
         caption=(
             "Whether errors are as large as the ensemble says: how far the truth lies from the "
@@ -121,6 +123,7 @@ FIGURES: dict[str, FigureEntry] = {
     ),
     "pull_members": FigureEntry(
         sizes=(83_000, 24_000),
+        of=("task", "calibrated"),
         title="Pull by number of members",
         caption=(
             "Whether more members would help. Left: the width of the pull of the first m members "
@@ -132,6 +135,7 @@ FIGURES: dict[str, FigureEntry] = {
     ),
     "fifths": FigureEntry(
         sizes=(107_000, 28_000),
+        of=("task", "calibrated"),
         title="Calibration by predicted spread",
         caption=(
             "Whether the ensemble is right where it says it is sure, and where it says it is not. "
@@ -145,6 +149,7 @@ FIGURES: dict[str, FigureEntry] = {
     ),
     "spread_skill": FigureEntry(
         sizes=(59_000, 21_000),
+        of=("task", "calibrated"),
         title="Spread and skill",
         caption=(
             "Left: spread of the ensemble against the error of its mean, per {flow} (small) and "
@@ -155,6 +160,7 @@ FIGURES: dict[str, FigureEntry] = {
     ),
     "rank": FigureEntry(
         sizes=(49_000, 19_000),
+        of=("task", "calibrated"),
         title="Rank histogram",
         caption=(
             "How often the truth has each rank among the members, relative to how often it should "
@@ -217,10 +223,12 @@ def figures_of(config: Config, name: str) -> list[str]:
     """Names of the figures that a case has."""
     cases = config.cases
     here = cases[name]
-    kind = "rollout" if here.is_rollout else "evaluation" if here.evaluation else "task"
+    kinds = {"rollout" if here.is_rollout else "evaluation" if here.evaluation else "task"}
+    if kinds == {"evaluation"} and here.sample.is_fitted and not here.is_shifted:
+        kinds.add("calibrated")
     shifted = any(case.task == here.task and case.is_shifted for case in cases.values())
     return [
         figure
         for figure, entry in FIGURES.items()
-        if kind in entry.of and (shifted or not entry.needs_evaluations)
+        if kinds & set(entry.of) and (shifted or not entry.needs_evaluations)
     ]

@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
+from flexbench.config.reading import load_config
 from flexbench.errors import FlexbenchError
 from flexbench.report import FIGURES, style
 from flexbench.report.animation import Animation
@@ -30,6 +31,14 @@ def test_a_case_has_the_figures_that_say_so(usual):
     assert "matrix" not in drawn["forecast"], "no other flows of that task are evaluated"
     assert drawn["superres_x4.far"] == ["maps"]
     assert drawn[ROLLOUT] == ["maps", "spectra", "leads", "rollout"]
+
+
+def test_what_is_meant_to_be_calibrated_is_shown_to_be():
+    desk = load_config({"tier": "desk"})
+    judged = ["pull", "pull_members", "fifths", "spread_skill", "rank"]
+    assert figures_of(desk, "forecast.calibrated") == ["maps", *judged]
+    assert figures_of(desk, "superres_x4.blended") == ["maps"]
+    assert figures_of(desk, "forecast.unseen_re") == ["maps"]
 
 
 @pytest.mark.parametrize("name", STILL)
