@@ -1,8 +1,8 @@
 """Fitting the posterior: how large errors are where, and how they hang together.
 
 The variance is log-linear in the features. A gamma likelihood weighs relative errors, so that quiet
-places count as much as loud ones; its mean over all points is then set apart, and its spectrum is
-that of the errors.
+places count as much as loud ones. How large it is on a whole domain is then fitted apart, by the
+domain's own features. The spectrum is that of the errors; its slope follows the age of the flow.
 """
 
 import math
@@ -27,8 +27,10 @@ RIDGE, LEVEL_RIDGE = 1e-3, 5e-2
 LEAST_LACK = 0.02
 # Points of a field that the variance is fitted to, evenly spaced, at most.
 POINTS = 2**14
-# Power that a spectrum has at least, of its mean.
+# Power that a spectrum has at least, of its mean; and what a mean is held above, where a network
+# makes no errors at all.
 LEAST_POWER = 1e-6
+LEAST_MEAN = 1e-12
 # Rounds in which the spectrum is held against that of noise that is drawn, and the largest change
 # of a shell in one of them.
 REFINEMENTS = 4
@@ -128,8 +130,9 @@ def _levelled(model: ErrorModel, found: Sequence[Errors], squares: Squares) -> E
         own_mean = own(it.errors.double(), torch.mul).mean()
         wanted = squares(it.errors.double(), torch.mul).mean()
         domains.append(it.features.domain(it.x0_hat).mean(dim=1).double())
-        asked.append(torch.maximum(wanted, LEAST_LACK * own_mean))
-        given.append(model.deviation(it.features, it.x0_hat).double().square().mean())
+        asked.append(torch.maximum(wanted, LEAST_LACK * own_mean).clamp(min=LEAST_MEAN))
+        deviation = model.deviation(it.features, it.x0_hat).double()
+        given.append(deviation.square().mean().clamp(min=LEAST_MEAN))
     rows, wanted, had = torch.stack(domains), torch.stack(asked), torch.stack(given)
     change = fit_variance(rows, wanted / had, ridge=LEVEL_RIDGE)
     levels = had * torch.exp(rows @ change)
@@ -167,8 +170,8 @@ def _spectrum(it: Errors, squares: Squares, errors: Tensor) -> Tensor:
     def cross(first: Tensor, second: Tensor) -> Tensor:
         return cross_spectrum(first, second, periodic=it.features.periodic)
 
-    found = squares(errors, cross).clamp(min=0) / it.errors.double().square().mean()
-    return found.cpu()
+    mean = it.errors.double().square().mean().clamp(min=LEAST_MEAN)
+    return (squares(errors, cross).clamp(min=0) / mean).cpu()
 
 
 def _flat() -> Tensor:
@@ -187,7 +190,8 @@ def _curve(power: Tensor, count: Tensor) -> Tensor:
 
 
 def _bounded(power: Tensor) -> Tensor:
-    return power.clamp(min=LEAST_POWER * float(power.clamp(min=0).mean()))
+    mean = max(float(power.clamp(min=0).mean()), LEAST_MEAN)
+    return power.clamp(min=LEAST_POWER * mean)
 
 
 def fit_variance(features: Tensor, squares: Tensor, *, ridge: float = RIDGE) -> Tensor:
@@ -213,7 +217,7 @@ def fit_variance(features: Tensor, squares: Tensor, *, ridge: float = RIDGE) -> 
         slope = scaled.T @ (ratio - 1) / len(scaled) - held * found
         step = torch.linalg.solve(curvature, slope)
         largest = (scaled @ step).abs().max()
-        found = found + step * min(1.0, LARGEST_STEP / float(largest))
+        found = found + step * (LARGEST_STEP / max(float(largest), LARGEST_STEP))
         if largest < 1e-4:
             break
     coefficients = torch.where(varies, found / std, 0.0)

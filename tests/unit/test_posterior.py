@@ -183,6 +183,16 @@ def test_spread_follows_errors_that_differ_from_place_to_place(steps):
     assert ratio.max() < 1.05
 
 
+def test_a_network_without_errors_gets_no_noise():
+    truths = [white(1, 1, 32, 32, name=f"known {n}") for n in range(2)]
+    snapshots = [Known(truth, features(white(1, 1, 32, 32, name="base"))) for truth in truths]
+    asked = [lambda x, node, truth=truth: truth.expand_as(x) for truth in truths]
+    for model in fitted(snapshots, asked, 2):
+        noise = model.noise(snapshots[0].features, truths[0], white(3, 1, 32, 32, name="z"))
+        assert torch.isfinite(noise).all()
+        assert noise.abs().max() < 1e-3
+
+
 # --- the file ------------------------------------------------------------------------------
 
 
