@@ -39,7 +39,7 @@ def test_a_plan_of_paper_takes_seconds(shared_clone, tmp_path):
     seconds = after.ru_utime + after.ru_stime - before.ru_utime - before.ru_stime
     assert done.returncode == 0, done.stderr
     found = json.loads(done.stdout)
-    assert found["everything"]["jobs"] == 1017
+    assert found["everything"]["jobs"] == 1032
     assert {one["job"] for one in found["stale"]} == set(
         planned_jobs(Graph.of(load_config({"tier": "paper"})))
     )
