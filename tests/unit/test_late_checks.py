@@ -40,6 +40,9 @@ EARLY = {
     },
     "inference/rollout.py:scored_indices": {"sample": {"snapshots": 999}},
     "inference/tiles.py:tile_starts": {"sample": {"overlap": 30}},
+    "methods.py:CrpsMethod.loss": {
+        "method_settings": {"flex": {"mode": "crps", "together": ["superres_x4", "forecast"]}}
+    },
     "methods.py:make_method": {"method_settings": {"unet": {"mode": "dreamer"}}},
     "metrics/spectral.py:wavenumber_bands": {"score": {"bands": 0}},
     "models/flex.py:Flex.__init__": {"tasks": {"forecast": {"patch": 4}}},
