@@ -6,19 +6,18 @@ import torch
 from torch import Tensor
 
 from flexbench.config import SampleSettings
-from flexbench.data.patches import full_windows
 from flexbench.data.store import Trajectory
 from flexbench.diffusion import Draw
 from flexbench.diffusion.sampler import Node
 from flexbench.inference.predictors import features_of
-from flexbench.inference.rollout import scored_indices
+from flexbench.inference.rollout import scored_indices, whole_example
 from flexbench.inference.segments import Segments
 from flexbench.inference.tiles import TiledNetwork, tiling_of
 from flexbench.methods import Method, evaluating
 from flexbench.posterior.model import ErrorModel
 from flexbench.posterior.path import Known, fit_path
 from flexbench.seeding import generator
-from flexbench.tasks.base import Example, Task
+from flexbench.tasks.base import Task
 
 # Of every validation snapshot; two tell spread and error apart.
 PAIR = 2
@@ -55,7 +54,9 @@ class Validation:
             )
             self.names += [(trajectory.path.stem, index) for index in indices]
         by_name = {trajectory.path.stem: trajectory for trajectory in trajectories}
-        self.examples = [self._example(by_name[stem], index) for stem, index in self.names]
+        self.examples = [
+            whole_example(task, by_name[stem], index).to(device) for stem, index in self.names
+        ]
 
     def fit(self) -> tuple[ErrorModel, ...]:
         """The errors at each time of the sampler."""
@@ -95,11 +96,3 @@ class Validation:
         target = (self.seed, "calibration", *self.names[number], name)
         streams = (generator(*target, member) for member in range(self.members))
         return torch.stack([torch.randn(shape, generator=it) for it in streams]).to(self.device)
-
-    def _example(self, trajectory: Trajectory, index: int) -> Example:
-        task = self.task
-        end = index + task.ahead * task.stride
-        windows = full_windows(
-            trajectory, end, window=task.window, stride=task.stride, halo=task.halo
-        )
-        return task.example(windows).to(self.device)

@@ -63,16 +63,19 @@ class Rollout:
         """
         index = self.targets[lead - 1].index
         if past is None:
-            end = index + task.ahead * task.stride
-            windows = full_windows(
-                self.trajectory, end, window=task.window, stride=task.stride, halo=task.halo
-            )
-            return task.example(windows)
+            return whole_example(task, self.trajectory, index)
         truth = torch.from_numpy(self.trajectory.snapshot(index))  # (H, W)
         fields = torch.cat([past, truth.expand(len(past), 1, -1, -1)], dim=1)
         reynolds = torch.full((len(past),), self.trajectory.reynolds, dtype=torch.float32)
         periodic = self.trajectory.periodic
         return task.example(Windows(fields=fields, reynolds=reynolds, periodic=periodic))
+
+
+def whole_example(task: Task, trajectory: Trajectory, index: int) -> Example:
+    """The whole-domain example (B = 1) whose target is snapshot `index` of a trajectory."""
+    end = index + task.ahead * task.stride
+    windows = full_windows(trajectory, end, window=task.window, stride=task.stride, halo=task.halo)
+    return task.example(windows)
 
 
 def feed_back(past: Tensor, prediction: Tensor, feedback: Feedback) -> Tensor:
