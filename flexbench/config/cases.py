@@ -4,7 +4,7 @@ from dataclasses import dataclass
 from functools import cached_property
 from typing import TYPE_CHECKING, NamedTuple
 
-from flexbench.config.sections import EvaluationSettings, SampleSettings
+from flexbench.config.sections import FITTED_LEADS, EvaluationSettings, SampleSettings
 from flexbench.config.tasks import TaskSettings
 from flexbench.spec import Boundary, Observable
 
@@ -39,13 +39,17 @@ class FitSetting:
     sampler: str
     steps: int
     overlap: int
+    leads: int
+    consistent: bool
 
     @property
     def name(self) -> str:
-        """forecast-calibrated-2, or forecast-u-calibrated-2-overlap8."""
+        """forecast-calibrated-2, or forecast-u-calibrated-2-overlap8-leads6."""
         own = "" if self.observable == "w" else f"-{self.observable}"
         blended = f"-overlap{self.overlap}" if self.overlap else ""
-        return f"{self.task}{own}-{self.sampler}-{self.steps}{blended}"
+        rolled = f"-leads{self.leads}" if self.leads > 1 else ""
+        free = "" if self.consistent else "-free"
+        return f"{self.task}{own}-{self.sampler}-{self.steps}{blended}{rolled}{free}"
 
 
 @dataclass(frozen=True)
@@ -102,6 +106,11 @@ class Case:
             sampler=self.sample.sampler,
             steps=self.sample.steps,
             overlap=self.sample.overlap,
+            # Members that share one past differ by their last step alone, at every lead.
+            leads=min(
+                self.settings.leads, FITTED_LEADS if self.settings.feedback == "member" else 1
+            ),
+            consistent=self.sample.consistent,
         )
 
     def snapshots_needed(self, stride: int) -> int:

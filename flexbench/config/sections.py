@@ -196,11 +196,20 @@ class SampleSettings(Settings):
         description="points that neighbouring tiles of a domain share, blended at every step; "
         "0: tiles are drawn apart and stitched",
     )
+    consistent: bool = Field(
+        True,
+        description="hold samples to what is known of the target: a low-resolution field's block "
+        "means; of forecasts, by a fitted sampler alone, the waves that are longer than a patch",
+    )
 
     @property
     def is_fitted(self) -> bool:
         """Whether the sampler needs a fit to validation snapshots."""
         return self.sampler in FITTED
+
+
+# Leads of a rollout that a sampler is fitted at: later ones are drawn as the last of them.
+FITTED_LEADS = 2
 
 
 class CalibrationSettings(Settings):

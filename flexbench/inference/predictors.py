@@ -19,6 +19,7 @@ from flexbench.errors import FlexbenchError
 from flexbench.inference.segments import tensors_digest
 from flexbench.inference.tiles import sample_domain, tiling_of
 from flexbench.methods import Method
+from flexbench.posterior.consistency import Consistency
 from flexbench.posterior.features import Features
 from flexbench.posterior.model import Calibration
 from flexbench.posterior.noise import margin
@@ -126,6 +127,7 @@ class NetworkPredictor:
                 f"allowed: 1 for all members, or {self.members}, one for each"
             )
 
+        known = self._known(example, task)
         around = margin(periodic=task.periodic) if self.calibration else 0
 
         def noise(members: Sequence[int], kind: str, *name: int) -> Tensor:
@@ -139,12 +141,32 @@ class NetworkPredictor:
             return torch.stack([torch.randn(shape, generator=stream) for stream in streams])
 
         if self.overlap or self.calibration:
-            residual = self._whole(example, noise, task)
+            residual = self._whole(example, noise, task, known, lead=snapshot.lead)
         else:
             residual = self._stitched(example, noise)
+        if known:
+            residual = known.hold(residual)
         return task.reconstruct(residual, example.base.to(self.device))
 
-    def _whole(self, example: Example, noise: Noise, task: Task) -> Tensor:
+    def _known(self, example: Example, task: Task) -> Consistency | None:
+        """What members are held to: what is known exactly, or on validation better."""
+        if not self.settings.consistent:
+            return None
+        patch = self.method.problem.patch
+        known = consistency_of(example, task, patch=patch, device=self.device)
+        if known is None or not (self.calibration.holds if self.calibration else known.exact):
+            return None
+        return known
+
+    def _whole(
+        self,
+        example: Example,
+        noise: Noise,
+        task: Task,
+        known: Consistency | None,
+        *,
+        lead: int,
+    ) -> Tensor:
         """Residuals (M,C,H,W) on the whole domain, some members at a time."""
         tiling = tiling_of(example, task, patch=self.method.problem.patch, overlap=self.overlap)
         together = max(1, DOMAIN_BYTES // (example.base[0].nbytes))
@@ -158,8 +180,8 @@ class NetworkPredictor:
 
             posterior = None
             if self.calibration:
-                features = features_of(example, task, rows=rows, device=self.device)
-                posterior = self.calibration.posterior(features)
+                features = features_of(example, task, known, rows=rows, device=self.device)
+                posterior = self.calibration.posterior(features, lead=lead)
             residual = sample_domain(
                 self.method,
                 example.condition[rows].to(self.device),
@@ -218,12 +240,29 @@ class FormulaPredictor:
         return found
 
 
+def consistency_of(
+    example: Example, task: Task, *, patch: int, device: torch.device | str
+) -> Consistency | None:
+    """What is known of the target of a whole-domain example, as a network would say it."""
+    known = task.known_part(example, patch=patch)
+    if known is None:
+        return None
+    value = known.of(task.residual_of(known.field, example.base))
+    return Consistency(part=known.of, value=value.to(device), exact=known.exact)
+
+
 def features_of(
-    example: Example, task: Task, *, rows: slice, device: torch.device | str
+    example: Example,
+    task: Task,
+    known: Consistency | None,
+    *,
+    rows: slice,
+    device: torch.device | str,
 ) -> Features:
     """What tells how large errors are in some rows of a whole-domain example."""
     base = example.base[rows].to(device) / task.normaliser.field_std
-    return Features(base, example.re[rows].to(device), periodic=task.periodic)
+    held = known and replace(known, value=known.value[rows])
+    return Features(base, example.re[rows].to(device), periodic=task.periodic, known=held)
 
 
 def cut_members(fields: Tensor, patch: int) -> Tensor:

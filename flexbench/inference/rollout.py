@@ -63,7 +63,7 @@ class Rollout:
         """
         index = self.targets[lead - 1].index
         if past is None:
-            return whole_example(task, self.trajectory, index)
+            return _whole_example(task, self.trajectory, index)
         truth = torch.from_numpy(self.trajectory.snapshot(index))  # (H, W)
         fields = torch.cat([past, truth.expand(len(past), 1, -1, -1)], dim=1)
         reynolds = torch.full((len(past),), self.trajectory.reynolds, dtype=torch.float32)
@@ -71,7 +71,7 @@ class Rollout:
         return task.example(Windows(fields=fields, reynolds=reynolds, periodic=periodic))
 
 
-def whole_example(task: Task, trajectory: Trajectory, index: int) -> Example:
+def _whole_example(task: Task, trajectory: Trajectory, index: int) -> Example:
     """The whole-domain example (B = 1) whose target is snapshot `index` of a trajectory."""
     end = index + task.ahead * task.stride
     windows = full_windows(trajectory, end, window=task.window, stride=task.stride, halo=task.halo)
@@ -107,22 +107,25 @@ def plan_rollouts(task: Task, targets: Targets) -> list[Rollout]:
                 f"{path}: grid is {trajectory.grid}, allowed: {grid}, as in "
                 f"{targets.trajectories[0]}"
             )
-        ends = scored_indices(
-            trajectory,
-            count=targets.snapshots,
-            window=task.window,
-            stride=task.stride,
-            leads=leads,
-        )
-        for end in ends:
-            first = end - task.ahead * task.stride
-            snapshots = (
-                _target(trajectory, index=first + (lead - 1) * task.stride, lead=lead)
-                for lead in range(1, leads + 1)
-            )
-            rollouts.append(Rollout(trajectory=trajectory, targets=tuple(snapshots)))
+        rollouts += rollouts_of(task, trajectory, count=targets.snapshots, leads=leads)
     if not rollouts:
         raise FlexbenchError("no trajectory files to draw samples of")
+    return rollouts
+
+
+def rollouts_of(task: Task, trajectory: Trajectory, *, count: int, leads: int) -> list[Rollout]:
+    """From `count` starts spread over one file; FlexbenchError if it has room for fewer."""
+    ends = scored_indices(
+        trajectory, count=count, window=task.window, stride=task.stride, leads=leads
+    )
+    rollouts = []
+    for end in ends:
+        first = end - task.ahead * task.stride
+        targets = (
+            _target(trajectory, index=first + (lead - 1) * task.stride, lead=lead)
+            for lead in range(1, leads + 1)
+        )
+        rollouts.append(Rollout(trajectory=trajectory, targets=tuple(targets)))
     return rollouts
 
 

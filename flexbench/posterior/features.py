@@ -15,6 +15,8 @@ import torch
 from torch import Tensor
 from torch.nn import functional
 
+from flexbench.posterior.consistency import Consistency
+
 # Standard deviation of the smoothing, in points, and how many of them its kernel reaches.
 SMOOTHING = 3.0
 REACH = 3
@@ -46,12 +48,19 @@ class Features:
     """Of snapshots whose base is known.
 
     base: (B,C,H,W), in units of the field's standard deviation; B = 1 for all members, or one of
-    each. re: (B,1) Re / 40000. periodic: whether neighbours are found beyond an edge.
+    each. re: (B,1) Re / 40000. periodic: whether neighbours are found beyond an edge. known: the
+    part of x0 in which there are no errors to be told.
     """
 
-    def __init__(self, base: Tensor, re: Tensor, *, periodic: bool):
-        self.base, self.periodic = base, periodic
+    def __init__(
+        self, base: Tensor, re: Tensor, *, periodic: bool, known: Consistency | None = None
+    ):
+        self.base, self.periodic, self.known = base, periodic, known
         self._re = torch.log(re.clamp(min=1e-12) * 40.0)[..., None, None]
+
+    def held(self, x0_hat: Tensor) -> Tensor:
+        """x0_hat (M,C,H,W) with what is known of x0."""
+        return self.known.hold(x0_hat) if self.known else x0_hat
 
     def of(self, x0_hat: Tensor, *, span: Span = ANY) -> Iterator[Tensor]:
         """Each feature (B or M,C,H,W or ones) of x0_hat (M,C,H,W), in the order of NAMES.

@@ -100,6 +100,8 @@ def fit_errors(found: Sequence[Errors], *, t: float, squares: Squares) -> ErrorM
     model = replace(model, spectrum=spectrum, tilt=_tilt(wanted_of, amplitudes.cpu(), model.span))
     for number in range(REFINEMENTS):
         model = _refined(model, found, wanted_of.sum(dim=0), number=number, count=count)
+    if any(it.features.known for it in found):
+        model = _made_up(model, found)
     return model
 
 
@@ -151,14 +153,33 @@ def _refined(
     """
     given = _flat() * 0
     for place, it in enumerate(found):
-        around = margin(periodic=it.features.periodic)
-        members, channels, height, width = it.errors.shape
-        stream = generator("calibration", "spectrum", number, place)
-        shape = (members, channels, height + 2 * around, width + 2 * around)
-        white = torch.randn(shape, generator=stream).to(it.errors.device)
-        given += _spectrum(it, own, model.noise(it.features, it.x0_hat, white))
-    factor = (_curve(asked, count) / _curve(given, count)).clamp(1 / LARGEST_FACTOR, LARGEST_FACTOR)
+        given += _spectrum(it, own, _noise(model, it, number, place))
+    drawn = _curve(given, count)
+    factor = (_curve(asked, count) / drawn).clamp(1 / LARGEST_FACTOR, LARGEST_FACTOR)
+    # Scales that are known take no noise, however much there is.
+    factor = torch.where(drawn > LEAST_POWER * drawn.mean(), factor, 1.0)
     return replace(model, spectrum=_bounded(model.spectrum * factor))
+
+
+def _made_up(model: ErrorModel, found: Sequence[Errors]) -> ErrorModel:
+    """With as much more noise as what is known takes away."""
+    asked = given = 0.0
+    for place, it in enumerate(found):
+        asked += float(model.deviation(it.features, it.x0_hat).double().square().mean())
+        given += float(_noise(model, it, REFINEMENTS, place).double().square().mean())
+    coefficients = model.coefficients.clone()
+    coefficients[0] += math.log(max(asked, LEAST_MEAN) / max(given, LEAST_MEAN))
+    return replace(model, coefficients=coefficients)
+
+
+def _noise(model: ErrorModel, it: Errors, number: int, place: int) -> Tensor:
+    """What a model draws for a snapshot; the white noise is that of a number and a place."""
+    around = margin(periodic=it.features.periodic)
+    members, channels, height, width = it.errors.shape
+    stream = generator("calibration", "spectrum", number, place)
+    shape = (members, channels, height + 2 * around, width + 2 * around)
+    white = torch.randn(shape, generator=stream).to(it.errors.device)
+    return model.noise(it.features, it.x0_hat, white)
 
 
 def _spectrum(it: Errors, squares: Squares, errors: Tensor) -> Tensor:

@@ -15,7 +15,7 @@ from flexbench.posterior.features import NAMES, Features, Span
 from flexbench.posterior.noise import SHELLS, shaped
 
 # Of files; a fit of another layout is no fit.
-VERSION = 1
+VERSION = 2
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -45,6 +45,7 @@ class ErrorModel:
 
     def draw(self, features: Features, x0_hat: Tensor, white: Tensor) -> Tensor:
         """x0 (M,C,H,W) from white noise (M,C,H + 2 margin,W + 2 margin)."""
+        x0_hat = features.held(x0_hat)
         return x0_hat + self.noise(features, x0_hat, white)
 
     def noise(self, features: Features, x0_hat: Tensor, white: Tensor) -> Tensor:
@@ -53,7 +54,28 @@ class ErrorModel:
         tilt = torch.exp(away[:, None] * self.tilt.to(away))
         spectrum = self.spectrum.to(away) * tilt
         shape = shaped(white, spectrum, periodic=features.periodic)
-        return self.deviation(features, x0_hat) * shape
+        drawn = self.deviation(features, x0_hat) * shape
+        return features.known.free(drawn) if features.known else drawn
+
+    def as_json(self) -> dict[str, Any]:
+        return {
+            "t": self.t,
+            "span": list(self.span),
+            "coefficients": self.coefficients.tolist(),
+            "spectrum": self.spectrum.tolist(),
+            "tilt": self.tilt.tolist(),
+        }
+
+    @classmethod
+    def of_json(cls, entry: Any) -> "ErrorModel":
+        """ValueError, KeyError or TypeError for what is not a model."""
+        return cls(
+            t=float(entry["t"]),
+            span=(float(entry["span"][0]), float(entry["span"][1])),
+            coefficients=_numbers(entry["coefficients"], len(NAMES)),
+            spectrum=_numbers(entry["spectrum"], SHELLS + 1),
+            tilt=_numbers(entry["tilt"], SHELLS + 1),
+        )
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -61,18 +83,24 @@ class Calibration:
     """The fit of one checkpoint, for one setting of the sampler.
 
     setting: its name. weights: SHA-256 of the checkpoint's file. models: one for each time of the
-    sampler, in the order of its steps.
+    sampler, in the order of its steps. later: of the last time, at leads 2, 3, … of a rollout.
+    holds: whether samples are held to the part of the target that the task tells.
     """
 
     setting: str
     weights: str
     models: tuple[ErrorModel, ...]
+    later: tuple[ErrorModel, ...] = ()
+    holds: bool = True
 
-    def posterior(self, features: Features) -> Posterior:
-        """What `diffusion.Draw` takes."""
+    def posterior(self, features: Features, *, lead: int = 1) -> Posterior:
+        """What `diffusion.Draw` takes. lead: beyond those that were fitted, as at the last one."""
+        *before, last = self.models
+        at_lead = (last, *self.later)[min(lead, len(self.later) + 1) - 1]
+        models = (*before, at_lead)
 
         def drawn(step: int, x0_hat: Tensor, white: Tensor) -> Tensor:
-            return self.models[step].draw(features, x0_hat, white)
+            return models[step].draw(features, x0_hat, white)
 
         return drawn
 
@@ -86,16 +114,9 @@ class Calibration:
             "setting": self.setting,
             "weights": self.weights,
             "features": NAMES,
-            "models": [
-                {
-                    "t": model.t,
-                    "span": list(model.span),
-                    "coefficients": model.coefficients.tolist(),
-                    "spectrum": model.spectrum.tolist(),
-                    "tilt": model.tilt.tolist(),
-                }
-                for model in self.models
-            ],
+            "holds": self.holds,
+            "models": [model.as_json() for model in self.models],
+            "later": [model.as_json() for model in self.later],
         }
 
     @classmethod
@@ -121,17 +142,17 @@ class Calibration:
             unknown = [name for name in content["features"] if name not in NAMES]
             what = f"feature '{unknown[0]}' does not exist" if unknown else "features are missing"
             raise ValueError(f"{what}, allowed: {', '.join(NAMES)}")
-        models = tuple(
-            ErrorModel(
-                t=float(entry["t"]),
-                span=(float(entry["span"][0]), float(entry["span"][1])),
-                coefficients=_numbers(entry["coefficients"], len(content["features"])),
-                spectrum=_numbers(entry["spectrum"], SHELLS + 1),
-                tilt=_numbers(entry["tilt"], SHELLS + 1),
-            )
-            for entry in content["models"]
+        models, later = (
+            tuple(ErrorModel.of_json(entry) for entry in content[key])
+            for key in ("models", "later")
         )
-        return cls(setting=content["setting"], weights=content["weights"], models=models)
+        return cls(
+            setting=content["setting"],
+            weights=content["weights"],
+            models=models,
+            later=later,
+            holds=bool(content["holds"]),
+        )
 
 
 def _numbers(values: Any, count: int) -> Tensor:

@@ -6,6 +6,10 @@ they are what the sampler itself would return: there the noise still to be added
 spread lacks of their error, which two members a and b of the truth y tell without bias,
 (y - a) (y - b) - (a - b)^2 / 2. So spread equals skill on validation by construction, whatever was
 lost on the way.
+
+In a rollout the same is asked again at each lead, of members that go on from their own past. At the
+times before the last one they draw as at the first lead: what they cannot know of their own past's
+errors is in their spread already. The last step adds what that spread still lacks.
 """
 
 from collections.abc import Callable, Sequence
@@ -29,37 +33,68 @@ Noise = Callable[[int, str, int], Tensor]
 
 @dataclass(frozen=True)
 class Known:
-    """A validation snapshot: the truth (1,C,H,W), as a network gives it, and what tells errors."""
+    """A validation snapshot: the truth, as a network gives it, and what tells errors.
+
+    truth: (1,C,H,W), or one for each member, whose pasts differ.
+    """
 
     truth: Tensor
     features: Features
 
 
+@dataclass(frozen=True)
+class Fitted:
+    """models: of the errors at each time of the sampler, first to last.
+
+    drawn: x0 (n,C,H,W) of each snapshot's members, as the sampler returns it with these models.
+    """
+
+    models: tuple[ErrorModel, ...]
+    drawn: list[Tensor]
+
+
 def fit_path(
-    snapshots: Sequence[Known], nodes: Sequence[Node], *, ask: Ask, noise: Noise
-) -> tuple[ErrorModel, ...]:
-    """The errors at each time of the sampler, first to last."""
+    snapshots: Sequence[Known],
+    nodes: Sequence[Node],
+    *,
+    ask: Ask,
+    noise: Noise,
+    known: Sequence[ErrorModel] = (),
+) -> Fitted:
+    """Fit the errors at each time of the sampler, but for those times whose models are known.
+
+    known: models of the first times.
+    """
     numbered = list(enumerate(snapshots))
+    last = len(nodes) - 1
     paths = [noise(number, "initial", 0) for number, _ in numbered]
-    found: list[ErrorModel] = []
+    found = list(known)
     for step, node in enumerate(nodes):
-        answers = [ask(number, paths[number], node, f"path {step}") for number, _ in numbered]
-        if step == len(nodes) - 1:
+        answers = [
+            it.features.held(ask(number, paths[number], node, f"path {step}"))
+            for number, it in numbered
+        ]
+        if step == last:
             found.append(fit_errors(_errors(snapshots, answers), t=node.t, squares=lacking))
-            break
-        direct = answers
-        if step > 0:  # at first x_t is noise, whatever the truth
-            made = [
-                noised(it.truth, noise(number, f"truth {step}", 0), node.alpha, node.sigma)
-                for number, it in numbered
-            ]
-            direct = [ask(number, made[number], node, f"truth {step}") for number, _ in numbered]
-        found.append(fit_errors(_errors(snapshots, direct), t=node.t, squares=own))
+        elif step == len(found):
+            direct = answers
+            if step > 0:  # at first x_t is noise, whatever the truth
+                made = [
+                    noised(it.truth, noise(number, f"truth {step}", 0), node.alpha, node.sigma)
+                    for number, it in numbered
+                ]
+                direct = [
+                    it.features.held(ask(number, made[number], node, f"truth {step}"))
+                    for number, it in numbered
+                ]
+            found.append(fit_errors(_errors(snapshots, direct), t=node.t, squares=own))
         for number, it in numbered:
             white = noise(number, f"step {step}", margin(periodic=it.features.periodic))
-            x0 = found[-1].draw(it.features, answers[number], white)
-            paths[number] = renoised(paths[number], x0, node, nodes[step + 1])
-    return tuple(found)
+            x0 = found[step].draw(it.features, answers[number], white)
+            paths[number] = (
+                x0 if step == last else renoised(paths[number], x0, node, nodes[step + 1])
+            )
+    return Fitted(tuple(found), paths)
 
 
 def _errors(snapshots: Sequence[Known], answers: Sequence[Tensor]) -> list[Errors]:

@@ -6,7 +6,6 @@ from flexbench.graph import Graph
 from flexbench.inference.calibration import Validation
 from flexbench.inference.checkpoint import trained_for
 from flexbench.inference.segments import Segments, tensors_digest
-from flexbench.posterior.model import Calibration
 from flexbench.provenance import Receipt, file_digest
 from flexbench.tasks.loading import load_task
 
@@ -34,12 +33,13 @@ def calibrate_step(graph: Graph, *, fit: str, method: str, seed: int) -> None:
         settings=here.sample.model_copy(update={"batch": graph.config.sample.batch}),
         trajectories=[open_trajectory(path, here.settings.observable) for path in paths],
         count=graph.config.calibration.snapshots,
+        leads=asked.setting.leads,
         seed=seed,
         segments=segments,
         device=device,
     )
     (weights,) = graph.weights(asked.case, method, seed)
-    calibration = Calibration(setting=fit, weights=file_digest(weights), models=validation.fit())
+    calibration = validation.fit(fit, file_digest(weights))
     calibration.write(step.outputs[0])
-    receipt.write(seed=seed, device=str(device), snapshots=len(validation.names))
+    receipt.write(seed=seed, device=str(device), snapshots=len(validation.rollouts))
     segments.remove()

@@ -119,6 +119,20 @@ class Physical(NamedTuple):
     inputs: Tensor
 
 
+@dataclass(frozen=True)
+class KnownPart:
+    """The part of a target that a task can tell without any network.
+
+    of: the orthogonal projection of fields (..., H, W) onto that part of them. field: (B, C, H, W),
+    physical; its part is the target's. exact: whether it is so by construction. If not, it is as
+    good as a formula is, and validation has to tell whether a network knows better.
+    """
+
+    of: Callable[[Tensor], Tensor]
+    field: Tensor
+    exact: bool
+
+
 class Task(ABC):
     """A task: from windows of snapshots to examples, and from residuals back to fields.
 
@@ -171,11 +185,10 @@ class Task(ABC):
         """
         self._check(fields)
         condition, base, truth, inputs = self.physical(fields)
-        residual = truth - base if self.settings.residual else truth
         return Example(
             condition=condition / self.normaliser.field_std,
             re=reynolds[:, None].to(truth.dtype) / REYNOLDS_SCALE,
-            residual=residual / self.normaliser.residual_std,
+            residual=self.residual_of(truth, base),
             base=base,
             truth=truth,
             inputs=inputs,
@@ -197,6 +210,18 @@ class Task(ABC):
         if windows.corners is None:
             return example.corner(windows.patch)
         return example.patches(windows.corners, windows.patch)
+
+    def known_part(self, example: Example, *, patch: int) -> KnownPart | None:
+        """Of a whole-domain example; None where nothing is known.
+
+        patch: points per side that a network sees at once.
+        """
+        return None
+
+    def residual_of(self, field: Tensor, base: Tensor) -> Tensor:
+        """What a network has to produce for a physical field (B, C, H, W), normalised."""
+        wanted = field - base if self.settings.residual else field
+        return wanted / self.normaliser.residual_std
 
     def reconstruct(self, residual: Tensor, base: Tensor) -> Tensor:
         """The physical field of a normalised residual.

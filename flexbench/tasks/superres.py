@@ -1,12 +1,13 @@
 """Super-resolution: a snapshot from its degraded version."""
 
+from functools import partial
 from typing import Any
 
 from torch import Tensor
 
 from flexbench.config.tasks.superres import SuperResolutionSettings
 from flexbench.data.degrade import Degradation
-from flexbench.tasks.base import Physical, Task
+from flexbench.tasks.base import Example, KnownPart, Physical, Task
 
 
 class SuperResolution(Task):
@@ -30,6 +31,26 @@ class SuperResolution(Task):
             truth=_inside(fields, halo),
             inputs=_inside(low, halo // self.degradation.factor),
         )
+
+    def known_part(self, example: Example, *, patch: int) -> KnownPart | None:
+        """The means of blocks, where the low-resolution field is made of them."""
+        if self.degradation.degradation != "block_mean":
+            return None
+        factor = self.degradation.factor
+        means = partial(_block_means, factor=factor)
+        return KnownPart(of=means, field=_repeated(example.inputs, factor), exact=True)
+
+
+def _block_means(field: Tensor, *, factor: int) -> Tensor:
+    """A field (..., H, W) with the mean of its block at every point."""
+    height, width = field.shape[-2:]
+    blocks = field.unflatten(-1, (width // factor, factor)).mean(dim=-1)
+    blocks = blocks.unflatten(-2, (height // factor, factor)).mean(dim=-2)
+    return _repeated(blocks, factor)
+
+
+def _repeated(low: Tensor, factor: int) -> Tensor:
+    return low.repeat_interleave(factor, dim=-2).repeat_interleave(factor, dim=-1)
 
 
 def _inside(field: Tensor, halo: int) -> Tensor:

@@ -1,14 +1,17 @@
 """The posterior that sampler `calibrated` draws from, on problems whose answer is known."""
 
 import math
+from dataclasses import replace
 
 import numpy as np
 import pytest
 import torch
+from torch.nn import functional
 
 from flexbench.diffusion import CosineSchedule, Draw, sample
 from flexbench.diffusion.sampler import time_grid
 from flexbench.metrics.snapshot_scores import score_snapshot
+from flexbench.posterior.consistency import Consistency
 from flexbench.posterior.features import NAMES, Features
 from flexbench.posterior.fit import fit_variance
 from flexbench.posterior.model import Calibration, ErrorModel
@@ -23,9 +26,9 @@ def white(*shape, name):
     return torch.randn(shape, generator=generator("test", name))
 
 
-def features(base, *, periodic=True, reynolds=1000.0):
+def features(base, *, periodic=True, reynolds=1000.0, known=None):
     re = torch.full((len(base), 1), reynolds / 40_000)
-    return Features(base, re, periodic=periodic)
+    return Features(base, re, periodic=periodic, known=known)
 
 
 def power_law(slope):
@@ -117,7 +120,7 @@ def fitted(snapshots, x0_hat, steps):
         noise=lambda number, name, around: white(
             2, *snapshots[number].truth.shape[1:], name=f"{number} {name}"
         ),
-    )
+    ).models
 
 
 @pytest.mark.parametrize("steps", [1, 2, 4])
@@ -183,6 +186,50 @@ def test_spread_follows_errors_that_differ_from_place_to_place(steps):
     assert ratio.max() < 1.05
 
 
+@pytest.mark.parametrize("steps", [1, 2])
+@pytest.mark.parametrize("slope", [0.0, 2.0])
+def test_noise_makes_up_for_what_is_known_of_a_field(steps, slope):
+    """Means of blocks are known: no noise in them, and as much as there are errors elsewhere."""
+    members, base = 16, white(1, 1, GRID, GRID, name="base")
+
+    def block_means(field):
+        return functional.interpolate(functional.avg_pool2d(field, 4), scale_factor=4)
+
+    snapshots = []
+    for number in range(12):
+        raw = white(1, 1, GRID, GRID, name=f"held {number}")
+        truth = shaped(raw, power_law(slope), periodic=True)
+        known = Consistency(part=block_means, value=block_means(truth), exact=True)
+        snapshots.append(Known(truth, features(base, known=known)))
+    network = exact_network(1.0)
+    models = fitted(snapshots[:8], [network] * 8, steps)
+    spread = skill = 0.0
+    for number in range(8, 12):
+        drawn = drawn_by(models, snapshots[number], network, members=members, name=f"h {number}")
+        error = drawn.mean(dim=0) - snapshots[number].truth[0]
+        assert block_means(error[None]).abs().max() < 1e-5
+        spread += float(drawn.var(dim=0).mean())
+        skill += float(error.square().mean())
+    assert ((members + 1) / members * spread / skill) ** 0.5 == pytest.approx(1, abs=0.03)
+
+
+def test_later_leads_are_drawn_as_the_last_one_that_was_fitted():
+    """Their last step alone is their own."""
+    base, white_noise = white(1, 1, 32, 32, name="base"), white(2, 1, 32, 32, name="z")
+    x0_hat = white(2, 1, 32, 32, name="said")
+    models = tuple(replace(model(), t=t) for t in (1.0, 0.5))
+    louder = replace(model(), coefficients=model().coefficients + 1)
+    fit = Calibration(setting="test", weights="", models=models, later=(louder,))
+
+    def last_step(lead):
+        return fit.posterior(features(base), lead=lead)(1, x0_hat, white_noise)
+
+    assert not torch.equal(last_step(1), last_step(2))
+    assert torch.equal(last_step(2), last_step(7))
+    first = [fit.posterior(features(base), lead=lead)(0, x0_hat, white_noise) for lead in (1, 2)]
+    assert torch.equal(*first)
+
+
 def test_a_network_without_errors_gets_no_noise():
     truths = [white(1, 1, 32, 32, name=f"known {n}") for n in range(2)]
     snapshots = [Known(truth, features(white(1, 1, 32, 32, name="base"))) for truth in truths]
@@ -208,7 +255,13 @@ def model(t=1.0):
 
 def test_a_calibration_is_read_as_it_was_written(tmp_path):
     path = tmp_path / "fit.json"
-    written = Calibration(setting="forecast-calibrated-2", weights="ab", models=(model(), model()))
+    written = Calibration(
+        setting="forecast-calibrated-2",
+        weights="ab",
+        models=(model(), model()),
+        later=(model(),),
+        holds=False,
+    )
     written.write(path)
     read = Calibration.read(path, again="flexbench calibrate")
     assert read.as_json() == written.as_json()

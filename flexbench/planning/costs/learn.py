@@ -125,8 +125,8 @@ class CalibrateCost(NetworkCost):
     training = False
 
     def sizes(self, facts: RunFacts, names: Names) -> list[int]:
-        times = self._times(facts, names)
-        return [700 + times * 3_900]
+        times, leads = self._times(facts, names), self._leads(facts, names)
+        return [700 + (times + leads - 1) * 3_900]
 
     def temporary(self, facts: RunFacts, names: Names) -> tuple[int, int]:
         """What the network said, of every snapshot at every time."""
@@ -156,9 +156,13 @@ class CalibrateCost(NetworkCost):
         return fit.setting.steps if denoiser else 1
 
     def _calls(self, facts: RunFacts, names: Names) -> int:
-        """Of one snapshot: two members at each time, and two of the truth between the ends."""
+        """From one start: two members at each time of each lead, and at the first lead two of the
+        truth between the ends."""
         times = self._times(facts, names)
-        return 2 * (times + max(times - 2, 0))
+        return 2 * (times * self._leads(facts, names) + max(times - 2, 0))
+
+    def _leads(self, facts: RunFacts, names: Names) -> int:
+        return facts.graph.fit(names["fit"], names["method"], names["seed"]).setting.leads
 
     def _snapshots(self, facts: RunFacts) -> int:
         return len(facts.graph.stems("validation")) * facts.graph.config.calibration.snapshots
