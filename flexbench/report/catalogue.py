@@ -8,9 +8,11 @@ from flexbench.config import Config
 # "logs" (of training), "rollout" (the samples of one method, and the data), or "" (nothing).
 SOURCES = ("", "snapshot", "spectra", "logs", "rollout")
 
-# The kinds of case: on the test split, on an evaluation, rolled out, and, of evaluations of flows
-# like the test split's, those with samples that are meant to be calibrated.
-KINDS = ("task", "evaluation", "rollout", "calibrated")
+# The kinds of case: on the test split, on an evaluation, rolled out; of evaluations of flows like
+# the test split's, those with samples that are meant to be calibrated; on the test split, where so
+# many ways to draw samples of such flows stand side by side that they are compared.
+KINDS = ("task", "evaluation", "rollout", "calibrated", "samplers")
+SAMPLERS_COMPARED = 4
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -177,6 +179,19 @@ FIGURES: dict[str, FigureEntry] = {
             "diagonal. Below it: overconfident."
         ),
     ),
+    "frontier": FigureEntry(
+        sizes=(120_000, 26_000),
+        of=("samplers",),
+        title="What an ensemble costs",
+        caption=(
+            "Every sampler of every network, on the same flows, against calls of the network for "
+            "one member: error of the ensemble mean, CRPS, and calibration (filled markers: a "
+            "sampler that was fitted to validation). Better: towards the lower left above; on the "
+            "black line below. Dotted: what is left at most of a Gaussian posterior's spread after "
+            "N deterministic steps, cos(π/2N) to the power of N. A network that is asked once and "
+            "lies as low as one that is asked sixteen times needs no more steps."
+        ),
+    ),
     "leads": FigureEntry(
         sizes=(98_000, 27_000),
         of=("rollout",),
@@ -219,6 +234,15 @@ FIGURES: dict[str, FigureEntry] = {
 }
 
 
+def like_cases(config: Config, task: str) -> list[str]:
+    """The cases of a task on flows like the test split's, one snapshot ahead."""
+    return [
+        name
+        for name, case in config.cases.items()
+        if case.task == task and not case.is_shifted and not case.is_rollout
+    ]
+
+
 def figures_of(config: Config, name: str) -> list[str]:
     """Names of the figures that a case has."""
     cases = config.cases
@@ -226,6 +250,10 @@ def figures_of(config: Config, name: str) -> list[str]:
     kinds = {"rollout" if here.is_rollout else "evaluation" if here.evaluation else "task"}
     if kinds == {"evaluation"} and here.sample.is_fitted and not here.is_shifted:
         kinds.add("calibrated")
+    samples = [cases[like].sample for like in like_cases(config, here.task)]
+    drawn = {(sample.sampler, sample.steps) for sample in samples}
+    if kinds == {"task"} and len(drawn) >= SAMPLERS_COMPARED:
+        kinds.add("samplers")
     shifted = any(case.task == here.task and case.is_shifted for case in cases.values())
     return [
         figure

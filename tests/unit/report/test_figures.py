@@ -2,10 +2,12 @@
 
 import hashlib
 import textwrap
+from pathlib import Path
 
 import matplotlib
 import numpy as np
 import pytest
+import yaml
 from PIL import Image
 
 from flexbench.config.reading import load_config
@@ -26,7 +28,7 @@ STILL = [name for name, entry in FIGURES.items() if not entry.animated]
 
 def test_a_case_has_the_figures_that_say_so(usual):
     drawn = {name: figures_of(usual.config, name) for name in usual.config.cases}
-    assert {name for names in drawn.values() for name in names} == set(FIGURES)
+    assert {name for names in drawn.values() for name in names} == set(FIGURES) - {"frontier"}
     assert "matrix" in drawn[CASE]
     assert "matrix" not in drawn["forecast"], "no other flows of that task are evaluated"
     assert drawn["superres_x4.far"] == ["maps"]
@@ -41,9 +43,18 @@ def test_what_is_meant_to_be_calibrated_is_shown_to_be():
     assert figures_of(desk, "forecast.unseen_re") == ["maps"]
 
 
+def test_samplers_are_compared_where_there_are_many():
+    own = Path(__file__).parents[3] / "workflow" / "config" / "frontier.yaml"
+    frontier = load_config(yaml.safe_load(own.read_text()))
+    for task in ("superres_x4", "forecast"):
+        assert "frontier" in figures_of(frontier, task)
+        assert "frontier" not in figures_of(frontier, f"{task}.ddim_4")
+        assert "frontier" not in figures_of(load_config({"tier": "desk"}), task)
+
+
 @pytest.mark.parametrize("name", STILL)
 def test_every_figure_labels_its_axes_with_units(name, usual):
-    figure = draw_figure(name, usual, case=CASE if "task" in FIGURES[name].of else ROLLOUT)
+    figure = draw_figure(name, usual, case=ROLLOUT if name == "leads" else CASE)
     shown = words(figure)
     assert "flex" in shown
     if name == "maps":

@@ -13,6 +13,7 @@ from flexbench.metrics.matrix import MATRIX_SCORES
 from flexbench.report import FIGURES, style
 from flexbench.report.figures import draw_figure
 from flexbench.report.figures.fifths import draw_fifths
+from flexbench.report.figures.frontier import draw_frontier
 from flexbench.report.figures.leads import SHOWN, draw_leads
 from flexbench.report.figures.matrix import draw_matrix
 from flexbench.report.figures.pull import pull_density
@@ -103,6 +104,34 @@ def test_pulls_are_the_histogram_on_that_of_a_perfect_ensemble(usual):
         assert width_note.endswith(f"pull ratio {ratio:.2f}")
         assert tail_note == f"beyond ±5: {100 * tail:.2g} %\nif perfect: 0.22 %"
     assert "interpolation" not in words(figure)
+
+
+def test_samplers_stand_at_the_calls_of_their_networks(usual):
+    """A line for each method and sampler, on all four scores; what was asked once has none."""
+    scores = usual.of_case("scores", CASE)
+    scores = scores[scores["method"].isin(ENSEMBLES)]
+    drawn = [
+        scores[scores["method"] == "flex"].assign(calls=calls, sampler="ddim", value=calls / 10)
+        for calls in (4, 1)
+    ]
+    drawn.append(scores[scores["method"] == "unet"].assign(calls=2, sampler=""))
+    figure = draw_frontier(pd.concat(drawn))
+    *_, ratio, pull = figure.axes
+    names = ("rfne_mean", "crps", "spread_skill", "pull_ratio")
+    for axis, score in zip(figure.axes, names, strict=True):
+        assert axis.get_ylabel() == definition_of(score).label
+        bars = error_bars(axis, "flex")
+        np.testing.assert_array_equal(bars.x, [1, 4])
+        np.testing.assert_array_equal(bars.y, [0.1, 0.4])
+        own = rows(usual, score, method="unet")
+        np.testing.assert_array_equal(error_bars(axis, "unet").y, own["value"])
+    assert [label.get_text() for label in pull.get_xticklabels()] == ["1", "2", "4"]
+    bound = [line for line in ratio.lines if line.get_color() == style.MUTED]
+    (x, y) = bound[0].get_data()
+    np.testing.assert_allclose(y, [0, 0.5, np.cos(np.pi / 8) ** 4], atol=1e-12)
+    assert list(x) == [1, 2, 4]
+    (legend,) = figure.legends
+    assert [text.get_text() for text in legend.texts][:2] == ["flex, ddim", "unet"]
 
 
 def test_pull_widths_of_fewer_members_stand_on_those_of_perfect_ensembles(usual):
