@@ -93,8 +93,12 @@ def judge(
 
 def score_limits(reference: Reference, name: str, *, runs: int = 1, alpha: float = ALPHA) -> Limits:
     """Limits of a score on its own scale of comparison (see `scores.Kind`)."""
-    values = [kind_of(name).forward(value) for value in reference.values(name)]
-    return prediction_limits(values, runs=runs, alpha=alpha, scores=len(reference.names))
+    kind = kind_of(name)
+    values = [kind.forward(value) for value in reference.values(name)]
+    scores = len(reference.names)
+    return prediction_limits(
+        values, runs=runs, alpha=alpha, scores=scores, elsewhere=kind.elsewhere
+    )
 
 
 def _judge_score(name: str, run: Run, reference: Reference, *, alpha: float) -> Verdict:
@@ -215,7 +219,8 @@ def explain(reference: Reference, *, alpha: float = ALPHA) -> Explanation:
     """How often the reference's own seeds fail against one another, and what the gate detects."""
     names = reference.names
     values = {name: [kind_of(name).forward(it) for it in reference.values(name)] for name in names}
-    failed = leave_one_out(values, alpha=alpha)
+    elsewhere = {name: kind_of(name).elsewhere for name in names}
+    failed = leave_one_out(values, alpha=alpha, elsewhere=elsewhere)
     alarms = dict(zip(reference.seeds, failed, strict=True))
     return Explanation(
         powers=[_power(name, values[name], alpha=alpha, scores=len(names)) for name in names],
@@ -227,8 +232,11 @@ def explain(reference: Reference, *, alpha: float = ALPHA) -> Explanation:
 
 def _power(name: str, values: list[float], *, alpha: float, scores: int) -> Power:
     kind = kind_of(name)
-    limits = prediction_limits(values, alpha=alpha, scores=scores)
-    shifts = [detected(values, power=power, alpha=alpha, scores=scores) for power in (0.5, 0.9)]
+    limits = prediction_limits(values, alpha=alpha, scores=scores, elsewhere=kind.elsewhere)
+    shifts = [
+        detected(values, power=power, alpha=alpha, scores=scores, elsewhere=kind.elsewhere)
+        for power in (0.5, 0.9)
+    ]
     half, most = (f"x {math.exp(it):.3f}" if kind.log else f"+ {it:.3f}" for it in shifts)
     mean = kind.back(limits.mean)
     return Power(
