@@ -44,7 +44,7 @@ class FitSetting:
 
     @property
     def name(self) -> str:
-        """forecast-calibrated-2, or forecast-u-calibrated-2-overlap8-leads6."""
+        """forecast-calibrated-2, or forecast-u-calibrated-2-overlap8-leads2."""
         own = "" if self.observable == "w" else f"-{self.observable}"
         blended = f"-overlap{self.overlap}" if self.overlap else ""
         rolled = f"-leads{self.leads}" if self.leads > 1 else ""

@@ -250,10 +250,10 @@ def figures_of(config: Config, name: str) -> list[str]:
     kinds = {"rollout" if here.is_rollout else "evaluation" if here.evaluation else "task"}
     if kinds == {"evaluation"} and here.sample.is_fitted and not here.is_shifted:
         kinds.add("calibrated")
-    samples = [cases[like].sample for like in like_cases(config, here.task)]
-    drawn = {(sample.sampler, sample.steps) for sample in samples}
-    if kinds == {"task"} and len(drawn) >= SAMPLERS_COMPARED:
-        kinds.add("samplers")
+    if kinds == {"task"}:
+        samples = [cases[like].sample for like in like_cases(config, here.task)]
+        if len({(sample.sampler, sample.steps) for sample in samples}) >= SAMPLERS_COMPARED:
+            kinds.add("samplers")
     shifted = any(case.task == here.task and case.is_shifted for case in cases.values())
     return [
         figure

@@ -1,6 +1,5 @@
 """Super-resolution: a snapshot from its degraded version."""
 
-from functools import partial
 from typing import Any
 
 from torch import Tensor
@@ -36,21 +35,16 @@ class SuperResolution(Task):
         """The means of blocks, where the low-resolution field is made of them."""
         if self.degradation.degradation != "block_mean":
             return None
+        return KnownPart(of=self._block_means, field=self._blocks(example.inputs), exact=True)
+
+    def _block_means(self, field: Tensor) -> Tensor:
+        """A field (..., H, W) with the mean of its block at every point."""
+        return self._blocks(self.degradation.down(field))
+
+    def _blocks(self, low: Tensor) -> Tensor:
+        """The value of each low-resolution point at all points of its block."""
         factor = self.degradation.factor
-        means = partial(_block_means, factor=factor)
-        return KnownPart(of=means, field=_repeated(example.inputs, factor), exact=True)
-
-
-def _block_means(field: Tensor, *, factor: int) -> Tensor:
-    """A field (..., H, W) with the mean of its block at every point."""
-    height, width = field.shape[-2:]
-    blocks = field.unflatten(-1, (width // factor, factor)).mean(dim=-1)
-    blocks = blocks.unflatten(-2, (height // factor, factor)).mean(dim=-2)
-    return _repeated(blocks, factor)
-
-
-def _repeated(low: Tensor, factor: int) -> Tensor:
-    return low.repeat_interleave(factor, dim=-2).repeat_interleave(factor, dim=-1)
+        return low.repeat_interleave(factor, dim=-2).repeat_interleave(factor, dim=-1)
 
 
 def _inside(field: Tensor, halo: int) -> Tensor:

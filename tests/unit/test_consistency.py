@@ -3,6 +3,7 @@
 import numpy as np
 import pytest
 import torch
+from toy_networks import Pointwise
 
 from flexbench.config import (
     DiffusionSettings,
@@ -57,25 +58,12 @@ def waves(field):
     return np.stack(list(long.values()))
 
 
-class Guess(torch.nn.Module):
-    """Says something, and knows nothing."""
-
-    def encode(self, condition, re):
-        return [condition.mean(dim=1, keepdim=True)]
-
-    def denoise(self, noisy, t, re, encoded):
-        return torch.tanh(0.5 * noisy + encoded[0])
-
-    def forward(self, noisy, t, re, condition):
-        return self.denoise(noisy, t, re, self.encode(condition, re))
-
-
 def drawn(kind, *, holds=True, mode="denoiser", periodic=True, **own):
     """The example, and members that a network draws of it."""
     task = task_of(kind, periodic=periodic)
     example = example_of(task)
     settings = SampleSettings(members=3, **own)
-    method = make_method(Guess(), problem=task.spec, settings=DiffusionSettings(), mode=mode)
+    method = make_method(Pointwise(), problem=task.spec, settings=DiffusionSettings(), mode=mode)
     flat = torch.ones(SHELLS + 1, dtype=torch.float64)
     model = ErrorModel(
         t=1.0,
