@@ -2,6 +2,7 @@
 
 from typing import TYPE_CHECKING
 
+from flexbench.allocation import keep_freed_memory
 from flexbench.config import Config
 from flexbench.errors import FlexbenchError
 
@@ -18,6 +19,7 @@ def prepare_device(config: Config) -> "torch.device":
     import torch
 
     torch.set_num_threads(config.threads)
+    keep_freed_memory()
     if config.device == "cuda" and not torch.cuda.is_available():
         raise FlexbenchError(
             "device: 'cuda' is asked for, but torch sees no GPU; allowed: auto, cpu"

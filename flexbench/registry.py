@@ -23,7 +23,7 @@ from flexbench.errors import FlexbenchError
 from flexbench.paths import checkout
 
 FLEX = "flex"
-_CONSTANTS = ("TASKS", "TOGETHER", "WIDTH_STEP", "PERIODIC")
+_CONSTANTS = ("TASKS", "TOGETHER", "CHANNELS_LAST", "WIDTH_STEP", "PERIODIC")
 _FLEX_FILE = Path(__file__).resolve().parent / "models" / "flex.py"
 
 
@@ -34,6 +34,7 @@ class Facts:
     formula: it defines `predict` and has no weights; otherwise it defines `build`.
     tasks: the kinds of task it can do, out of `KINDS`.
     together: one network of it can learn several tasks.
+    channels_last: its maps may lie in memory with their channels last (`models.layout`).
     periodic: values of options that take fields as periodic, so that others are none for them.
     width_step: widths are multiples of it; None for formulas and for FLEX, which has sizes instead.
     required: options of a formula that it has no value of its own for.
@@ -44,6 +45,7 @@ class Facts:
     formula: bool
     tasks: tuple[str, ...]
     together: bool
+    channels_last: bool
     width_step: int | None
     periodic: dict[str, str]
     required: tuple[str, ...]
@@ -111,7 +113,8 @@ def facts(name: str, extra: Sequence[str | Path] = ()) -> Facts:
         path=path,
         formula=formula,
         tasks=_tasks(path, constants),
-        together=_together(path, constants, formula=formula),
+        together=_switch("TOGETHER", path, constants, formula=formula),
+        channels_last=_switch("CHANNELS_LAST", path, constants, formula=formula),
         width_step=None if formula or name == FLEX else _width_step(path, constants),
         periodic=_periodic(path, constants),
         required=_required(functions["predict"].args) if formula else (),
@@ -221,12 +224,13 @@ def _tasks(path: Path, constants: dict[str, object]) -> tuple[str, ...]:
     raise FlexbenchError(f"{path}: TASKS must be a tuple out of {tuple(KINDS)}; {found}")
 
 
-def _together(path: Path, constants: dict[str, object], *, formula: bool) -> bool:
-    value = constants.get("TOGETHER", False)
+def _switch(name: str, path: Path, constants: dict[str, object], *, formula: bool) -> bool:
+    """A constant that says what a network can do besides; False where it is missing."""
+    value = constants.get(name, False)
     if not isinstance(value, bool):
-        raise FlexbenchError(f"{path}: TOGETHER must be True or False; found {value!r}")
+        raise FlexbenchError(f"{path}: {name} must be True or False; found {value!r}")
     if value and formula:
-        raise FlexbenchError(f"{path}: TOGETHER is for networks; a formula learns nothing")
+        raise FlexbenchError(f"{path}: {name} is for networks; a formula learns nothing")
     return value
 
 

@@ -144,6 +144,11 @@ class TrainSettings(Settings):
     dropout: Probability = 0.0
     precision: Literal["float32", "bfloat16"] = Field("float32", description="bfloat16: autocast")
     compile: bool = Field(False, description="torch.compile (needs a C++ compiler)")
+    layout: Literal["auto", "contiguous", "channels_last"] = Field(
+        "auto",
+        description="order of a network's maps in memory, where its file allows both; auto: the "
+        "one that is usually faster, or, of large networks and on GPUs, that is measured to be",
+    )
     processes: Workers = Field(1, description="processes (GPUs) under torchrun")
     log_every: Steps = 10
     validate_every: Steps = 200

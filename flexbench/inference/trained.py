@@ -8,10 +8,12 @@ from typing import Any
 import torch
 from torch import Tensor
 
+from flexbench import registry
 from flexbench.config import DiffusionSettings
 from flexbench.errors import FlexbenchError
 from flexbench.methods import Method, make_method
 from flexbench.models.joint import OneTask
+from flexbench.models.layout import lay_out, layouts_of, usual
 from flexbench.sizing.counting import count_flops
 from flexbench.sizing.matching import build_network
 from flexbench.sizing.sizes import Flops
@@ -75,6 +77,8 @@ def rebuild(
         baseline_folders=folders,
     )
     load_weights(network, state, source=source)
+    facts = registry.facts(metadata["network"], folders)
+    lay_out(network, usual(layouts_of(channels_last=facts.channels_last)))
     cost = built.footprint.flops
     if isinstance(spec, JointProblem):
         network, spec = OneTask(network, task), spec.by_task[task]

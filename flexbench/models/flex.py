@@ -29,6 +29,8 @@ from flexbench.spec import JointProblem, Problem
 TASKS = ("superres", "forecast")
 # One network may learn several tasks, each by a task encoder of its own.
 TOGETHER = True
+# Its maps may lie in memory with their channels last, which is often faster.
+CHANNELS_LAST = True
 # Padding that takes patches as cut from periodic fields.
 PERIODIC = {"padding": "periodic"}
 
@@ -125,8 +127,7 @@ class ConvEncoder(nn.Module):
     def forward(
         self, x: Tensor, embedding: Tensor, condition: Sequence[Tensor | None]
     ) -> list[Tensor]:
-        x = self.stem(x).contiguous(memory_format=torch.channels_last)  # (B, c0, P, P)
-        x = add_feature(x, condition[0])  # (B, c0, P, P)
+        x = add_feature(self.stem(x), condition[0])  # (B, c0, P, P)
         features = [x]
         for block, added in zip(self.blocks, condition[1:], strict=True):
             x = add_feature(block(x, embedding), added)  # (B, ci, P / 2^i, P / 2^i)

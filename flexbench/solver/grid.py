@@ -10,20 +10,11 @@ import math
 import torch
 from torch import Tensor
 
+from flexbench.allocation import keep_freed_memory
 from flexbench.errors import FlexbenchError
 from flexbench.spec import kept_wavenumber
 
 COMPLEX = {torch.float32: torch.complex64, torch.float64: torch.complex128}
-
-
-def _keep_freed_memory() -> None:
-    """Have the C library keep freed blocks for the next transform instead of unmapping them.
-
-    Each transform returns a new tensor; glibc gives its memory back to the system and faults it
-    in again, page by page, which took 40 % of a step at 512^2. It keeps blocks up to the size of
-    the largest one that it has mapped and seen freed, at most 32 MiB: show it one, never touched.
-    """
-    torch.empty(31 * 2**20, dtype=torch.uint8)
 
 
 class SpectralGrid:
@@ -59,7 +50,7 @@ class SpectralGrid:
         # The mean of w is zero on a periodic domain: so is its stream function's.
         self.inverse_k_squared = torch.where(self.k_squared > 0, 1 / self.k_squared, 0.0)
         if self.device.type == "cpu":
-            _keep_freed_memory()
+            keep_freed_memory()
         self._turned = torch.empty(points, self.cutoff + 1, dtype=COMPLEX[dtype], device=device)
 
     def coefficients(self, values: Tensor) -> Tensor:

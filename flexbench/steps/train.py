@@ -12,6 +12,7 @@ from flexbench.data.patches import PatchSampler
 from flexbench.device import prepare_device
 from flexbench.graph import Graph
 from flexbench.methods import make_method
+from flexbench.models.layout import layouts_of
 from flexbench.provenance import Receipt
 from flexbench.seeding import stream_seed
 from flexbench.sizing.matching import NetworkSummary, build_network
@@ -52,6 +53,7 @@ def train_step(graph: Graph, *, training: str, method: str, seed: int) -> None:
             baseline_folders=config.baseline_folders,
         )
     state_dir = graph.layout.state("train", training, method, f"seed{seed}")
+    step_flops = TRAINING_PASSES * settings.batch * built.footprint.flops.forward
     checkpoint, log = step.outputs
     summary = train(
         make_method(network, problem=problem.spec, settings=diffusion, mode=chosen.mode),
@@ -66,14 +68,15 @@ def train_step(graph: Graph, *, training: str, method: str, seed: int) -> None:
         device=device,
         threads=config.threads,
         metadata=_metadata(graph, problem, built, training=training, method=method, seed=seed),
+        layouts=layouts_of(channels_last=graph.facts(method).channels_last),
+        step_flops=step_flops,
         progress=sys.stderr.isatty(),
     )
     if not is_main():
         return
-    flops = TRAINING_PASSES * settings.steps * settings.batch * built.footprint.flops.forward
     facts = dataclasses.asdict(summary) | {
         "training": training,
-        "flops": flops,
+        "flops": settings.steps * step_flops,
         "matched": _matched(built),
     }
     receipt.write(seed=seed, device=str(device), **facts)

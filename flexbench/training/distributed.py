@@ -9,7 +9,7 @@ import os
 from collections.abc import Iterator
 from contextlib import AbstractContextManager, contextmanager, nullcontext
 from dataclasses import dataclass
-from pathlib import Path
+from typing import TypeVar
 
 import torch
 import torch.distributed as dist
@@ -17,6 +17,8 @@ from torch import nn
 from torch.nn.parallel import DistributedDataParallel
 
 from flexbench.errors import FlexbenchError
+
+Value = TypeVar("Value")
 
 
 @dataclass(frozen=True)
@@ -41,11 +43,11 @@ class Processes:
         dist.all_reduce(both)
         return float(both[0]) / self.count, bool(both[1] > 0)
 
-    def share(self, path: Path | None) -> Path | None:
-        """The main process's path, in every process."""
+    def share(self, value: Value) -> Value:
+        """The main process's value, in every process."""
         if self.count == 1:
-            return path
-        box = [path]
+            return value
+        box = [value]
         dist.broadcast_object_list(box, src=0)
         return box[0]
 

@@ -7,6 +7,8 @@ import torch
 from torch import Tensor, nn
 from torch.optim.swa_utils import AveragedModel
 
+from flexbench.models.layout import Layout, lay_out
+
 Tensors = tuple[Tensor, ...] | list[Tensor]
 
 
@@ -53,6 +55,11 @@ class WeightAverage:
         if self._averaged is not None:
             self._averaged.module.load_state_dict(weights)
             self._averaged.n_averaged.fill_(updates)
+
+    def lay_out(self, layout: Layout) -> None:
+        """Bring the averaged weights to a layout, too (see `models.layout`)."""
+        if self._averaged is not None:
+            lay_out(self._averaged.module, layout)
 
     @contextmanager
     def in_place(self) -> Iterator[None]:

@@ -2,7 +2,8 @@
 
 import dataclasses
 import math
-from collections.abc import Iterable, Iterator
+import time
+from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any, Protocol
@@ -13,6 +14,7 @@ from torch import Tensor
 from flexbench.config import TrainSettings
 from flexbench.errors import FlexbenchError
 from flexbench.methods import Method
+from flexbench.models.layout import Layout, fastest, lay_out
 from flexbench.seeding import Name, generator, stream_seed
 from flexbench.spec import JointProblem
 from flexbench.tasks.base import Example
@@ -60,6 +62,7 @@ class Learner:
         self.network = method.network.to(device).train()
         self.average = WeightAverage(self.network, settings.ema)
         self.optimizer = make_optimizer(self.network.parameters(), settings)
+        self.layout: Layout = "contiguous"
         self.without_gradient: list[str] = []
         self.step = 0
         self._method = method
@@ -90,6 +93,25 @@ class Learner:
             if parameter.requires_grad and parameter.grad is None
         ]
         self.network.zero_grad(set_to_none=True)
+
+    def lay_out(self, layout: Layout) -> None:
+        """Bring the network and its average to a layout (before the first step)."""
+        self.layout = layout
+        lay_out(self.network, layout)
+        self.average.lay_out(layout)
+
+    def fastest_layout(self, batch: MicroBatch, layouts: Sequence[Layout]) -> Layout:
+        """The layout whose step is measured to be the fastest; the main process's for all."""
+
+        def seconds(layout: Layout) -> float:
+            lay_out(self.network, layout)
+            start = self._clock()
+            self._loss(self._method, batch).backward()
+            elapsed = self._clock() - start
+            self.network.zero_grad(set_to_none=True)
+            return elapsed
+
+        return self._processes.share(fastest(seconds, layouts))
 
     def assemble(self) -> None:
         """Compile the network and join it to the other processes' (before the first step)."""
@@ -142,11 +164,13 @@ class Learner:
             average=self.average.state_dict(),
             average_updates=self.average.updates,
             optimizer=optimizer_state(self.optimizer, self.network),
+            layout=self.layout,
             parameters_without_gradient=self.without_gradient,
         )
 
     def restore(self, state: TrainingState) -> None:
         """Become what `capture` saw."""
+        self.lay_out(state.layout)
         self.network.load_state_dict(state.network)
         self.average.load(state.average, state.average_updates)
         load_optimizer_state(self.optimizer, self.network, state.optimizer)
@@ -187,6 +211,13 @@ class Learner:
         torch.default_generator.manual_seed(number)
         if self._device.type == "cuda":
             torch.cuda.manual_seed(number)
+
+    def _clock(self) -> float:
+        """Seconds: of this thread's own work where it does all, so that neighbours do not count."""
+        if self._device.type == "cuda":
+            torch.cuda.synchronize(self._device)
+        alone = self._device.type == "cpu" and torch.get_num_threads() == 1
+        return time.thread_time() if alone else time.perf_counter()
 
     @contextmanager
     def _precision(self) -> Iterator[None]:

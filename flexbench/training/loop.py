@@ -9,7 +9,7 @@ micro-batches and shared among processes without changing what is learnt beyond 
 batch / K patches in every step, numbered as if it were trained alone with such a batch.
 """
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -19,6 +19,7 @@ import torch
 
 from flexbench.config import TrainSettings
 from flexbench.methods import Method
+from flexbench.models.layout import MEASURED_FROM, Layout, usual
 from flexbench.training.batches import Batches, PatchSource
 from flexbench.training.distributed import process_group
 from flexbench.training.learner import ExampleSource, Learner
@@ -34,7 +35,8 @@ class TrainSummary:
 
     resumed_step: steps that earlier runs had done. loss: mean of the last log row.
     seconds: of training, over all its runs. validation: {"last": {"step", "loss"}, "best": ...},
-    empty without validation patches. Processes other than the main one know no loss.
+    empty without validation patches. layout: of the network's maps. Processes other than the main
+    one know no loss.
     """
 
     steps: int
@@ -42,6 +44,7 @@ class TrainSummary:
     loss: float | None
     seconds: float
     parameters: int
+    layout: Layout
     validation: dict[str, dict[str, float]]
     parameters_without_gradient: list[str]
 
@@ -59,6 +62,8 @@ def train(
     validation: PatchSource | None = None,
     device: torch.device | str = "cpu",
     threads: int = 1,
+    layouts: Sequence[Layout] = ("contiguous",),
+    step_flops: float = 0.0,
     metadata: Mapping[str, Any] | None = None,
     progress: bool = False,
 ) -> TrainSummary:
@@ -70,6 +75,8 @@ def train(
     seed: of all draws of the training; the network's initial weights are the caller's.
     state_dir: restart points, the lock and the log live here; the same call goes on from there.
     log_path: a copy of the log (see `log.TrainingLog`), renewed with every restart point.
+    layouts: that the network can be computed in (`models.layout`). step_flops: of a step, forwards
+        and backwards.
     metadata: JSON-like, written with the weights; a state made under another one is not used.
     progress: a live line, if standard error is a terminal.
 
@@ -103,7 +110,8 @@ def train(
             )
         )
 
-        resumed = _start(learner, batches, records.newest_state(), narrator)
+        layouts = _layouts_to_try(settings, layouts, step_flops=step_flops, device=device)
+        resumed = _start(learner, batches, records.newest_state(), narrator, layouts=layouts)
         records.begin(learner, resumed, validation)
         while learner.step < settings.steps:
             result = learner.advance(batches.take(learner.step), stop=stop.requested)
@@ -120,18 +128,30 @@ def train(
             loss=records.last_loss,
             seconds=records.seconds,
             parameters=learner.parameters,
+            layout=learner.layout,
             validation=records.validation,
             parameters_without_gradient=learner.without_gradient,
         )
 
 
 def _start(
-    learner: Learner, batches: Batches, restart: Path | None, narrator: Narrator
+    learner: Learner,
+    batches: Batches,
+    restart: Path | None,
+    narrator: Narrator,
+    *,
+    layouts: Sequence[Layout],
 ) -> TrainingState | None:
-    """Make the learner ready for its next step; the state it goes on from, if there is one."""
+    """Make the learner ready for its next step; the state it goes on from, if there is one.
+
+    layouts: of which a new training takes the fastest.
+    """
     state = None
     if restart is None:
-        learner.find_parameters_without_gradient(batches.take(0)[0])
+        batch = batches.take(0)[0]
+        found = learner.fastest_layout(batch, layouts) if len(layouts) > 1 else layouts[0]
+        learner.lay_out(found)
+        learner.find_parameters_without_gradient(batch)
     else:
         state = read_state(restart)
         learner.restore(state)
@@ -140,6 +160,17 @@ def _start(
         narrator.say(f"warning: parameter '{name}' receives no gradient")
     learner.assemble()
     return state
+
+
+def _layouts_to_try(
+    settings: TrainSettings, layouts: Sequence[Layout], *, step_flops: float, device: torch.device
+) -> Sequence[Layout]:
+    """Of the network's layouts those that are worth a measurement; often one."""
+    if settings.layout != "auto":
+        return [settings.layout] if settings.layout in layouts else layouts[:1]
+    if device.type == "cuda" or step_flops >= MEASURED_FROM:
+        return layouts
+    return [usual(layouts)]
 
 
 def _facts(learner: Learner, settings: TrainSettings, *, seed: int) -> dict[str, Any]:

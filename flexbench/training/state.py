@@ -22,6 +22,7 @@ from torch import Tensor, nn
 from flexbench.atomic import replacing
 from flexbench.config import PACE, TrainSettings
 from flexbench.errors import FlexbenchError
+from flexbench.models.layout import Layout
 from flexbench.provenance import digest_of
 
 KEPT = 2
@@ -31,7 +32,8 @@ KEPT = 2
 class TrainingState:
     """All of a training's state after `step` optimiser steps, under names.
 
-    network, average: weights by name. optimizer: its tensors by parameter name.
+    network, average: weights by name. optimizer: its tensors by parameter name. layout: of the
+    network's maps, which decides the last digits.
     elapsed: seconds of training so far. loss_sum, loss_count: of the steps since the last log row.
     validation: {"last": {"step", "loss"}, "best": ...} once there is one.
     """
@@ -43,6 +45,7 @@ class TrainingState:
     average: dict[str, Tensor]
     average_updates: int
     optimizer: dict[str, dict[str, Any]]
+    layout: Layout
     elapsed: float = 0.0
     loss_sum: float = 0.0
     loss_count: int = 0

@@ -8,6 +8,7 @@ from flexbench import registry
 from flexbench.config import DiffusionSettings
 from flexbench.diffusion import Draw
 from flexbench.methods import make_method
+from flexbench.models.layout import lay_out, layouts_of
 from flexbench.seeding import generator
 from flexbench.tasks import Example
 
@@ -43,6 +44,17 @@ def test_forward_is_encode_then_denoise(awake, inputs):
     encoded = awake.encode(inputs["condition"], inputs["re"])
     output = awake.denoise(inputs["noisy"], inputs["t"], inputs["re"], encoded)
     assert torch.equal(output, awake(*inputs.values()))
+
+
+def test_every_layout_gives_the_same_to_rounding(awake, inputs, network_name, extra):
+    facts = registry.facts(network_name, extra)
+    before = awake(*inputs.values()).detach()
+    for layout in layouts_of(channels_last=facts.channels_last):
+        lay_out(awake, layout)
+        awake.zero_grad()
+        output = awake(*inputs.values())
+        output.sum().backward()
+        torch.testing.assert_close(output, before, rtol=1e-4, atol=1e-4 * float(before.std()))
 
 
 def test_gradient_reaches_every_parameter(awake, inputs):

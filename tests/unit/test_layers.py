@@ -39,7 +39,7 @@ LAYERS = [
 PLUMBING = {
     *("errors", "spec", "config", "nested", "paths", "atomic", "seeding", "provenance"),
     *("registry", "graph", "device", "profiles", "slurm", "spares", "runner"),
-    *("environment", "git", "dry_run", "user_code", "killed", "dates"),
+    *("environment", "git", "dry_run", "user_code", "killed", "dates", "allocation"),
 }
 # The graph has to know which figures there are; their names stand in a module that is as light.
 LIGHT = {"graph": {"report"}}

@@ -15,8 +15,10 @@ from flexbench.data.normaliser import Normaliser
 from flexbench.data.patches import Windows
 from flexbench.errors import FlexbenchError
 from flexbench.methods import make_method
+from flexbench.models.layout import LAYOUTS, MEASURED_FROM
 from flexbench.seeding import generator
 from flexbench.tasks import make_task
+from flexbench.training import learner as learning
 from flexbench.training import load_checkpoint, train
 from flexbench.training.batches import Batches
 from flexbench.training.distributed import Processes, process_group
@@ -87,7 +89,18 @@ def settings(**changes):
     return TrainSettings(**(values | changes))
 
 
-def run(folder, *, network=None, sampler=None, validation=None, seed=0, mode="denoiser", **changes):
+def run(
+    folder,
+    *,
+    network=None,
+    sampler=None,
+    validation=None,
+    seed=0,
+    mode="denoiser",
+    layouts=("contiguous",),
+    step_flops=0.0,
+    **changes,
+):
     method = make_method(
         network or net(), problem=TASK.spec, settings=DiffusionSettings(), mode=mode
     )
@@ -101,6 +114,8 @@ def run(folder, *, network=None, sampler=None, validation=None, seed=0, mode="de
         state_dir=folder / "state",
         log_path=folder / "log.jsonl",
         validation=Waves() if validation is None else validation or None,
+        layouts=layouts,
+        step_flops=step_flops,
         metadata={"network": "net"},
     )
 
@@ -254,6 +269,31 @@ def test_interrupted_training_ends_with_the_same_bytes(tmp_path, optimizer):
         del row["seconds"], row["examples_per_second"]
     assert rows[0] == rows[1]
     assert parts.validation == whole.validation
+
+
+@pytest.mark.parametrize("order", LAYOUTS)
+def test_a_measured_layout_is_kept_over_a_kill(tmp_path, monkeypatch, order):
+    """Even where another one would be measured to be faster by now."""
+    large = {"layouts": LAYOUTS, "step_flops": 2 * MEASURED_FROM, "checkpoint_seconds": 1e-9}
+    whole, cut = tmp_path / "whole", tmp_path / "cut"
+    monkeypatch.setattr(learning, "fastest", lambda seconds, layouts: order)
+    assert run(whole, **large).layout == order
+    with pytest.raises(Killed):
+        run(cut, sampler=Waves(kill_at(7)), **large)
+    other = next(layout for layout in LAYOUTS if layout != order)
+    monkeypatch.setattr(learning, "fastest", lambda seconds, layouts: other)
+    summary = run(cut, **large)
+    assert (summary.layout, summary.resumed_step > 0) == (order, True)
+    assert bytes_of(cut) == bytes_of(whole)
+
+
+def test_measuring_a_layout_changes_nothing_that_is_learnt(tmp_path):
+    """A network of the contract, of which both layouts are really timed."""
+    measured, told = tmp_path / "measured", tmp_path / "told"
+    layout = run(measured, layouts=LAYOUTS, step_flops=2 * MEASURED_FROM).layout
+    run(told, layouts=LAYOUTS, layout=layout)
+    one, other = (load_checkpoint(place / "final.safetensors")[0] for place in (measured, told))
+    assert all(torch.equal(one[name], other[name]) for name in one)
 
 
 def test_finished_training_is_not_done_again(tmp_path):

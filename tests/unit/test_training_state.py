@@ -26,6 +26,7 @@ def state(step, **more):
         "average": {"weight": torch.zeros(3)},
         "average_updates": step,
         "optimizer": {"weight": {"momentum": torch.ones(3), "step": torch.tensor(2.0)}},
+        "layout": "channels_last",
     }
     return TrainingState(step=step, **values | more)
 
