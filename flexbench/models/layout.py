@@ -46,6 +46,15 @@ def usual(layouts: Sequence[Layout]) -> Layout:
     return USUAL if USUAL in layouts else layouts[0]
 
 
+def worth_measuring(
+    layouts: Sequence[Layout], *, step_flops: float, device: torch.device
+) -> Sequence[Layout]:
+    """Of which a training takes the fastest: all, of long steps and on GPUs; else the usual one."""
+    if device.type == "cuda" or step_flops >= MEASURED_FROM:
+        return layouts
+    return [usual(layouts)]
+
+
 def lay_out(network: nn.Module, layout: Layout) -> None:
     """Bring the weights of all convolutions to a layout, in place: their maps follow."""
     for module in network.modules():

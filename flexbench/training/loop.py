@@ -19,7 +19,7 @@ import torch
 
 from flexbench.config import TrainSettings
 from flexbench.methods import Method
-from flexbench.models.layout import MEASURED_FROM, Layout, usual
+from flexbench.models.layout import Layout, worth_measuring
 from flexbench.training.batches import Batches, PatchSource
 from flexbench.training.distributed import process_group
 from flexbench.training.learner import ExampleSource, Learner
@@ -168,9 +168,7 @@ def _layouts_to_try(
     """Of the network's layouts those that are worth a measurement; often one."""
     if settings.layout != "auto":
         return [settings.layout] if settings.layout in layouts else layouts[:1]
-    if device.type == "cuda" or step_flops >= MEASURED_FROM:
-        return layouts
-    return [usual(layouts)]
+    return worth_measuring(layouts, step_flops=step_flops, device=device)
 
 
 def _facts(learner: Learner, settings: TrainSettings, *, seed: int) -> dict[str, Any]:
