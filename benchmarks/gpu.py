@@ -6,6 +6,7 @@
 Each part runs in a process of its own and is given a share of the minutes. What fails, or does not
 fit into its share, is left out with a line that says why, and the rest goes on. Tables are printed
 after every part, and saved after every row, so that nothing measured is lost when this is ended.
+What the parts say besides, whole errors too, goes into a log in the folder of temporary files.
 
 --dry runs every branch at toy size on the CPU, within a minute; its numbers mean nothing.
 """
@@ -13,6 +14,7 @@ after every part, and saved after every row, so that nothing measured is lost wh
 import argparse
 import signal
 import sys
+import tempfile
 import time
 from pathlib import Path
 
@@ -37,6 +39,8 @@ def main() -> None:
     except FlexbenchError as error:
         sys.exit(str(error))
     console, printed = Console(), 0
+    log = Path(tempfile.mkstemp(prefix="flexbench-gpu-", suffix=".log")[1])
+    console.print(f"log: {log}", soft_wrap=True)
 
     def tell(results: list[Result]) -> None:
         for path in outputs:
@@ -45,7 +49,12 @@ def main() -> None:
     parts = [part for part in PARTS if part.name in options.parts or part.needed]
     seconds = 60 * options.minutes - RESERVE_SECONDS - (time.monotonic() - start)
     for results in run_parts(
-        parts, kind="cpu" if options.dry else "cuda", dry=options.dry, seconds=seconds, tell=tell
+        parts,
+        kind="cpu" if options.dry else "cuda",
+        dry=options.dry,
+        seconds=seconds,
+        log=log,
+        tell=tell,
     ):
         for result in results[printed:]:
             console.print(table_of(result))

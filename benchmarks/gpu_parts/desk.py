@@ -54,6 +54,10 @@ def simulate(settings: dict[str, Any], reynolds: float, seed: int) -> None:
     simulate_step(graph_of(settings), reynolds=reynolds, seed=seed)
 
 
+def statistics_of(settings: dict[str, Any]) -> None:
+    statistics_step(graph_of(settings), task=TASK)
+
+
 def train(settings: dict[str, Any], network: str, seed: int) -> float:
     """The last validation loss of a training."""
     graph = graph_of(settings)
@@ -87,7 +91,7 @@ def cases(bench: Bench) -> Iterator[Case]:
             splits = (graph.config.split(name) for name in ("train", "validation"))
             runs = [run for split in splits for run in product(split.reynolds, split.seeds)]
             list(pool.map(simulate, [settings] * len(runs), *zip(*runs, strict=True)))
-            statistics_step(graph, task=TASK)
+            pool.submit(statistics_of, settings).result()
             return _numbers(len(runs), time.perf_counter() - start, [])
 
         def wave(network: str, seeds: Sequence[int]) -> Numbers:

@@ -35,12 +35,12 @@ class Built:
 
 
 def built(
-    name: str, size: str, *, options: dict[str, int] | None = None, width: int | None = None
+    name: str, size: str, *, options: tuple[tuple[str, int], ...] = (), width: int | None = None
 ) -> Built:
     """On the CPU, from one seed, with no tensor left at its initial zero: gradients reach all."""
     problem = ProblemSpec(task="superres", condition_channels=1, patch=PATCHES[size])
     torch.manual_seed(0)
-    network, summary = build_network(name, problem, size=size, width=width, options=options)
+    network, summary = build_network(name, problem, size=size, width=width, options=dict(options))
     for parameter in network.parameters():
         if not parameter.any():
             nn.init.normal_(parameter, std=0.02)

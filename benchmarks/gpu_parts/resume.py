@@ -28,7 +28,8 @@ ABOUT = (
     "Difference is the largest one over the largest weight."
 )
 
-STEPS, TOY_STEPS = 60, 6
+# Steps and batch.
+FULL, TOY = (60, 8), (6, 2)
 
 Weights = dict[str, Tensor]
 
@@ -52,7 +53,8 @@ class Trainings:
         self.bench, self.folder = bench, folder
         self.size = "XXS" if bench.dry else "XS"
         self.patch = PATCHES[self.size]
-        self.settings = TrainSettings(steps=TOY_STEPS if bench.dry else STEPS, warmup_steps=2)
+        steps, batch = TOY if bench.dry else FULL
+        self.settings = TrainSettings(steps=steps, batch=batch, warmup_steps=2)
         self.file = folder / "waves.h5"
         times = np.linspace(0, 0.3, 4)
         write_dummy(self.file, grid=4 * self.patch, times=times, reynolds=1000, seed=0)

@@ -10,10 +10,12 @@ import multiprocessing
 import os
 import signal
 import time
+import traceback
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
 from multiprocessing.connection import Connection
 from multiprocessing.process import BaseProcess
+from pathlib import Path
 
 import torch
 
@@ -42,12 +44,14 @@ def run_parts(
     kind: str,
     dry: bool,
     seconds: float,
+    log: Path,
     tell: Callable[[list[Result]], None],
 ) -> Iterator[list[Result]]:
     """Results of the parts so far, after every part, within so many seconds.
 
     Each part's share is that of its weight in what is left of the time, so that what one part does
-    not use is there for those after it. tell: is called with them after every row, too.
+    not use is there for those after it. log: gets what the parts print, and whole
+    errors. tell: is called with the results after every row, too.
     """
     end = time.monotonic() + seconds
     results: list[Result] = []
@@ -66,7 +70,7 @@ def run_parts(
         else:
             start = time.monotonic()
             limit = min(result.share + GRACE, left)
-            _run(result, kind=kind, dry=dry, limit=limit, tell=lambda: tell(results))
+            _run(result, kind=kind, dry=dry, limit=limit, log=log, tell=lambda: tell(results))
             result.seconds = time.monotonic() - start
         tell(results)
         yield results
@@ -78,12 +82,16 @@ def in_a_line(error: BaseException) -> str:
     return text if len(text) <= LONGEST_REASON else f"{text[:LONGEST_REASON]}..."
 
 
-def _run(result: Result, *, kind: str, dry: bool, limit: float, tell: Callable[[], None]) -> None:
+def _run(
+    result: Result, *, kind: str, dry: bool, limit: float, log: Path, tell: Callable[[], None]
+) -> None:
     """One part in its process; what is not whole is said in `result`."""
     # Forked, so that torch is not imported again; nothing here has touched a GPU before.
     context = multiprocessing.get_context("fork")
     ours, theirs = context.Pipe(duplex=False)
-    process = context.Process(target=_work, args=(theirs, result.part, kind, dry, result.share))
+    process = context.Process(
+        target=_work, args=(theirs, result.part, kind, dry, result.share, log)
+    )
     end = time.monotonic() + limit
     process.start()
     theirs.close()
@@ -134,9 +142,12 @@ def _end(process: BaseProcess) -> None:
     process.join()
 
 
-def _work(say: Connection, part: Part, kind: str, dry: bool, seconds: float) -> None:
+def _work(say: Connection, part: Part, kind: str, dry: bool, seconds: float, log: Path) -> None:
     """In the part's process: measure case after case while there is time, and say so."""
     os.setsid()
+    with log.open("ab") as sink:
+        for stream in (1, 2):
+            os.dup2(sink.fileno(), stream)
     signal.signal(signal.SIGTERM, signal.SIG_DFL)
     torch.set_num_threads(1)
     reason = ""
@@ -146,6 +157,7 @@ def _work(say: Connection, part: Part, kind: str, dry: bool, seconds: float) -> 
             say.send(("begun", case.name))
             say.send(("row", _measured(case, bench)))
     except Exception as error:
+        traceback.print_exc()
         reason = in_a_line(error)
     say.send(("ended", reason))
 
@@ -156,6 +168,7 @@ def _measured(case: Case, bench: Bench) -> Row:
     try:
         numbers = case.measure()
     except Exception as error:
+        traceback.print_exc()
         return Row(case=case.name, left_out=in_a_line(error))
     wrong = [
         key for key, it in numbers.items() if not isinstance(it, str) and not math.isfinite(it)

@@ -2,7 +2,7 @@
 
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, replace
-from functools import cache, partial
+from functools import cache, lru_cache, partial
 from itertools import product
 from typing import Any
 
@@ -28,6 +28,7 @@ ABOUT = (
 )
 
 MEMBERS, STEPS = 8, 2
+Build = Callable[..., Built]
 LAYOUTS = {"contiguous": torch.contiguous_format, "channels-last": torch.channels_last}
 
 
@@ -112,12 +113,15 @@ def compile_parts(network: nn.Module, mode: str) -> None:
         setattr(network, name, torch.compile(getattr(network, name), mode=mode))
 
 
-def measured(bench: Bench, variant: Variant, product_rate: Callable[[str], float]) -> Numbers:
+def measured(
+    bench: Bench, variant: Variant, product_rate: Callable[[str], float], build: Build
+) -> Numbers:
     """A row of the table."""
     backend = bench.backend
     limit = product_rate(variant.precision)
+    made = build(variant.network, variant.size, options=variant.options, width=variant.width)
+    made.network.zero_grad(set_to_none=True)
     backend.forget_peak()
-    made = built(variant.network, variant.size, options=dict(variant.options), width=variant.width)
     layout, engine = LAYOUTS[variant.layout], ENGINES[variant.engine]
     made.network.to(backend.device, memory_format=layout)  # type: ignore[call-overload]
     if engine.compile is not None:
@@ -159,14 +163,14 @@ FULL = {
 
 def eager_variants() -> Iterator[Variant]:
     """Without a compiler, what is asked first standing first."""
-    for precision in ("bfloat16", "tf32", "float32"):
-        for base in (XS_FEW, *FULL.values()):
-            yield from every(replace(base, precision=precision), work=WORK)
+    for base in (XS_FEW, *FULL.values()):
+        yield from every(base, precision=("bfloat16", "tf32", "float32"), work=WORK)
+        yield from every(replace(base, layout="channels-last"), work=WORK)
     yield from every(replace(XS_FEW, engine="graph"), precision=("bfloat16", "tf32"), work=WORK)
     for base in FULL.values():
-        yield from every(replace(base, layout="channels-last"), work=WORK)
-    for base in FULL.values():
-        yield from every(base, network=RIVALS, work=WORK, precision=("bfloat16", "tf32"))
+        for network in RIVALS:
+            yield from every(replace(base, network=network), work=WORK)
+            yield replace(base, network=network, precision="tf32")
 
 
 def compiled_variants() -> Iterator[Variant]:
@@ -195,15 +199,22 @@ def toy_compiled_variants() -> Iterator[Variant]:
     yield replace(block, engine="compiled", work="sample")
 
 
-def cases_of(
-    full: Callable[[], Iterator[Variant]], toys: Callable[[], Iterator[Variant]]
-) -> Callable[[Bench], Iterator[Case]]:
-    def cases(bench: Bench) -> Iterator[Case]:
-        product_rate = cache(bench.backend.product_rate)
-        for variant in toys() if bench.dry else full():
-            yield Case(variant.name, partial(measured, bench, variant, product_rate))
+def eager_cases(bench: Bench) -> Iterator[Case]:
+    """Variants of one network follow one another, and it is built once."""
+    chosen = toy_eager_variants() if bench.dry else eager_variants()
+    return _cases(bench, chosen, build=lru_cache(maxsize=1)(built))
 
-    return cases
+
+def compiled_cases(bench: Bench) -> Iterator[Case]:
+    """Each compiles a network of its own."""
+    chosen = toy_compiled_variants() if bench.dry else compiled_variants()
+    return _cases(bench, chosen, build=built)
+
+
+def _cases(bench: Bench, chosen: Iterator[Variant], *, build: Build) -> Iterator[Case]:
+    product_rate = cache(bench.backend.product_rate)
+    for variant in chosen:
+        yield Case(variant.name, partial(measured, bench, variant, product_rate, build))
 
 
 COLUMNS = {"ms": ".2f", "rows/s": ".0f", "TFLOP/s": ".3g", "of product": ".3f", "peak MiB": ".0f"}
@@ -212,7 +223,7 @@ EAGER = Part(
     title="Training steps and samples",
     about=ABOUT,
     columns=COLUMNS,
-    cases=cases_of(eager_variants, toy_eager_variants),
+    cases=eager_cases,
     weight=8,
     least=5,
 )
@@ -221,7 +232,7 @@ COMPILED = Part(
     title="The same by torch.compile",
     about=ABOUT,
     columns=COLUMNS,
-    cases=cases_of(compiled_variants, toy_compiled_variants),
+    cases=compiled_cases,
     weight=7,
     least=10,
 )

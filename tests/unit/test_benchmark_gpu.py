@@ -6,6 +6,7 @@ import os
 import signal
 import subprocess
 import sys
+import tempfile
 import time
 from pathlib import Path
 
@@ -35,7 +36,7 @@ def dry(tmp_path_factory):
     }
     found = subprocess.run(
         [sys.executable, SCRIPT, "--dry", "--output", folder / "it.json", folder / "it.md"],
-        env={**os.environ, **compiler, "COLUMNS": "200"},
+        env={**os.environ, **compiler, "COLUMNS": "200", "TMPDIR": str(folder)},
         capture_output=True,
         text=True,
         check=True,
@@ -95,7 +96,9 @@ def part(name, *measures, **changes):
 
 
 def results_of(parts, seconds=60.0, tell=lambda results: None):
-    found = list(run_parts(parts, kind="cpu", dry=True, seconds=seconds, tell=tell))[-1]
+    with tempfile.NamedTemporaryFile() as log:
+        options = {"kind": "cpu", "dry": True, "seconds": seconds, "tell": tell}
+        found = list(run_parts(parts, log=Path(log.name), **options))[-1]
     return {result.part.name: result for result in found}
 
 
@@ -182,10 +185,20 @@ def test_without_the_machine_nothing_is_begun():
 
 
 @pytest.mark.skipif(torch.cuda.is_available(), reason="there is a GPU")
-def test_without_a_gpu_the_script_says_so():
-    found = subprocess.run([sys.executable, SCRIPT], capture_output=True, text=True, timeout=100)
+def test_without_a_gpu_the_script_says_so(tmp_path):
+    found = subprocess.run(
+        [sys.executable, SCRIPT],
+        env={**os.environ, "TMPDIR": str(tmp_path)},
+        capture_output=True,
+        text=True,
+        timeout=100,
+    )
     assert found.returncode == 1
     assert "torch sees no GPU" in " ".join(found.stdout.split())
+    # The whole error is kept.
+    (log,) = tmp_path.glob("flexbench-gpu-*.log")
+    assert "Traceback" in log.read_text()
+    assert "flexbench.errors.FlexbenchError: torch sees no GPU" in log.read_text()
     with pytest.raises(FlexbenchError, match="torch sees no GPU"):
         backend_of("cuda")
 
