@@ -15,6 +15,7 @@ import argparse
 import signal
 import sys
 import tempfile
+import textwrap
 import time
 from pathlib import Path
 
@@ -64,7 +65,7 @@ def main() -> None:
 
 
 def _parser() -> argparse.ArgumentParser:
-    parts = "\n\n".join(f"{part.name}: {part.about}" for part in PARTS)
+    parts = "\n\n".join(textwrap.fill(f"{part.name}: {part.about}", 100) for part in PARTS)
     parser = argparse.ArgumentParser(
         description=__doc__,
         epilog=f"The parts, and what their numbers mean:\n\n{parts}",
