@@ -6,7 +6,7 @@ from pathlib import Path
 
 HERE = Path(__file__).resolve().parent
 # What measures nothing by itself: it is given two folders, or is a part of another one.
-OTHERS = {"same_numbers", "finished_run", "calibrated"}
+OTHERS = {"same_numbers", "finished_run", "calibrated", "solver_peer"}
 
 
 def main() -> None:
