@@ -7,7 +7,7 @@ from pathlib import Path
 HERE = Path(__file__).resolve().parent
 # What measures nothing by itself: it is given two folders, or is a part of another one; and what
 # needs a GPU.
-OTHERS = {"same_numbers", "finished_run", "calibrated", "gpu"}
+OTHERS = {"same_numbers", "finished_run", "calibrated", "null_models", "solver_peer", "gpu"}
 
 
 def main() -> None:

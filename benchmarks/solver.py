@@ -1,6 +1,6 @@
 """Time of a solver step against the time of nothing but the Fourier transforms it needs.
 
-    python benchmarks/solver.py [--grids 128 256 512] [--threads 1]
+    python benchmarks/solver.py [--grids 128 256 512] [--threads 1] [--peer]
 
 Times are processor time, which other programs' turns do not count towards. Three measurements are
 interleaved, so that a busy machine hurts them alike, and the median of 15 is taken:
@@ -10,7 +10,8 @@ interleaved, so that a busy machine hurts them alike, and the median of 15 is ta
   over the kept wavenumbers only, the data lying where each of them wants it;
 - full: the same number of plain two-dimensional `irfft2` and `rfft2`.
 
-"ratio" is step / the faster of the two.
+"ratio" is step / the faster of the two. `--peer` measures exponax (`pip install exponax`) at equal
+error instead: `solver_peer.py`.
 """
 
 import argparse
@@ -21,6 +22,7 @@ from collections.abc import Callable, Sequence
 import torch
 from rich.console import Console
 from rich.table import Table
+from solver_peer import peer_table
 
 from flexbench.config import SolverSettings
 from flexbench.solver.grid import COMPLEX
@@ -74,7 +76,7 @@ def full_transforms(points: int, precision: str) -> Callable[[], None]:
     return transforms
 
 
-def interleaved_medians(functions: Sequence[Callable[[], None]]) -> list[float]:
+def interleaved_medians(functions: Sequence[Callable[[], object]]) -> list[float]:
     """Median milliseconds per call of each function, measured in turn."""
     calls = []
     for function in functions:
@@ -132,9 +134,13 @@ def main() -> None:
     parser.add_argument("--grids", type=int, nargs="+", default=[128, 256, 512])
     parser.add_argument("--threads", type=int, default=1)
     parser.add_argument("--end", type=float, default=3.5, help="end time of the trajectories")
+    parser.add_argument("--peer", action="store_true", help="against exponax at equal error")
     arguments = parser.parse_args()
-    torch.set_num_threads(arguments.threads)
     console = Console()
+    if arguments.peer:
+        console.print(peer_table(interleaved_medians))
+        return
+    torch.set_num_threads(arguments.threads)
     console.print(step_table(arguments.grids))
     console.print(trajectory_table(arguments.end))
 

@@ -31,4 +31,7 @@ def prepare_device(config: Config) -> "torch.device":
 
     index = int(os.environ.get("LOCAL_RANK", "0"))
     torch.cuda.set_device(index)
+    # A configuration that says float32 means it: by default convolutions would round to TF32.
+    torch.backends.cudnn.allow_tf32 = False
+    torch.backends.cuda.matmul.allow_tf32 = False
     return torch.device("cuda", index)

@@ -51,7 +51,10 @@ class SpectralGrid:
         self.inverse_k_squared = torch.where(self.k_squared > 0, 1 / self.k_squared, 0.0)
         if self.device.type == "cpu":
             keep_freed_memory()
-        self._turned = torch.empty(points, self.cutoff + 1, dtype=COMPLEX[dtype], device=device)
+        # A little longer than N: lines of 2^n points, read across, evict each other from the cache.
+        lines = torch.empty(self.cutoff + 1, points + 8, dtype=COMPLEX[dtype], device=device)
+        self._columns = lines[:, :points]
+        self._rows = torch.zeros(points, points // 2 + 1, dtype=lines.dtype, device=device)
 
     def coefficients(self, values: Tensor) -> Tensor:
         """Factors of a spectrum (broadcastable to it), zero beyond the cut-off, complex.
@@ -62,10 +65,11 @@ class SpectralGrid:
         return masked.to(COMPLEX[self.dtype]).contiguous()
 
     def to_physical(self, spectrum: Tensor) -> Tensor:
-        """The real field (H, W) of a spectrum (K + 1, N)."""
-        # Columns first, over the kept kx only; then rows, padded with zeros beyond K.
-        self._turned.copy_(torch.fft.ifft(spectrum, dim=1).T)
-        return torch.fft.irfft(self._turned, n=self.points, dim=1)
+        """The real field (H, W), in the grid's precision, of a spectrum (K + 1, N) in any."""
+        # Columns first, over the kept kx only; then rows, which stay zero beyond K.
+        torch.fft.ifft(spectrum.to(self._rows.dtype), dim=1, out=self._columns)
+        self._rows[:, : self.cutoff + 1] = self._columns.T
+        return torch.fft.irfft(self._rows, n=self.points, dim=1)
 
     def to_spectral(self, field: Tensor) -> Tensor:
         """The spectrum (K + 1, N) of a real field (H, W); ky beyond K are not zeroed."""

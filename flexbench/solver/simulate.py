@@ -11,7 +11,7 @@ from flexbench.config import SolverSettings
 from flexbench.errors import FlexbenchError
 from flexbench.solver import diagnostics
 from flexbench.solver.boundary import start_flow
-from flexbench.solver.grid import SpectralGrid
+from flexbench.solver.grid import COMPLEX, SpectralGrid
 from flexbench.solver.stepping import IntegratingFactorRK4
 
 PRECISIONS = {"float32": torch.float32, "float64": torch.float64}
@@ -31,7 +31,8 @@ class Simulation:
 
     boundary: see `boundary.BOUNDARIES`. The same settings, seed, device, number of threads and
     torch give the same bits, also across `state` and `load_state`. Attributes: spectrum (the state
-    of `equation`), time, steps (taken so far), dt (of the last step).
+    of `equation`, complex128 whatever the precision), time, steps (taken so far), dt (of the last
+    step).
     """
 
     def __init__(
@@ -52,9 +53,10 @@ class Simulation:
         self.seed = seed
         self.grid = SpectralGrid(settings.grid, dtype=PRECISIONS[settings.precision], device=device)
         self.boundary = boundary
-        self.equation, self.spectrum = start_flow(
+        self.equation, start = start_flow(
             boundary, self.grid, settings, reynolds=self.reynolds, seed=seed
         )
+        self.spectrum = start.to(torch.complex128)
         if settings.dt is not None and settings.dt > self.equation.largest_step:
             raise FlexbenchError(
                 f"solver.dt is {settings.dt:g}; a {boundary} flow on a grid of {settings.grid} "
@@ -64,7 +66,9 @@ class Simulation:
         self.steps = 0
         self.dt = math.nan
         self._integrator = IntegratingFactorRK4(
-            linear=self.equation.linear, nonlinear=self.equation.nonlinear, state=self.spectrum
+            linear=self.equation.linear,
+            nonlinear=self.equation.nonlinear,
+            dtype=COMPLEX[self.grid.dtype],
         )
         self._limit = GROWTH_LIMIT * self.equation.never_grows(self.spectrum)
 

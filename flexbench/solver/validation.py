@@ -172,7 +172,7 @@ def _on_grid(state: Tensor, grid: SpectralGrid) -> Tensor:
 
 def _advance(equation: PenalisedNavierStokes, state: Tensor, *, time: float, steps: int) -> None:
     integrator = IntegratingFactorRK4(
-        linear=equation.linear, nonlinear=equation.nonlinear, state=state
+        linear=equation.linear, nonlinear=equation.nonlinear, dtype=state.dtype
     )
     for _ in range(steps):
         integrator.step(state, time / steps)

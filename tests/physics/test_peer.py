@@ -29,7 +29,7 @@ def test_frozen_run():
     equation = NavierStokes(grid, viscosity=viscosity)
     spectrum = grid.to_spectral(torch.from_numpy(start))
     stepper = IntegratingFactorRK4(
-        linear=equation.linear, nonlinear=equation.nonlinear, state=spectrum
+        linear=equation.linear, nonlinear=equation.nonlinear, dtype=spectrum.dtype
     )
     steps = 500
     for _ in range(steps):

@@ -25,7 +25,7 @@ def penalised(points, *, viscosity, eta, solid):
 
 def advance(equation, state, *, time, dt):
     stepper = IntegratingFactorRK4(
-        linear=equation.linear, nonlinear=equation.nonlinear, state=state
+        linear=equation.linear, nonlinear=equation.nonlinear, dtype=state.dtype
     )
     steps = math.ceil(time / dt)
     for _ in range(steps):
