@@ -5,8 +5,6 @@ from typing import Any
 
 import pandas as pd
 
-from flexbench.metrics.tables import SNAPSHOT
-
 
 def cost_row(
     scores: pd.DataFrame, *, train: Mapping[str, Any], sample: Mapping[str, Any]
@@ -21,16 +19,17 @@ def cost_row(
     and was spent once. Empty for a formula.
     flops_per_call: of one call of the network on one patch. calls: per member.
     tiles: that one field is drawn in, each with so many calls; 0: in none, or not known.
+    flops_per_member: of one member of one whole field, all calls on all tiles.
+    seconds_per_member: of the same, sampling alone: processor time, on a GPU wall time.
+    relative_time: the same over the seconds of a yardstick timed beside it (`inference.timing`).
     train_flops: of all forward and backward passes over the training's patches.
-    train_seconds, sample_seconds: wall time of the whole step; NaN where it is not known.
-    seconds_per_member: of one member of one whole field. relative_time: the same, sampling alone,
-    over the seconds of a yardstick timed beside it (see `inference.timing`).
-    peak_memory_mib: of sampling.
+    train_cpu_seconds: processor time of the training; NaN where it was stopped and resumed.
+    train_seconds, sample_seconds: wall time of the whole step, which other programs lengthen.
+    peak_memory_mib: of sampling. NaN stands for what is not known.
     """
     first = scores.iloc[0].to_dict()
-    snapshots = len(scores[list(SNAPSHOT)].drop_duplicates())
-    seconds = float(sample.get("seconds", "nan"))
     calls = int(first["calls"])
+    tiles = int(sample.get("facts", {}).get("tiles", 0))
     return {
         "tier": first["tier"],
         "case": first["case"],
@@ -40,12 +39,14 @@ def cost_row(
         "parameters": int(first["parameters"]),
         "flops_per_call": float(first["flops"]) / max(calls, 1),
         "calls": calls,
-        "tiles": int(sample.get("facts", {}).get("tiles", 0)),
+        "tiles": tiles,
+        "flops_per_member": float(first["flops"]) * max(tiles, 1),
+        "seconds_per_member": _timed(sample, "seconds_per_member"),
+        "relative_time": _timed(sample, "relative_time"),
         "train_flops": float(train.get("facts", {}).get("flops", "nan")),
+        "train_cpu_seconds": _train_cpu_seconds(train),
         "train_seconds": _train_seconds(train),
-        "sample_seconds": seconds,
-        "seconds_per_member": seconds / (snapshots * int(first["members"])),
-        "relative_time": _relative_time(sample),
+        "sample_seconds": float(sample.get("seconds", "nan")),
         "peak_memory_mib": float(sample.get("peak_memory_mib", "nan")),
         "device": str(sample.get("facts", {}).get("device", "")),
     }
@@ -56,7 +57,14 @@ def _train_seconds(receipt: Mapping[str, Any]) -> float:
     return float(receipt.get("facts", {}).get("seconds", receipt.get("seconds", "nan")))
 
 
-def _relative_time(receipt: Mapping[str, Any]) -> float:
+def _train_cpu_seconds(receipt: Mapping[str, Any]) -> float:
+    """A receipt knows the processor time of the last run alone."""
+    if receipt.get("facts", {}).get("resumed_step", 0):
+        return float("nan")
+    return float(receipt.get("cpu_seconds", "nan"))
+
+
+def _timed(receipt: Mapping[str, Any], fact: str) -> float:
     """NaN where it was not measured: all snapshots had been drawn before a kill."""
-    found = receipt.get("facts", {}).get("timing", {}).get("relative_time")
+    found = receipt.get("facts", {}).get("timing", {}).get(fact)
     return float("nan") if found is None else float(found)

@@ -132,8 +132,9 @@ RED_FLAGS = Table(columns=("tier", "case", "method", "flag", "message"), made_by
 COST = Table(
     columns=(
         *("tier", "case", "method", "training_seed", "training", "parameters"),
-        *("flops_per_call", "calls", "tiles", "train_flops", "train_seconds", "sample_seconds"),
-        *("seconds_per_member", "relative_time", "peak_memory_mib", "device"),
+        *("flops_per_call", "calls", "tiles", "flops_per_member", "seconds_per_member"),
+        *("relative_time", "train_flops", "train_cpu_seconds", "train_seconds", "sample_seconds"),
+        *("peak_memory_mib", "device"),
     ),
     made_by="tabulate",
 )

@@ -93,8 +93,9 @@ FIGURES: dict[str, FigureEntry] = {
         sizes=(44_000, 19_000),
         title="Accuracy against cost",
         caption=(
-            "Error of the ensemble mean against what one member costs: counted floating-point "
-            "operations (left) and measured seconds on the device named in the cost table (right). "
+            "Error of the ensemble mean against what one member of a whole field costs: counted "
+            "floating-point operations (left) and seconds of processor time, or of wall time on a "
+            "GPU (right; the cost table names the device). "
             "The area of a dot grows with the number of parameters. Better: towards the lower "
             "left. Methods without weights are horizontal lines where their cost is not counted."
         ),

@@ -42,7 +42,7 @@ class ReceiptIndex:
     def of_cost(self, column: str, record: dict[Any, Any]) -> str:
         """From a column and a row of the table of costs: whose receipt the number comes from."""
         run = (str(record["method"]), int(record["training_seed"]))
-        if column in ("training", "train_flops", "train_seconds"):
+        if column.startswith("train"):
             return self.of(self.layout.checkpoint(str(record["training"]), *run))
         return self.of(self.layout.samples(str(record["case"]), *run))
 

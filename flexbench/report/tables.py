@@ -61,6 +61,9 @@ class Table:
     caption: str = ""
 
 
+A_MEMBER = "one ensemble member of one whole field"
+
+
 def summary_table(
     scores: pd.DataFrame,
     cost: pd.DataFrame,
@@ -76,8 +79,11 @@ def summary_table(
     runs = {str(method): rows for method, rows in cost.groupby("method", sort=False)}
     table.heads += [
         Head(text="Parameters"),
-        Head(text="FLOP", hint="floating-point operations per member, all calls"),
-        Head(text="Time", hint="measured wall time per member; not comparable across machines"),
+        Head(text="FLOP", hint=f"floating-point operations of {A_MEMBER}: all calls, all tiles"),
+        Head(
+            text="Time",
+            hint=f"processor time (on a GPU wall time) of {A_MEMBER}; compare on one machine alone",
+        ),
     ]
     for row in table.rows:
         row.cells += _cost_cells(runs[row.name], find_cost) if row.name in runs else 3 * [_NONE]
@@ -88,10 +94,9 @@ def _cost_cells(runs: pd.DataFrame, find_cost: FindCost) -> list[Cell]:
     """Means over the training seeds; the first one's receipt stands for all."""
     record: dict[Any, float] = runs.mean(numeric_only=True).to_dict()
     anchor = find_cost("seconds_per_member", runs.iloc[0].to_dict())
-    flops = record["flops_per_call"] * record["calls"]
     return [
         Cell(text=amount(record["parameters"]), anchor=anchor),
-        Cell(text=amount(flops), anchor=anchor),
+        Cell(text=amount(record["flops_per_member"]), anchor=anchor),
         Cell(text=duration(record["seconds_per_member"]), anchor=anchor),
     ]
 
@@ -224,14 +229,16 @@ _COST_COLUMNS: dict[str, tuple[str, Callable[[float], str]]] = {
     "flops_per_call": ("FLOP / call", amount),
     "calls": ("calls / member", amount),
     "tiles": ("tiles / field", amount),
-    "train_flops": ("training FLOP", amount),
-    "train_seconds": ("training", duration),
-    "sample_seconds": ("sampling, all", duration),
-    "seconds_per_member": ("one member", duration),
+    "flops_per_member": ("FLOP / member", amount),
+    "seconds_per_member": ("time / member", duration),
     "relative_time": (
-        "one member / yardstick",
+        "the same / yardstick",
         lambda value: f"{value:.3g}" if value > 0 else "n/a",
     ),
+    "train_flops": ("training FLOP", amount),
+    "train_cpu_seconds": ("training, processor time", duration),
+    "train_seconds": ("training, wall time", duration),
+    "sample_seconds": ("sampling of all, wall time", duration),
     "peak_memory_mib": ("peak memory [MiB]", lambda value: f"{value:.0f}" if value > 0 else "n/a"),
 }
 

@@ -23,9 +23,10 @@ def scores(**changes):
 
 
 def test_a_trained_method():
-    train = {"seconds": 5.0, "facts": {"seconds": 120.0, "training": "forecast", "flops": 7e12}}
+    facts = {"seconds": 120.0, "training": "forecast", "flops": 7e12, "resumed_step": 0}
+    train = {"seconds": 5.0, "cpu_seconds": 90.0, "facts": facts}
     sample = {"seconds": 16.0, "peak_memory_mib": 512.0, "facts": {"device": "cpu", "tiles": 25}}
-    sample["facts"]["timing"] = {"relative_time": 12.5}
+    sample["facts"]["timing"] = {"relative_time": 12.5, "seconds_per_member": 0.5}
     row = cost_row(scores(), train=train, sample=sample)
     assert (row["tier"], row["case"], row["method"], row["training_seed"]) == (
         "desk",
@@ -38,10 +39,18 @@ def test_a_trained_method():
     assert (row["training"], row["train_flops"]) == ("forecast", 7e12)
     # Of all runs of a training that was stopped and resumed.
     assert row["train_seconds"] == 120.0
-    # Two snapshots of four members.
-    assert row["seconds_per_member"] == 2.0
-    assert row["relative_time"] == 12.5
+    assert row["train_cpu_seconds"] == 90.0
+    # Of a whole field: two calls on each of 25 tiles, timed by the sampler itself.
+    assert row["flops_per_member"] == 25 * 6e8
+    assert (row["seconds_per_member"], row["relative_time"]) == (0.5, 12.5)
     assert (row["sample_seconds"], row["peak_memory_mib"], row["device"]) == (16.0, 512.0, "cpu")
+
+
+def test_a_resumed_training_has_no_processor_time():
+    train = {"seconds": 5.0, "cpu_seconds": 90.0, "facts": {"seconds": 120.0, "resumed_step": 7}}
+    row = cost_row(scores(), train=train, sample={})
+    assert math.isnan(row["train_cpu_seconds"])
+    assert row["train_seconds"] == 120.0
 
 
 def test_a_formula_has_no_training():
@@ -49,14 +58,16 @@ def test_a_formula_has_no_training():
     assert math.isnan(row["train_seconds"])
     assert math.isnan(row["train_flops"])
     assert row["training"] == ""
-    assert (row["flops_per_call"], row["tiles"]) == (0, 0)
+    assert (row["flops_per_call"], row["tiles"], row["flops_per_member"]) == (0, 0, 0)
     assert math.isnan(row["relative_time"])
     assert row["device"] == ""
 
 
 def test_snapshots_drawn_before_a_kill_have_no_time():
     sample = {"seconds": 1.0, "facts": {"timing": {"snapshots": 0, "relative_time": None}}}
-    assert math.isnan(cost_row(scores(), train={}, sample=sample)["relative_time"])
+    row = cost_row(scores(), train={}, sample=sample)
+    assert math.isnan(row["relative_time"])
+    assert math.isnan(row["seconds_per_member"])
 
 
 def test_a_row_has_the_columns_of_the_table():

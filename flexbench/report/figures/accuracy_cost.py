@@ -21,7 +21,7 @@ def draw(inputs: "ReportInputs", case: str) -> "Figure":
 
 
 def draw_accuracy_cost(scores: pd.DataFrame, cost: pd.DataFrame) -> "Figure":
-    """RFNE against counted operations and against measured seconds, per member."""
+    """RFNE against counted operations and against measured seconds, per member of a whole field."""
     rfne = rows(scores, "rfne_mean").dropna(subset=["value"])
     if rfne.empty:
         return style.nothing_to_show("no finite error to set against cost")
@@ -30,8 +30,8 @@ def draw_accuracy_cost(scores: pd.DataFrame, cost: pd.DataFrame) -> "Figure":
     )
     figure = style.new_figure(height=4.3)
     left, right = figure.subplots(1, 2, sharey=True)
-    _draw_cost_panel(left, points, column="flops", label="operations per member [FLOP]")
-    _draw_cost_panel(right, points, column="seconds", label="wall time per member [s]")
+    _draw_cost_panel(left, points, column="flops_per_member", label="operations per member [FLOP]")
+    _draw_cost_panel(right, points, column="seconds_per_member", label="time per member [s]")
     left.set_ylabel(RFNE_LABEL)
     left.set_ylim(bottom=0.0)
     style.legend_below(figure, methods_of(points))
@@ -39,11 +39,9 @@ def draw_accuracy_cost(scores: pd.DataFrame, cost: pd.DataFrame) -> "Figure":
 
 
 def _cost_per_member(cost: pd.DataFrame) -> pd.DataFrame:
-    """Mean over training seeds: parameters, FLOPs of all calls for one member, seconds."""
-    flops = cost["flops_per_call"] * cost["calls"]
-    costs = cost.assign(flops=flops, seconds=cost["seconds_per_member"])
-    means = costs.groupby("method", sort=False)[["parameters", "flops", "seconds"]].mean()
-    return means.reset_index()
+    """Mean over training seeds: parameters, FLOPs and seconds of one member of a whole field."""
+    costs = ["parameters", "flops_per_member", "seconds_per_member"]
+    return cost.groupby("method", sort=False)[costs].mean().reset_index()
 
 
 def _draw_cost_panel(axis: "Axes", points: pd.DataFrame, *, column: str, label: str) -> None:

@@ -4,10 +4,12 @@ import json
 import re
 from itertools import pairwise
 
+import pandas as pd
 import pytest
 
 from flexbench.paths import receipt_of
 from flexbench.report.catalogue import FIGURES
+from flexbench.report.numbers import amount, duration
 from flexbench.report.page import slug
 
 # Of a task without evaluations.
@@ -54,6 +56,18 @@ def test_cost_leads_to_the_step_that_took_the_time(html):
     row = next(row for row in rows_of(html, "cost") if "</i>flex" in row)
     for name in (f"checkpoints/{TASK}/flex/seed0.safetensors", f"samples/{TASK}/flex/seed0.h5"):
         assert f'href="#{anchor(name)}"' in row
+
+
+def test_costs_are_those_of_a_whole_field(folder, html):
+    """In the summary as in the table of costs: all calls of the network, on all tiles."""
+    costs = pd.read_csv(folder / "tables" / "cost.csv")
+    (cost,) = costs[(costs["case"] == TASK) & (costs["method"] == "flex")].to_dict("records")
+    whole = cost["flops_per_call"] * cost["calls"] * cost["tiles"]
+    assert cost["flops_per_member"] == pytest.approx(whole)
+    for section in ("summary", "cost"):
+        row = next(row for row in rows_of(html, section) if "</i>flex" in row)
+        cells = re.findall(r">([^<>]+)</a>", row)
+        assert {amount(whole), duration(cost["seconds_per_member"])} <= set(cells)
 
 
 def test_every_figure_leads_to_its_receipt(html):
