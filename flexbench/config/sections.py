@@ -134,7 +134,11 @@ class TrainSettings(Settings):
         "several tasks, over all of them",
     )
     accumulate: Count = Field(1, description="micro-batches per optimiser step")
-    optimizer: Literal["adamw", "lion"] = "adamw"
+    optimizer: Literal["adamw", "lion", "muon"] = Field(
+        "adamw",
+        description="muon: matrices and kernels by Muon, of which AdamW's learning rates hold; "
+        "all else by AdamW",
+    )
     learning_rate: Annotated[PositiveFloat, Field(le=1)] = 1e-3
     betas: tuple[Probability, Probability] = (0.9, 0.99)
     weight_decay: NonNegative = 0.0

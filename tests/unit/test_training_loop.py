@@ -229,7 +229,7 @@ def test_global_generators_threads_and_handlers_are_given_back(tmp_path):
 # -- going on
 
 
-@pytest.mark.parametrize("optimizer", ["adamw", "lion"])
+@pytest.mark.parametrize("optimizer", ["adamw", "lion", "muon"])
 def test_interrupted_training_ends_with_the_same_bytes(tmp_path, optimizer):
     options = {"optimizer": optimizer, "log_every": 5}
     whole = run(tmp_path / "whole", network=net(dropout=0.3), **options)
