@@ -5,8 +5,8 @@ import sys
 from pathlib import Path
 
 HERE = Path(__file__).resolve().parent
-# What measures nothing by itself: it is given two folders, or is a part of another one.
-OTHERS = {"same_numbers", "finished_run", "calibrated"}
+# What measures nothing by itself: it is given folders, or is a part of another one.
+OTHERS = {"same_numbers", "finished_run", "calibrated", "null_models", "time_to_accuracy"}
 
 
 def main() -> None:
