@@ -122,6 +122,11 @@ class DiffusionSettings(Settings):
     target: Literal["v", "eps", "x"] = "v"
     loss: Literal["l1", "mse", "huber"] = "l1"
     weighting: Literal["none", "sigmoid"] = "none"
+    times: Literal["independent", "spread"] = Field(
+        "independent",
+        description="of the rows of a training step, each uniform; spread: evenly over (0, 1), "
+        "from a common random start",
+    )
 
 
 class TrainSettings(Settings):

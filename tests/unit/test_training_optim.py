@@ -92,7 +92,7 @@ def muon_by_hand(start, gradients, *, rate, betas, decay):
             momentum = 0.95 * momentum + 0.05 * step[index]
             ahead = 0.95 * momentum + 0.05 * step[index]
             direction = nearly_orthogonal(ahead.reshape(-1, columns)).reshape(value.shape)
-            size = 0.2 * math.sqrt(max(len(value), columns))
+            size = 0.4 * math.sqrt(max(len(value), columns))
             value = (1 - rate * decay) * value - rate * size * direction
         ends[index] = value
     return ends
