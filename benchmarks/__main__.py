@@ -5,9 +5,10 @@ import sys
 from pathlib import Path
 
 HERE = Path(__file__).resolve().parent
-# What measures nothing by itself: it is given two folders, or is a part of another one; and what
-# needs a GPU.
-OTHERS = {"same_numbers", "finished_run", "calibrated", "null_models", "solver_peer", "gpu"}
+# What measures nothing by itself: it is given folders, or is a part of another one; and what needs
+# a GPU.
+OTHERS = {"same_numbers", "finished_run", "calibrated", "null_models", "time_to_accuracy"}
+OTHERS |= {"solver_peer", "gpu"}
 
 
 def main() -> None:

@@ -122,6 +122,11 @@ class DiffusionSettings(Settings):
     target: Literal["v", "eps", "x"] = "v"
     loss: Literal["l1", "mse", "huber"] = "l1"
     weighting: Literal["none", "sigmoid"] = "none"
+    times: Literal["independent", "spread"] = Field(
+        "independent",
+        description="of the rows of a training step, each uniform; spread: evenly over (0, 1), "
+        "from a common random start",
+    )
 
 
 class TrainSettings(Settings):
@@ -134,7 +139,11 @@ class TrainSettings(Settings):
         "several tasks, over all of them",
     )
     accumulate: Count = Field(1, description="micro-batches per optimiser step")
-    optimizer: Literal["adamw", "lion"] = "adamw"
+    optimizer: Literal["adamw", "lion", "muon"] = Field(
+        "adamw",
+        description="muon: matrices and kernels by Muon, of which AdamW's learning rates hold; "
+        "all else by AdamW",
+    )
     learning_rate: Annotated[PositiveFloat, Field(le=1)] = 1e-3
     betas: tuple[Probability, Probability] = (0.9, 0.99)
     weight_decay: NonNegative = 0.0

@@ -1,6 +1,7 @@
 """The training loss of a denoiser: what its velocity means, against what it should mean."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass
 
 import torch
 from torch import Tensor
@@ -10,9 +11,18 @@ from flexbench.diffusion.parametrization import FROM_VELOCITY, noised, velocity
 from flexbench.diffusion.schedule import CosineSchedule
 from flexbench.errors import FlexbenchError
 
+
+@dataclass(frozen=True)
+class Timed:
+    """A stream for the noise of each row, and the times of the rows: a tensor (B,) in [0, 1)."""
+
+    streams: Sequence[torch.Generator]
+    times: Tensor
+
+
 # One stream for the batch, or one for each of its rows: then a row's draws do not depend on how
-# the batch is cut into micro-batches or shared among processes.
-Streams = torch.Generator | Sequence[torch.Generator]
+# the batch is cut into micro-batches or shared among processes. Nor do times that are given.
+Streams = torch.Generator | Sequence[torch.Generator] | Timed
 
 # Bias of the sigmoid weighting (arXiv 2410.19324), in log-SNR.
 SIGMOID_BIAS = -1.0
@@ -66,7 +76,8 @@ def diffusion_loss(
     target: what is compared, "v", "eps" or "x"; always converted from the network's velocity.
     norm: "l1", "mse" or "huber" (delta 1). weighting: "none" or "sigmoid".
     generator: a CPU generator, or one per row; t ~ U(0,1) and the noise are drawn from it on the
-        CPU in float32, t first, and moved, so they are the same on every device.
+        CPU in float32, t first, and moved, so they are the same on every device. With times, t is
+        as given.
 
     Raises FlexbenchError on an unknown target, norm or weighting.
     """
@@ -83,6 +94,15 @@ def diffusion_loss(
     wanted = {"v": velocity(x0, eps, alpha, sigma), "eps": eps, "x": x0}[target]
     weight = WEIGHTINGS[weighting][target](schedule.logsnr(column))
     return (weight.to(x0.dtype) * NORMS[norm](found, wanted)).mean()
+
+
+def spread_times(start: float, rows: Iterable[int], *, count: int) -> Tensor:
+    """Times (B,) of some rows of a batch of `count`, evenly spread: (start + row / count) mod 1.
+
+    With start ~ U(0,1) each of them is U(0,1), and each count-th part of (0,1) holds one: the mean
+    over the batch is still that over t, with less noise (arXiv 2107.00630).
+    """
+    return (start + torch.tensor(list(rows)) / count) % 1.0
 
 
 def crps_loss(
@@ -106,6 +126,8 @@ def _draw(shape: torch.Size, streams: Streams) -> tuple[Tensor, Tensor]:
     """t (B,) and noise (B,...) in float32, on the CPU."""
     if isinstance(streams, torch.Generator):
         return torch.rand(shape[0], generator=streams), torch.randn(shape, generator=streams)
+    if isinstance(streams, Timed):
+        return streams.times, _draw(shape, streams.streams)[1]
     if len(streams) != shape[0]:
         raise ValueError(f"{len(streams)} streams for {shape[0]} rows")
     t = [torch.rand((), generator=stream) for stream in streams]

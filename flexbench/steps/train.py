@@ -86,11 +86,12 @@ def train_step(graph: Graph, *, training: str, method: str, seed: int) -> None:
 def _patches(graph: Graph, problem: Task | JointTask, *, seed: int, split: str) -> PatchSource:
     if isinstance(problem, JointTask):
         own = problem.tasks.items()
-        return JointSampler({name: _sampler(graph, task, seed, split) for name, task in own})
-    return _sampler(graph, problem, seed, split)
+        return JointSampler({name: patch_sampler(graph, task, seed, split) for name, task in own})
+    return patch_sampler(graph, problem, seed, split)
 
 
-def _sampler(graph: Graph, problem: Task, seed: int, split: str) -> PatchSampler:
+def patch_sampler(graph: Graph, problem: Task, seed: int, split: str) -> PatchSampler:
+    """The patches of a split that a training with this seed learns from, or is validated on."""
     return PatchSampler(
         graph.trajectories(split),
         window=problem.window,

@@ -12,6 +12,7 @@ import torch
 from torch import Tensor
 
 from flexbench.config import TrainSettings
+from flexbench.diffusion.loss import Streams, Timed, spread_times
 from flexbench.errors import FlexbenchError
 from flexbench.methods import Method
 from flexbench.models.layout import Layout, fastest, lay_out
@@ -200,8 +201,24 @@ class Learner:
         rows: list[tuple[Name, ...]] = [(row,) for row in batch.rows]
         if self._names:
             rows = [(name, *row) for name in self._names for row in rows]
+        own = [generator(*stream, *row) for row in rows]
+        streams: Streams = own
+        if method.settings.times == "spread" and not validating:
+            streams = Timed(own, self._spread_times(batch.rows))
         with self._precision():
-            return method.loss(example, [generator(*stream, *row) for row in rows])
+            return method.loss(example, streams)
+
+    def _spread_times(self, rows: range) -> Tensor:
+        """Times of these rows of this step, of each task by a start of its own."""
+        names: list[tuple[Name, ...]] = [(name,) for name in self._names] or [()]
+        count = self._settings.batch // self.tasks
+        starts = [generator(self._seed, "t", self.step, *name) for name in names]
+        return torch.cat(
+            [
+                spread_times(float(torch.rand((), generator=start)), rows, count=count)
+                for start in starts
+            ]
+        )
 
     def _seed_dropout(self, number: int) -> None:
         """Dropout knows only the global generators, which the training forked for itself.

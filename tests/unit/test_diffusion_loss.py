@@ -6,6 +6,7 @@ import pytest
 import torch
 
 from flexbench.diffusion import CosineSchedule, diffusion_loss
+from flexbench.diffusion.loss import Timed, spread_times
 from flexbench.errors import FlexbenchError
 from flexbench.seeding import generator
 
@@ -137,3 +138,47 @@ def test_a_stream_per_row_makes_rows_independent_of_their_batch():
 def test_unknown_names_are_told(option, key):
     with pytest.raises(FlexbenchError, match=rf"{key}: found 'nonsense', allowed: "):
         _call(lambda x, t: x, torch.ones(1, 1), **{option: "nonsense"})
+
+
+@pytest.mark.parametrize("count", [1, 4, 8, 24])
+def test_spread_times_hold_one_in_each_part(count):
+    for number in range(50):
+        start = float(torch.rand((), generator=generator(number, "start")))
+        times = spread_times(start, range(count), count=count)
+        assert times.dtype == torch.float32
+        assert times.min() >= 0
+        assert times.max() < 1
+        apart = torch.sort(times).values.diff()
+        torch.testing.assert_close(apart, torch.full((count - 1,), 1 / count))
+        parts = [spread_times(start, [row], count=count) for row in range(count)]
+        assert torch.equal(torch.cat(parts), times)
+
+
+def test_each_spread_time_is_uniform():
+    """Of one row over many steps: the empirical distribution within Kolmogorov's 1 % limit."""
+    starts = torch.rand(4000, generator=generator(5, "starts")).tolist()
+    for row in (0, 3):
+        times = torch.cat([spread_times(start, [row], count=4) for start in starts])
+        steps = torch.arange(1, len(times) + 1) / len(times)
+        assert (torch.sort(times).values - steps).abs().max() < 1.63 / math.sqrt(len(times))
+
+
+def test_times_that_are_given_are_taken_and_the_noise_stays():
+    x0 = torch.randn(4, 1, 3, 3, generator=generator(1, "x0"))
+    seen = []
+
+    def network(x_t, t):
+        seen.append((x_t, t))
+        return 0.1 * x_t
+
+    def streams():
+        return [generator(7, "row", row) for row in range(4)]
+
+    own = torch.cat([torch.rand(1, generator=stream) for stream in streams()])
+    drawn = _call(network, x0, generator=streams())
+    assert torch.equal(seen[0][1], own)
+    assert _call(network, x0, generator=Timed(streams(), own)) == drawn
+    torch.testing.assert_close(seen[1][0], seen[0][0], rtol=0, atol=0)
+    other = torch.tensor([0.1, 0.35, 0.6, 0.85])
+    _call(network, x0, generator=Timed(streams(), other))
+    assert torch.equal(seen[2][1], other)

@@ -88,13 +88,13 @@ def build(task, *, dropout=0.0):
     return network
 
 
-def method_of(network, spec, mode="denoiser"):
-    return make_method(network, problem=spec, settings=DiffusionSettings(), mode=mode)
+def method_of(network, spec, mode="denoiser", times="independent"):
+    return make_method(network, problem=spec, settings=DiffusionSettings(times=times), mode=mode)
 
 
-def learner(path, task, *, mode="denoiser", network=None, **changes):
+def learner(path, task, *, mode="denoiser", network=None, times="independent", **changes):
     chosen, cpu = settings(**changes), torch.device("cpu")
-    method = method_of(network or build(task), task.spec, mode)
+    method = method_of(network or build(task), task.spec, mode, times)
     made = Learner(method, task, settings=chosen, seed=0, device=cpu, processes=Processes())
     sampler = JointSampler(samplers(path, task))
     options = {"settings": chosen, "processes": Processes(), "device": cpu}
@@ -224,10 +224,27 @@ def test_patches_are_those_of_the_tasks_alone(path):
 # --- the same thing, cut or stopped ---------------------------------------------------------
 
 
-def test_accumulated_gradient_is_the_big_batch_s(path):
+def test_times_are_spread_over_the_rows_of_each_task(path):
+    made, batches = learner(path, joint(), batch=12, times="spread")
+    seen = []
+    made.network.register_forward_hook(lambda module, given, found: seen.append(given[1]))
+    with batches:
+        made.advance(batches.take(0), stop=False)
+    (times,) = seen
+    starts = set()
+    for own in times.chunk(3):
+        torch.testing.assert_close(torch.sort(own).values.diff(), torch.full((3,), 1 / 4))
+        starts.add(float(own.min()))
+    assert len(starts) == 3
+
+
+@pytest.mark.parametrize("times", ["independent", "spread"])
+def test_accumulated_gradient_is_the_big_batch_s(path, times):
     gradients = []
     for accumulate in (1, 2):
-        made, batches = learner(path, joint(), batch=12, accumulate=accumulate, clip_norm=None)
+        made, batches = learner(
+            path, joint(), times=times, batch=12, accumulate=accumulate, clip_norm=None
+        )
         with batches:
             found = made.advance(batches.take(0), stop=False)
         gradients.append((found.loss, [p.grad.clone() for p in made.network.parameters()]))

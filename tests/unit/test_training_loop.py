@@ -99,10 +99,11 @@ def run(
     mode="denoiser",
     layouts=("contiguous",),
     step_flops=0.0,
+    times="independent",
     **changes,
 ):
     method = make_method(
-        network or net(), problem=TASK.spec, settings=DiffusionSettings(), mode=mode
+        network or net(), problem=TASK.spec, settings=DiffusionSettings(times=times), mode=mode
     )
     return train(
         method,
@@ -120,9 +121,11 @@ def run(
     )
 
 
-def learner(network, **changes):
+def learner(network, times="independent", **changes):
     chosen = settings(**changes)
-    method = make_method(network, problem=TASK.spec, settings=DiffusionSettings(), mode="denoiser")
+    method = make_method(
+        network, problem=TASK.spec, settings=DiffusionSettings(times=times), mode="denoiser"
+    )
     cpu = torch.device("cpu")
     made = Learner(method, TASK, settings=chosen, seed=0, device=cpu, processes=Processes())
     batches = Batches(Waves(), settings=chosen, processes=Processes(), device=cpu)
@@ -244,9 +247,10 @@ def test_global_generators_threads_and_handlers_are_given_back(tmp_path):
 # -- going on
 
 
-@pytest.mark.parametrize("optimizer", ["adamw", "lion"])
-def test_interrupted_training_ends_with_the_same_bytes(tmp_path, optimizer):
-    options = {"optimizer": optimizer, "log_every": 5}
+@pytest.mark.parametrize("times", ["independent", "spread"])
+@pytest.mark.parametrize("optimizer", ["adamw", "lion", "muon"])
+def test_interrupted_training_ends_with_the_same_bytes(tmp_path, optimizer, times):
+    options = {"optimizer": optimizer, "times": times, "log_every": 5}
     whole = run(tmp_path / "whole", network=net(dropout=0.3), **options)
     for step in (3, 8):
         with pytest.raises(Killed):
@@ -339,15 +343,37 @@ def test_signal_saves_and_leaves(tmp_path, capsys, number, code):
 # -- the same thing, cut otherwise
 
 
-def test_accumulated_gradient_is_the_big_batch_s():
+@pytest.mark.parametrize("times", ["independent", "spread"])
+def test_accumulated_gradient_is_the_big_batch_s(times):
     gradients = []
     for accumulate in (1, 4):
-        made, batches = learner(net(), batch=8, accumulate=accumulate, clip_norm=None)
+        made, batches = learner(net(), times, batch=8, accumulate=accumulate, clip_norm=None)
         with batches:
             made.advance(batches.take(0), stop=False)
         gradients.append([p.grad.clone() for p in made.network.parameters()])
     for whole, parts in zip(*gradients, strict=True):
         torch.testing.assert_close(parts, whole, rtol=1e-5, atol=1e-7)
+
+
+def test_times_of_a_step_are_spread_over_all_its_micro_batches():
+    """Of training: what is validated keeps its times, so that its losses can be compared."""
+    made, batches = learner(net(), "spread", batch=8, accumulate=4)
+    seen, losses = [], []
+    made.network.register_forward_hook(lambda module, given, found: seen.append(given[1]))
+    with batches:
+        for step in range(3):
+            made.advance(batches.take(step), stop=False)
+        starts = set()
+        for step in range(3):
+            times = torch.cat(seen[4 * step : 4 * step + 4])
+            torch.testing.assert_close(torch.sort(times).values.diff(), torch.full((7,), 1 / 8))
+            starts.add(float(times.min()))
+        assert len(starts) == 3
+    for times in ("spread", "independent"):
+        made, batches = learner(net(), times)
+        with batches:
+            losses.append(made.validation_loss(batches.take(0)))
+    assert losses[0] == losses[1]
 
 
 def test_clipping_limits_the_gradient_and_reports_it_unclipped():

@@ -10,7 +10,14 @@ import torch
 
 from flexbench.config import TrainSettings
 from flexbench.errors import FlexbenchError
-from flexbench.training.optim import Lion, learning_rate, make_optimizer
+from flexbench.training.optim import (
+    Lion,
+    Muon,
+    is_matrix,
+    learning_rate,
+    make_optimizer,
+    orthogonal,
+)
 
 SHAPES = [(3, 2), (5,), ()]
 
@@ -66,8 +73,36 @@ def adamw_by_hand(start, gradients, *, rate, betas, decay):
     return ends
 
 
+def nearly_orthogonal(matrix):
+    """The same singular vectors; singular values by five steps of the published polynomial."""
+    left, values, right = torch.linalg.svd(matrix, full_matrices=False)
+    values = values / values.square().sum().sqrt()
+    for _ in range(5):
+        values = 3.4445 * values - 4.7750 * values**3 + 2.0315 * values**5
+    return left @ torch.diag(values) @ right
+
+
+def muon_by_hand(start, gradients, *, rate, betas, decay):
+    """Of the matrix, by its singular values; the others are AdamW's."""
+    ends = adamw_by_hand(start, gradients, rate=rate, betas=betas, decay=decay)
+    for index in (i for i, tensor in enumerate(start) if tensor.ndim > 1):
+        value, momentum = start[index], torch.zeros_like(start[index])
+        columns = value[0].numel()
+        for step in gradients:
+            momentum = 0.95 * momentum + 0.05 * step[index]
+            ahead = 0.95 * momentum + 0.05 * step[index]
+            direction = nearly_orthogonal(ahead.reshape(-1, columns)).reshape(value.shape)
+            size = 0.4 * math.sqrt(max(len(value), columns))
+            value = (1 - rate * decay) * value - rate * size * direction
+        ends[index] = value
+    return ends
+
+
+BY_HAND = {"lion": lion_by_hand, "adamw": adamw_by_hand, "muon": muon_by_hand}
+
+
 @pytest.mark.parametrize("decay", [0.0, 0.1])
-@pytest.mark.parametrize(("name", "by_hand"), [("lion", lion_by_hand), ("adamw", adamw_by_hand)])
+@pytest.mark.parametrize(("name", "by_hand"), BY_HAND.items())
 def test_update_rule(name, by_hand, decay):
     start, gradients = start_and_gradients(7)
     settings = TrainSettings(
@@ -75,7 +110,55 @@ def test_update_rule(name, by_hand, decay):
     )
     found = run(lambda parameters: make_optimizer(parameters, settings), start, gradients)
     wanted = by_hand(start, gradients, rate=0.03, betas=(0.8, 0.95), decay=decay)
-    torch.testing.assert_close(found, wanted, rtol=1e-12, atol=1e-12)
+    # Muon divides by norms to which it adds 1e-7.
+    tolerance = 1e-6 if name == "muon" else 1e-12
+    torch.testing.assert_close(found, wanted, rtol=tolerance, atol=tolerance)
+
+
+def test_muon_steps_are_as_large_in_every_direction():
+    """Whatever the gradient's own singular values are, above a hundredth of its norm."""
+    source = torch.Generator().manual_seed(0)
+    given = torch.randn((3, 12, 5), generator=source)
+    given[1] *= 1e-3
+    given[2] = torch.linalg.qr(given[2]).Q * torch.tensor([1.0, 0.5, 0.2, 0.1, 0.02])
+    for matrices in (given, given.mT):
+        found = orthogonal(matrices)
+        assert found.shape == matrices.shape
+        values = torch.linalg.svdvals(found)
+        assert values.min() > 0.65
+        assert values.max() < 1.25
+        # One batch or many, and singular vectors as they were: found^T given is symmetric.
+        torch.testing.assert_close(found[1:2], orthogonal(matrices[1:2]), rtol=1e-4, atol=1e-5)
+        product = found[0].mT @ matrices[0]
+        torch.testing.assert_close(product, product.mT, rtol=1e-4, atol=1e-4)
+
+
+@pytest.mark.parametrize(
+    ("shape", "expected"),
+    [
+        ((4, 3), True),
+        ((4, 3, 3, 3), True),
+        ((4, 1, 3, 3), True),
+        ((4,), False),
+        ((), False),
+        ((1, 9, 4), False),
+        ((4, 1, 1), False),
+    ],
+)
+def test_matrices_are_weights_of_several_outputs_and_inputs(shape, expected):
+    assert is_matrix(torch.zeros(shape)) is expected
+    assert not is_matrix(torch.zeros(shape, dtype=torch.complex64))
+
+
+@pytest.mark.parametrize("shape", [(2,), (2, 2)])
+def test_muon_leaves_parameters_without_gradient_alone(shape):
+    used, unused = torch.nn.Parameter(torch.ones(shape)), torch.nn.Parameter(torch.ones(shape))
+    optimizer = Muon([used, unused], lr=0.1, weight_decay=0.5)
+    used.grad = torch.eye(2) if len(shape) == 2 else torch.ones(2)
+    optimizer.step()
+    assert torch.equal(unused, torch.ones(shape))
+    assert unused not in optimizer.state
+    assert not torch.equal(used, torch.ones(shape))
 
 
 def test_lion_leaves_parameters_without_gradient_alone():
@@ -88,9 +171,10 @@ def test_lion_leaves_parameters_without_gradient_alone():
     torch.testing.assert_close(used.detach(), torch.tensor([0.85, 1.05]))
 
 
-def test_lion_evaluates_a_closure_with_gradients():
+@pytest.mark.parametrize("kind", [Lion, Muon])
+def test_a_closure_is_evaluated_with_gradients(kind):
     parameter = torch.nn.Parameter(torch.tensor([2.0]))
-    optimizer = Lion([parameter], lr=0.5)
+    optimizer = kind([parameter], lr=0.5)
 
     def closure():
         optimizer.zero_grad()
@@ -99,7 +183,7 @@ def test_lion_evaluates_a_closure_with_gradients():
         return loss.item()
 
     assert optimizer.step(closure) == 4.0
-    assert parameter.item() == 1.5
+    assert parameter.item() == pytest.approx(1.5, abs=1e-6)
 
 
 def test_rate_warms_up_then_falls_to_zero():
@@ -123,16 +207,17 @@ def test_warmup_must_end_before_training_does():
         TrainSettings(steps=20, warmup_steps=20).check(tasks=1)
 
 
-@pytest.mark.parametrize("name", ["adamw", "lion"])
+@pytest.mark.parametrize("name", ["adamw", "lion", "muon"])
 def test_training_does_without_the_compiler(name):
     """Importing it takes longer than the rest of a training's start."""
     code = (
         "import sys, torch\n"
         "from flexbench.config import TrainSettings\n"
         "from flexbench.training.optim import make_optimizer\n"
-        "weight = torch.nn.Parameter(torch.ones(2))\n"
-        f"optimizer = make_optimizer([weight], TrainSettings(optimizer={name!r}))\n"
-        "weight.sum().backward()\n"
+        "weight = torch.nn.Parameter(torch.ones(2, 2))\n"
+        "bias = torch.nn.Parameter(torch.ones(2))\n"
+        f"optimizer = make_optimizer([weight, bias], TrainSettings(optimizer={name!r}))\n"
+        "(weight + bias).sum().backward()\n"
         "optimizer.step()\n"
         "optimizer.zero_grad()\n"
         "optimizer.load_state_dict(optimizer.state_dict())\n"

@@ -151,7 +151,7 @@ def test_digest_changes_with_what_is_learnt_only():
     assert len(set(changed)) == len(changed)
 
 
-@pytest.mark.parametrize("name", ["adamw", "lion"])
+@pytest.mark.parametrize("name", ["adamw", "lion", "muon"])
 def test_optimizer_goes_on_alike(name):
     settings = TrainSettings(optimizer=name, learning_rate=0.1)
 

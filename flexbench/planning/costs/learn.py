@@ -17,6 +17,8 @@ _WITHOUT_AUTOGRAD = 0.6
 # bfloat16 halves what autograd keeps, except for what stays in float32.
 _HALF_PRECISION = 0.6
 _LOG_ROW = 165
+# What an optimiser keeps of each weight. Muon keeps two of what is no matrix, which is little.
+_MOMENTS = {"adamw": 2, "lion": 1, "muon": 1}
 
 
 def on_gpu(facts: RunFacts, speed: Measurement, rule: str) -> bool:
@@ -76,7 +78,7 @@ class TrainCost(NetworkCost):
         """One restart point: weights, their average, the optimiser's moments."""
         size = facts.networks[names["training"], names["method"]]
         settings = facts.train(names["method"])
-        moments = 1 if settings.optimizer == "lion" else 2
+        moments = _MOMENTS[settings.optimizer]
         # Without an average, the weights stand in for it, and are stored once.
         return size.state_bytes * (1 + (settings.ema > 0) + moments)
 
