@@ -3,11 +3,12 @@
 An effect is a logarithm of a ratio of scores, turned so that what is claimed is positive; there is
 one for each training seed and test trajectory that both arms share. Its interval is that of
 `metrics.bootstrap`, the one behind every table: training seeds and trajectories (within each Re)
-are drawn, and their error is multiplied by Student's t with Satterthwaite's degrees of freedom. A
-t over the seeds' means alone would take the test flows for all the flows that there are;
-percentiles of three to six seeds would be far too narrow. What is decided is linear in the effects,
-so one matrix product resamples thousands of studies at once: the tests judge synthetic studies by
-these very functions.
+are drawn, and their error is multiplied by Student's t. A t over the seeds' means alone would take
+the test flows for all the flows that there are; percentiles of three to six seeds would be far too
+narrow. Degrees of freedom are Satterthwaite's, but no more than those of the seeds: three that
+agree by chance would pass the noise on to the many flows, and 6 % of studies without any effect had
+a verdict. What is decided is linear in the effects, so one matrix product resamples thousands of
+studies at once: the tests judge synthetic studies by these very functions.
 
 All that a kind of statement has to say is its class: which intervals decide it (at most one
 verdict each), and how far an estimate lies from what would make it undecided. That distance over
@@ -32,6 +33,8 @@ HOLDS, FAILS, EQUIVALENT, CANNOT_TELL = get_args(Verdict)
 ALPHA = 0.05
 POWER = 0.8
 
+# The error that is bootstrapped is then known to 1 %.
+RESAMPLES = 4000
 # With fewer there is no interval that holds the noise of training.
 FEWEST_SEEDS = 3
 # A design with more is not worth its name.
@@ -123,7 +126,11 @@ class Evidence:
 
 
 def weigh(
-    effects: Array, *, strata: Sequence[int], resamples: int, identity: tuple[str | int, ...] = ()
+    effects: Array,
+    *,
+    strata: Sequence[int],
+    resamples: int = RESAMPLES,
+    identity: tuple[str | int, ...] = (),
 ) -> Evidence:
     """The evidence of effects (K, S, T), of S paired training seeds and T trajectories.
 
@@ -157,7 +164,7 @@ def weigh(
     else:
         spreads = {
             "error": found.error,
-            "freedom": found.freedom,
+            "freedom": np.minimum(found.freedom, seeds - 1),
             "seed_std": effects.mean(axis=2).std(axis=1, ddof=1),
             "flow_error": _flow_error(effects.mean(axis=1), strata),
         }
@@ -217,6 +224,7 @@ def seeds_to_decide(statement: Statement, evidence: Evidence, *, seeds: int) -> 
     rest = evidence.flow_error[:, None] ** 2
     with np.errstate(divide="ignore", invalid="ignore"):
         freedom = (own + rest) ** 2 / (own**2 / (counts - 1) + rest**2 / evidence.flow_freedom)
+        freedom = np.minimum(freedom, counts - 1)
         visible = smallest_shift(freedom) * np.sqrt(own + rest)
     enough = visible <= statement.distance(evidence.value)[:, None]
     return [int(counts[row.argmax()]) if row.any() else None for row in enough]
