@@ -5,7 +5,7 @@ import math
 from typing import Any
 
 from flexbench.claims.ledger import Decision, Entry, Ledger
-from flexbench.claims.registry import DrawnSettings, StatementSettings
+from flexbench.claims.registry import DrawnSettings
 from flexbench.claims.verdict import CANNOT_TELL, MOST_SEEDS
 from flexbench.regression.output import markdown_table, plain_table
 
@@ -95,7 +95,7 @@ def _part_row(entry: Entry, it: Decision) -> tuple[str, ...]:
         it.adjusted,
         _percent(it.effect),
         f"{_percent(it.low)} to {_percent(it.high)}" if known else "-",
-        _counts(it.part.settings.says),
+        str(it.part.settings.says.statement),
         *((str(it.seeds), str(it.trajectories)) if it.sides else ("-", "-")),
         _percent(it.smallest_visible).lstrip("+"),
         _would_take(it) if it.verdict == CANNOT_TELL else "-",
@@ -125,12 +125,6 @@ def _drawn(method: str, drawn: DrawnSettings) -> str:
     said = drawn.model_dump(exclude_defaults=True)
     words = ", ".join(f"{key} {value}" for key, value in said.items())
     return f"{method} ({words})" if words else method
-
-
-def _counts(says: StatementSettings) -> str:
-    size = says.margin if says.delta is None else says.delta
-    sign = {"superiority": ">=", "equivalence": "within +-", "non_inferiority": "> -"}[says.kind]
-    return f"{sign}{100 * float(size or 0):g}"
 
 
 def _would_take(it: Decision) -> str:

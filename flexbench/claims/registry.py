@@ -6,20 +6,15 @@ may stand for many, one for each of its tasks, rivals and scores; a claim needs 
 """
 
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 from itertools import product
 from pathlib import Path
 from typing import Annotated, Literal
 
 from pydantic import Field, PositiveFloat, StringConstraints, ValidationError, model_validator
 
-from flexbench.claims.verdict import (
-    FEWEST_SEEDS,
-    Equivalence,
-    NonInferiority,
-    Statement,
-    Superiority,
-)
+from flexbench.claims.verdict import FEWEST_SEEDS, Statement
+from flexbench.claims.verdict import KINDS as STATEMENTS
 from flexbench.config import KINDS, MethodSettings, Misfit, Settings
 from flexbench.config.base import Count, Name, NonNegative, unknown_key
 from flexbench.config.reading import Origin, explain
@@ -40,6 +35,10 @@ Direction = Literal["lower", "higher", "one"]
 
 # One sentence or more; a claim that says nothing is none.
 Words = Annotated[str, StringConstraints(min_length=1)]
+
+
+def _none(name: str) -> str:
+    return f"{name} is none"
 
 
 class ArmSettings(MethodSettings):
@@ -65,29 +64,31 @@ class DrawnSettings(Settings):
 class StatementSettings(Settings):
     """What is said of the effect, 100 of its units being about one percent of a score."""
 
-    kind: Literal["superiority", "equivalence", "non_inferiority"]
+    kind: str = Field(description=", ".join(STATEMENTS))
     delta: NonNegative | None = Field(None, description="the smallest effect that counts")
     margin: PositiveFloat | None = Field(None, description="the largest one that does not")
     because: Words = Field(description="why this delta or margin")
 
     @model_validator(mode="after")
     def _has_its_number(self) -> "StatementSettings":
-        needed = "delta" if self.kind == "superiority" else "margin"
-        other = "margin" if needed == "delta" else "delta"
-        if getattr(self, needed) is None or getattr(self, other) is not None:
-            raise Misfit(f"{self.kind} needs {needed}, and no {other}", needed, other)
+        if self.kind not in STATEMENTS:
+            raise Misfit(
+                f"kind: {unknown_key(self.kind, STATEMENTS, what=_none(self.kind))}", "kind"
+            )
+        (needed,) = (field.name for field in fields(STATEMENTS[self.kind]))
+        if self._numbers.keys() != {needed}:
+            raise Misfit(f"{self.kind} needs {needed}, and no other number", "delta", "margin")
         return self
+
+    @property
+    def _numbers(self) -> dict[str, float]:
+        given = {"delta": self.delta, "margin": self.margin}
+        return {key: value for key, value in given.items() if value is not None}
 
     @property
     def statement(self) -> Statement:
         """The rules by which it is judged."""
-        if self.delta is not None:
-            return Superiority(delta=self.delta)
-        if self.margin is None:
-            raise ValueError(f"{self.kind} without a margin")
-        if self.kind == "equivalence":
-            return Equivalence(margin=self.margin)
-        return NonInferiority(margin=self.margin)
+        return STATEMENTS[self.kind](**self._numbers)
 
 
 class ComparisonSettings(Settings):
@@ -112,9 +113,7 @@ class ComparisonSettings(Settings):
         ):
             for value in values:
                 if value not in known:
-                    raise Misfit(
-                        f"{key}: {unknown_key(value, known, what=f'{value} is none')}", key
-                    )
+                    raise Misfit(f"{key}: {unknown_key(value, known, what=_none(value))}", key)
         for score in self.scores:
             if (better := DEFINITIONS[score].better) != self.direction:
                 raise Misfit(

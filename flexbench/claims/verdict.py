@@ -42,7 +42,13 @@ MOST_SEEDS = 1000
 
 
 class Statement(Protocol):
-    """A kind of statement about effects; what is not decided is "can't tell"."""
+    """A kind of statement about effects; what is not decided is "can't tell".
+
+    Its one field is the number that it needs, by the name that the registry has for it.
+    """
+
+    def __str__(self) -> str:
+        """Which effects it speaks of, in hundredths."""
 
     def decided(self, low: Array, value: Array, high: Array) -> Mapping[Verdict, NDArray[np.bool_]]:
         """Where an interval decides; low <= value <= high, all of one shape."""
@@ -57,6 +63,9 @@ class Superiority:
 
     delta: float
 
+    def __str__(self) -> str:
+        return f">={100 * self.delta:g}"
+
     def decided(self, low: Array, value: Array, high: Array) -> Mapping[Verdict, NDArray[np.bool_]]:
         return {HOLDS: (low > 0) & (value >= self.delta), FAILS: high < self.delta}
 
@@ -69,6 +78,9 @@ class Equivalence:
     """The effect lies within +-margin: as good, and no better either (margin > 0)."""
 
     margin: float
+
+    def __str__(self) -> str:
+        return f"within +-{100 * self.margin:g}"
 
     def decided(self, low: Array, value: Array, high: Array) -> Mapping[Verdict, NDArray[np.bool_]]:
         inside = (low > -self.margin) & (high < self.margin)
@@ -84,6 +96,9 @@ class NonInferiority:
 
     margin: float
 
+    def __str__(self) -> str:
+        return f">-{100 * self.margin:g}"
+
     def decided(self, low: Array, value: Array, high: Array) -> Mapping[Verdict, NDArray[np.bool_]]:
         no_worse, no_better = low > -self.margin, high < self.margin
         return {
@@ -94,6 +109,14 @@ class NonInferiority:
 
     def distance(self, value: Array) -> Array:
         return np.abs(value + self.margin)
+
+
+# Every kind, by its name in the registry.
+KINDS: Mapping[str, type[Superiority | Equivalence | NonInferiority]] = {
+    "superiority": Superiority,
+    "equivalence": Equivalence,
+    "non_inferiority": NonInferiority,
+}
 
 
 @dataclass(frozen=True, kw_only=True)

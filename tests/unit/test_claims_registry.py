@@ -79,11 +79,11 @@ BAD = {
     ),
     "a delta of an equivalence": (
         lambda it: first(it, "3")["says"].update(delta=0.01),
-        r"claims\.3\.comparisons\.0\.says: equivalence needs margin, and no delta",
+        r"claims\.3\.comparisons\.0\.says: equivalence needs margin, and no other number",
     ),
     "no delta": (
         lambda it: first(it)["says"].pop("delta"),
-        r"says: superiority needs delta, and no margin",
+        r"says: superiority needs delta, and no other number",
     ),
     "no reason": (
         lambda it: first(it)["says"].pop("because"),
@@ -91,7 +91,7 @@ BAD = {
     ),
     "kind": (
         lambda it: first(it)["says"].update(kind="better"),
-        r"says\.kind: Input should be 'superiority', 'equivalence' or 'non_inferiority', found 'be",
+        r"says: kind: better is none \(allowed: superiority, equivalence, non_inferiority\)",
     ),
     "too few seeds": (
         lambda it: first(it).update(seeds=2),
@@ -137,3 +137,13 @@ def test_a_key_that_stands_twice_is_refused(tmp_path):
     path.write_text("source: a\nsource: b\n")
     with pytest.raises(FlexbenchError, match="stands twice"):
         read_claims(path)
+
+
+def test_a_broken_registry_is_refused_before_the_first_job(clone, tmp_path):
+    path = clone.folder / "workflow" / "claims.yaml"
+    path.write_text(path.read_text().replace("direction: lower", "direction: lover", 1))
+    done = clone.flexbench("plan", *clone.tiny(tmp_path))
+    assert done.returncode == 1
+    (line,) = done.stderr.splitlines()
+    assert line.startswith(f"flexbench: error: {path}: claims.1c.comparisons.0.direction: ")
+    assert line.endswith("'lower', 'higher' or 'one', found 'lover'")
