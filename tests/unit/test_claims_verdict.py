@@ -23,6 +23,7 @@ from flexbench.claims.verdict import (
     smallest_shift,
     weigh,
 )
+from flexbench.regression.reference import default_reference, read_reference
 
 STATEMENTS = [
     Superiority(delta=0.0),
@@ -133,6 +134,20 @@ def test_false_verdicts_are_rare_and_real_effects_are_found(task, seeds):
     assert found.count(HOLDS) >= 0.8 * STUDIES
     found = judge(Superiority(delta=visible), _shifted(null, -2 * visible), seeds=seeds)
     assert found.count(FAILS) >= 0.8 * STUDIES
+
+
+@pytest.mark.parametrize("score", ["superres_x4.accuracy", "forecast.accuracy"])
+def test_flex_against_itself_has_no_verdict(score):
+    """Halves of the seeds that the regression gate was trained with, paired by chance."""
+    seeds = np.log(read_reference(default_reference("gate")).values(score))
+    half = len(seeds) // 2
+    drawn = np.random.default_rng(0).permuted(np.tile(seeds, (STUDIES, 1)), axis=1)
+    effects = drawn[:, :half] - drawn[:, half : 2 * half]
+    # Means over the flows are all that the reference has: each stands for two that agree.
+    evidence = evidence_of(effects[:, :, None].repeat(2, axis=2), strata=(2,))
+    found = judge(Superiority(delta=0.0), evidence, seeds=half)
+    allowed = ALPHA + 2 * np.sqrt(ALPHA * (1 - ALPHA) / STUDIES)
+    assert 0 < STUDIES - found.count(CANNOT_TELL) <= allowed * STUDIES
 
 
 def _shifted(evidence, effect):
