@@ -114,6 +114,11 @@ class ComparisonSettings(Settings):
             for value in values:
                 if value not in known:
                     raise Misfit(f"{key}: {unknown_key(value, known, what=_none(value))}", key)
+        if PERFECT in self.against and (self.says.kind, self.direction) != ("equivalence", "one"):
+            raise Misfit(
+                f"against: {PERFECT} is a score of 1, which takes an equivalence and direction one",
+                *("against", "says.kind", "direction"),
+            )
         for score in self.scores:
             if (better := DEFINITIONS[score].better) != self.direction:
                 raise Misfit(

@@ -77,6 +77,10 @@ BAD = {
         lambda it: first(it).update(method="perfect"),
         r"claims\.2\.comparisons: no arm perfect",
     ),
+    "better than perfect": (
+        lambda it: first(it).update(against=["perfect"]),
+        r"claims\.2\.comparisons\.0: against: perfect is a score of 1, which takes an equivalence",
+    ),
     "a delta of an equivalence": (
         lambda it: first(it, "3")["says"].update(delta=0.01),
         r"claims\.3\.comparisons\.0\.says: equivalence needs margin, and no other number",
