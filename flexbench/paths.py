@@ -10,6 +10,7 @@
     samples/<case>/<method>/seed<k>.h5           case: <task>, or <task>.<evaluation>
     scores/<case>/<method>/seed<k>.csv
     tables/*.csv   tables/headline.json   figures/<case>/*.png   report.html
+    tables/claims.json   tables/claims.md        what the run says of the registered claims
     state/         restart points of unfinished work (never an output of a rule)
     logs/  benchmarks/                           what rules print and need
 """
@@ -87,6 +88,15 @@ class Layout:
     @property
     def headline(self) -> Path:
         return self.folder / "tables" / "headline.json"
+
+    @property
+    def claims(self) -> Path:
+        """The ledger of claims for machines; the page for people stands beside it."""
+        return self.folder / "tables" / "claims.json"
+
+    @property
+    def claims_page(self) -> Path:
+        return self.folder / "tables" / "claims.md"
 
     def figure(self, task: str, name: str) -> Path:
         return self.folder / "figures" / task / f"{name}.png"

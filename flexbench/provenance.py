@@ -30,11 +30,12 @@ PACKAGE = Path(__file__).resolve().parent
 
 # Plumbing whose edits cannot change a number: values reach a step through its slice, and the
 # files that a step loads by name (networks, FLEX's among them, and kinds of task) are digested on
-# their own. What a kind of task says of itself (its window, say) does decide numbers.
+# their own. What a kind of task says of itself (its window, say) does decide numbers. Which claims
+# are registered is told in receipts of samples, and decides none.
 _PLUMBING = frozenset(
     (
         *("atomic", "cli", "config", "errors", "graph", "nested", "paths", "planned"),
-        *("provenance", "registry", "models.flex", "user_code", "environment"),
+        *("provenance", "registry", "models.flex", "user_code", "environment", "claims"),
     )
 )
 _COUNTS = "config.tasks"

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from flexbench.cli.app import RESULTS, graph_verb
+from flexbench.cli.app import RESULTS, graph_verb, located
 from flexbench.errors import FlexbenchError
 
 if TYPE_CHECKING:
@@ -109,3 +109,30 @@ def export(
     size = sum(file.size or 0 for file in contents.files.values())
     left_out = f"; {len(contents.absent)} data files are described only" if contents.absent else ""
     print(f"{output}: {len(contents.files)} files, {size / 1e6:.1f} MB{left_out}")
+
+
+@graph_verb(RESULTS)
+def claims(
+    graph: "Graph",
+    registry: Annotated[
+        Path | None, typer.Option(help="another file of claims; default: workflow/claims.yaml")
+    ] = None,
+) -> None:
+    """Say of every claim of the paper whether a finished run bears it out."""
+    from flexbench.atomic import write_text
+    from flexbench.claims import output
+    from flexbench.claims.ledger import ledger_of
+    from flexbench.claims.registry import default_claims, read_claims
+    from flexbench.config.reading import load_config
+
+    layout = graph.layout
+    if not layout.config.is_file():
+        raise FlexbenchError(
+            f"{layout.folder}: holds no run; `flexbench run tabulate --tier {layout.tier}` makes it"
+        )
+    run = located(load_config({"root": graph.config.root}, resolved=layout.config))
+    ledger = ledger_of(run, read_claims(registry or default_claims()))
+    write_text(layout.claims, output.ledger_json(ledger))
+    write_text(layout.claims_page, output.ledger_markdown(ledger))
+    print(output.ledger_text(ledger))
+    print(f"\nwritten: {layout.claims} and {layout.claims_page}")

@@ -60,7 +60,7 @@ def load_config(
         config = Config.model_validate(values)
     except ValidationError as error:
         known = [*(origins or [Origin(COMMAND_LINE, overrides)]), Origin(source.name, values)]
-        lines = [_explain(item, known) for item in error.errors()]
+        lines = [explain(item, known, whole=Config) for item in error.errors()]
         raise FlexbenchError("\n".join(dict.fromkeys(lines))) from None
     _check_settings_of_methods(config, overrides, given, origins)
     if resolved is not None:
@@ -163,10 +163,10 @@ def _restored(values: Mapping[str, Any]) -> dict[str, Any]:
     return found
 
 
-def _explain(item: Any, origins: Sequence[Origin]) -> str:
+def explain(item: Any, origins: Sequence[Origin], *, whole: type[BaseModel]) -> str:
     """One line for one pydantic error: where it comes from, key, what is wrong, what is allowed.
 
-    origins: those that win first; the last holds all that there is.
+    origins: those that win first; the last holds all that there is. whole: what was validated.
     """
     location = [in_one_line(str(part)) for part in item["loc"] if part != "[key]"]
     if location[:1] == ["tasks"] and len(location) > 2:
@@ -174,7 +174,7 @@ def _explain(item: Any, origins: Sequence[Origin]) -> str:
     holding = (it.name for it in origins if _is_given(it.values, item, location))
     origin = next(holding, origins[-1].name)
     if item["type"] == "extra_forbidden":
-        message = unknown_key(location[-1], _keys_beside(location))
+        message = unknown_key(location[-1], _keys_beside(location, whole))
         return f"{origin}: {'.'.join(location)}: {message}"
     message, found = item["msg"].removeprefix("Value error, "), item.get("input")
     if location[:1] != ["cluster"] and item["type"] in (
@@ -219,9 +219,9 @@ def _is_in(values: Mapping[str, Any], location: Sequence[str]) -> bool:
     return bool(location)
 
 
-def _keys_beside(location: list[str]) -> list[str]:
+def _keys_beside(location: list[str], whole: type[BaseModel]) -> list[str]:
     """The keys that may stand where the last part of `location` stands."""
-    models: list[type[BaseModel]] = [Config]
+    models: list[type[BaseModel]] = [whole]
     for part in location[:-1]:
         # A name of the user's own, as of a task, is no field: what it stands for comes next.
         found = [model.model_fields[part] for model in models if part in model.model_fields]

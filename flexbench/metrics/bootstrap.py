@@ -53,11 +53,17 @@ class Factor:
 
 @dataclass(frozen=True, kw_only=True)
 class Estimates:
-    """value, low and high of each key."""
+    """value, low and high of each key.
+
+    error, freedom: standard error and its degrees of freedom, behind the interval; the error is of
+    the logarithm where the interval is formed there.
+    """
 
     value: Array
     low: Array
     high: Array
+    error: Array
+    freedom: Array
 
 
 def draw_weights(factor: Factor, resamples: int) -> Array:
@@ -93,7 +99,7 @@ def estimate(
     value = statistic(still)[:, 0]
     none = np.full(value.shape, np.nan)
     if factors[main].freedom < LEAST_FREEDOM:
-        return Estimates(value=value, low=none, high=none.copy())
+        return Estimates(value=value, low=none, high=none, error=none, freedom=none)
     drawn = {
         name: draw_weights(factor, resamples)
         for name, factor in factors.items()
@@ -121,6 +127,8 @@ def estimate(
             value=value,
             low=np.where(logarithmic, np.exp(low), low),
             high=np.where(logarithmic, np.exp(high), high),
+            error=error,
+            freedom=freedom,
         )
 
 

@@ -1,7 +1,7 @@
 """Scores of a group of rows, formed from averaged moments at any weights of its units."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 import pandas as pd
@@ -124,8 +124,8 @@ def estimate_scores(group: Group, keys: list[Key], how: Resampling) -> Estimates
     high = np.clip(found.high, lowest, highest)
     censored = found.value[keys.index(CENSORED)] > 0 if CENSORED in keys else False
     open_ended = np.array([definition.censored for definition in definitions])
-    return Estimates(
-        value=found.value,
+    return replace(
+        found,
         low=np.clip(found.low, lowest, highest),
         high=np.where(open_ended & censored, np.nan, high),
     )

@@ -1,10 +1,11 @@
 """What is refused before the first job: all that settings, method files and headers can tell.
 
 Settings alone are held together by `config.checks`; here networks are built without memory,
-formulas are called on a small field, the headers of own data are read, and what no machine could do
-is named.
+formulas are called on a small field, the headers of own data and the registered claims are read,
+and what no machine could do is named.
 """
 
+from flexbench.claims.registry import default_claims, read_claims
 from flexbench.errors import FlexbenchError
 from flexbench.graph import Graph
 from flexbench.graph.rule import Names
@@ -36,8 +37,10 @@ def admit(graph: Graph, *, keep: bool = True) -> RunFacts:
     keep: whether sizes that are counted may be written below the results' root.
     Raises FlexbenchError, in one line, naming task, method and key, where a network cannot be
     built, a formula cannot be called with its options, a file of own data is not what the
-    configuration says, or a job is beyond any machine.
+    configuration says, or a job is beyond any machine; or for every wrong key of the registered
+    claims, whose digest receipts of samples hold.
     """
+    read_claims(default_claims())
     facts = RunFacts.of(graph, keep=keep)
     check_formulas(graph)
     for rule, keys in _KEYS.items():

@@ -2,7 +2,7 @@
 
 import re
 import xml.etree.ElementTree as ElementTree
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 
 from flexbench.regression.gate import Explanation, Outcome, Verdict
 
@@ -13,13 +13,15 @@ WORDS = {"ok": "ok", "better": "better", "worse": "WORSE", "missing": "MISSING"}
 _ILLEGAL = re.compile("[^\t\n\r\x20-\ud7ff\ue000-\ufffd\U00010000-\U0010ffff]")
 
 
-def plain_table(heads: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
-    """Columns of equal width, the first to the left and the others to the right."""
+def plain_table(
+    heads: Sequence[str], rows: Sequence[Sequence[str]], *, words: Collection[int] = (0,)
+) -> str:
+    """Columns of equal width, those of words to the left and the others to the right."""
     lines = [list(heads), *map(list, rows)]
     widths = [max(len(line[column]) for line in lines) for column in range(len(heads))]
     return "\n".join(
         "  ".join(
-            text.ljust(width) if column == 0 else text.rjust(width)
+            text.ljust(width) if column in words else text.rjust(width)
             for column, (text, width) in enumerate(zip(line, widths, strict=True))
         ).rstrip()
         for line in lines

@@ -6,6 +6,7 @@ from typing import Any
 import torch
 
 from flexbench import registry
+from flexbench.claims.registry import claims_digest, default_claims, read_claims
 from flexbench.data.store import Trajectory
 from flexbench.device import prepare_device
 from flexbench.graph import Graph
@@ -24,6 +25,7 @@ def sample_step(graph: Graph, *, case: str, method: str, seed: int) -> None:
     """Write the file of samples; the same call resumes after any kill."""
     step = graph.step("sample", case=case, method=method, seed=seed)
     receipt = Receipt(step)
+    registered = claims_digest(read_claims(default_claims()))
     device = prepare_device(graph.config)
     problem = load_task(graph, case)
     here = graph.case(case)
@@ -60,6 +62,7 @@ def sample_step(graph: Graph, *, case: str, method: str, seed: int) -> None:
         members=predictor.members,
         tiles=_tiles(predictor, problem, grid=Trajectory(graph.tested(case)[0]).grid),
         timing=stopwatch.facts(),
+        claims=registered,
     )
 
 

@@ -25,6 +25,7 @@ LAYERS = [
     "inference",
     "metrics",
     "regression",
+    "claims",
     "report",
     "steps",
     "verify",
@@ -51,6 +52,7 @@ CONFIGURATION += ["checks", "whole", "reading"]
 # Scoring reads files: it needs no network, no diffusion and no task.
 FORBIDDEN = {
     "metrics": {"solver", "tasks", "diffusion", "models", "methods", "training", "inference"},
+    "claims": {"solver", "tasks", "diffusion", "models", "methods", "training", "inference"},
     "report": {"solver", "diffusion", "models", "methods", "training"},
     "diffusion": {"models", "tasks", "data"},
     "training": {"solver"},

@@ -1,0 +1,1 @@
+"""The ledger of claims: what was claimed, and what a finished run says of it."""

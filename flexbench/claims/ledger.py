@@ -1,0 +1,236 @@
+"""What a finished run says of every claim. All is read from files of scores and from receipts."""
+
+from collections.abc import Iterable
+from dataclasses import dataclass, replace
+from functools import cached_property
+from typing import Literal, get_args
+
+import numpy as np
+import pandas as pd
+
+from flexbench.claims.effects import Effects, effects_of
+from flexbench.claims.registry import Claims, ClaimSettings, Part, claims_digest
+from flexbench.claims.sides import BEST_FORMULA, NotRun, Side, Sides, find_sides
+from flexbench.claims.verdict import (
+    CANNOT_TELL,
+    Evidence,
+    Verdict,
+    conjunction,
+    holm,
+    judge,
+    p_values,
+    seeds_to_decide,
+    weigh,
+)
+from flexbench.graph import Graph, Job
+from flexbench.metrics.comparisons import best_formula
+from flexbench.metrics.rows import gather
+from flexbench.metrics.tables import SNAPSHOT_SCORES
+from flexbench.provenance import read_receipt
+
+Registration = Literal[
+    "registered before the runs",
+    "written after the fact",
+    "unknown whether registered before the runs, since receipts of samples do not say",
+]
+BEFORE, AFTER, UNKNOWN = get_args(Registration)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Decision:
+    """One comparison. open: why nothing can be told, "" where an interval was judged.
+
+    effect, low, high, smallest_visible: logarithms, NaN where they are not known. adjusted: the
+    verdict at Holm's level. seeds_needed: see `verdict.seeds_to_decide`.
+    """
+
+    part: Part
+    sides: Sides | None = None
+    open: str = ""
+    verdict: Verdict = CANNOT_TELL
+    adjusted: Verdict = CANNOT_TELL
+    effect: float = np.nan
+    low: float = np.nan
+    high: float = np.nan
+    p: float = np.nan
+    smallest_visible: float = np.nan
+    seeds_needed: int | None = None
+    seeds: int = 0
+    trajectories: int = 0
+
+
+@dataclass(frozen=True, kw_only=True)
+class Entry:
+    """A claim with the decisions that it rests on."""
+
+    name: str
+    claim: ClaimSettings
+    decisions: tuple[Decision, ...]
+
+    @property
+    def verdict(self) -> Verdict:
+        return self._of(it.verdict for it in self.decisions)
+
+    @property
+    def adjusted(self) -> Verdict:
+        return self._of(it.adjusted for it in self.decisions)
+
+    def _of(self, verdicts: Iterable[Verdict]) -> Verdict:
+        """What is lacking is a part that nothing can be told of."""
+        return conjunction([*verdicts, *([CANNOT_TELL] if self.claim.lacking else [])])
+
+
+@dataclass(frozen=True, kw_only=True)
+class Ledger:
+    """entries: in the order of the registry. digest: the registry's. scope: what it is true of."""
+
+    entries: tuple[Entry, ...]
+    source: str
+    pairing: str
+    digest: str
+    registration: Registration
+    scope: str
+
+
+def ledger_of(graph: Graph, claims: Claims) -> Ledger:
+    """Judge every claim by the scores of a run."""
+    scores = _Scores(graph)
+    judged = [_judge(scores, claims, part) for part in claims.parts]
+    weighed = [evidence for _, evidence in judged]
+    levels = holm(np.array([decision.p for decision, _ in judged]))
+    decisions = [
+        decision if evidence is None else replace(decision, adjusted=_at(level, decision, evidence))
+        for (decision, _), evidence, level in zip(judged, weighed, levels, strict=True)
+    ]
+    config = graph.config
+    return Ledger(
+        entries=tuple(
+            Entry(
+                name=name,
+                claim=claim,
+                decisions=tuple(it for it in decisions if it.part.claim == name),
+            )
+            for name, claim in claims.claims.items()
+        ),
+        source=claims.source,
+        pairing=claims.pairing,
+        digest=claims_digest(claims),
+        registration=registration(graph, claims_digest(claims), scores.used),
+        scope=f"tier {config.tier}, size {config.size}, {config.train.steps} training steps, "
+        f"{len(config.training_seeds)} training seed(s): every verdict is one at this budget",
+    )
+
+
+def registration(graph: Graph, digest: str, jobs: Iterable[Job]) -> Registration:
+    """Whether these claims stood already when the samples that they are judged by were drawn.
+
+    The receipt of a file of samples holds the digest of the registry of its day.
+    """
+    paths = (graph.layout.samples(job.case, job.method, job.seed) for job in jobs)
+    held = {read_receipt(path).get("facts", {}).get("claims") for path in paths}
+    if held - {digest, None}:
+        return AFTER
+    return BEFORE if held == {digest} else UNKNOWN
+
+
+class _Scores:
+    """The score rows of a run, each file read once. used: the jobs that were asked for."""
+
+    def __init__(self, graph: Graph):
+        self.graph = graph
+        self.used: dict[Job, None] = {}
+        self._rows: dict[tuple[str, str], pd.DataFrame] = {}
+
+    def of(self, case: str, method: str) -> pd.DataFrame:
+        """All training seeds whose files are there. Raises NotRun where none is."""
+        key = (case, method)
+        if key not in self._rows:
+            jobs = [job for job in self.graph.jobs_of(case) if job.method == method]
+            paths = {job: self.graph.layout.scores(case, method, job.seed) for job in jobs}
+            made = {job: path for job, path in paths.items() if path.is_file()}
+            if not made:
+                raise NotRun(f"the scores of {method} on {case}, which are not made yet")
+            self._rows[key] = gather(SNAPSHOT_SCORES.read(path) for path in made.values())
+            self.used |= dict.fromkeys(made)
+        return self._rows[key]
+
+    def side(self, side: Side, score: str) -> pd.DataFrame:
+        """Rows of a side; of the best formula, those of the one with the best mean score."""
+        if side.method != BEST_FORMULA:
+            return self.of(side.case, side.method)
+        jobs = self.graph.jobs_of(side.case)
+        rows = gather(
+            self.of(side.case, job.method) for job in jobs if self.graph.is_formula(job.method)
+        )
+        method = best_formula(rows, score=score)
+        if method is None:
+            raise NotRun(f"a formula that has the score {score} on {side.case}")
+        return rows[rows["method"] == method]
+
+    @cached_property
+    def trained(self) -> set[float]:
+        return set(self.graph.split("train").reynolds)
+
+
+def _judge(scores: _Scores, claims: Claims, part: Part) -> tuple[Decision, Evidence | None]:
+    """A decision without its adjusted verdict, and the evidence if there is an interval."""
+    try:
+        sides = find_sides(scores.graph, claims, part)
+        effects = _effects(scores, sides, part)
+    except NotRun as error:
+        return Decision(part=part, open=f"not run here: needs {error}"), None
+    count, settings = len(effects.seeds), part.settings
+    decision = Decision(part=part, sides=sides, seeds=count, trajectories=effects.trajectories)
+    evidence = weigh(effects.values[None], strata=effects.strata)
+    decision = replace(decision, effect=float(evidence.value[0]))
+    if not np.isfinite(evidence.value[0]):
+        return replace(decision, open=f"{part.score} is missing, or no positive number"), None
+    if count < settings.seeds:
+        return replace(decision, open=f"needs {settings.seeds} training seeds, has {count}"), None
+    if effects.trajectories < settings.trajectories or not np.isfinite(evidence.error[0]):
+        needed = max(settings.trajectories, 2 * len(effects.strata))
+        told = f"needs {needed} test trajectories, two of each Re or more"
+        return replace(decision, open=f"{told}; has {effects.trajectories}"), None
+    statement = settings.says.statement
+    low, high = evidence.interval()
+    found = replace(
+        decision,
+        verdict=judge(statement, evidence, seeds=settings.seeds)[0],
+        low=float(low[0]),
+        high=float(high[0]),
+        p=float(p_values(statement, evidence)[0]),
+        smallest_visible=float(evidence.smallest_visible[0]),
+        seeds_needed=seeds_to_decide(statement, evidence, seeds=settings.seeds)[0],
+    )
+    return found, evidence
+
+
+def _effects(scores: _Scores, sides: Sides, part: Part) -> Effects:
+    """Raises NotRun where the two sides share nothing."""
+    settings = part.settings
+
+    def rows(side: Side) -> pd.DataFrame:
+        found = scores.side(side, part.score)
+        trained = found["reynolds"].isin(scores.trained)
+        return found[trained if settings.drawn.reynolds == "trained" else ~trained]
+
+    effects = effects_of(
+        rows(sides.own),
+        None if sides.other is None else rows(sides.other),
+        score=part.score,
+        direction=settings.direction,
+        details=(settings.drawn.detail, part.against_drawn.detail),
+    )
+    if effects is None:
+        details = dict.fromkeys((settings.drawn.detail, part.against_drawn.detail))
+        named = " ".join((part.score, *filter(None, details)))
+        raise NotRun(f"{named} of both sides on {sides.own.case}, of the same seeds and snapshots")
+    return effects
+
+
+def _at(level: float, decision: Decision, evidence: Evidence) -> Verdict:
+    """The verdict at Holm's level; 0: the step-down stopped before it."""
+    if level == 0:
+        return CANNOT_TELL
+    settings = decision.part.settings
+    return judge(settings.says.statement, evidence, seeds=settings.seeds, alpha=level)[0]
