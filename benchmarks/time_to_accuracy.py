@@ -54,7 +54,9 @@ FORMER = TrainSettings(
     dropout=0.0,
 )
 FORMER_OF = {"fno": {"learning_rate": 5e-3}}
-FORMER_DIFFUSION = DiffusionSettings(shift=1.0, target="v", loss="l1", weighting="none")
+FORMER_DIFFUSION = DiffusionSettings(
+    shift=1.0, target="v", loss="l1", weighting="none", times="independent"
+)
 # What errors are of: patches of the validation split, in batches.
 SCORED, LOOKED_AT, MEMBERS, BATCH = 64, 256, 4, 16
 
