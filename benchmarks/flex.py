@@ -116,7 +116,7 @@ def lay_out_for_training(name: str, network: nn.Module, gradients: Action) -> No
         step_flops=counter.get_total_flops(),
         device=torch.device("cpu"),
     )
-    lay_out(network, fastest(timed, layouts) if len(layouts) > 1 else layouts[0])
+    lay_out(network, fastest(timed, layouts))
 
 
 def ensemble(name: str, size: str, *, reencode: bool) -> Action:

@@ -149,8 +149,7 @@ def _start(
     state = None
     if restart is None:
         batch = batches.take(0)[0]
-        found = learner.fastest_layout(batch, layouts) if len(layouts) > 1 else layouts[0]
-        learner.lay_out(found)
+        learner.lay_out(learner.fastest_layout(batch, layouts))
         learner.find_parameters_without_gradient(batch)
     else:
         state = read_state(restart)

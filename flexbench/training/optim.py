@@ -35,16 +35,8 @@ class _AdamW(_Uncompiled, torch.optim.AdamW):
     step = torch.no_grad()(inspect.unwrap(torch.optim.AdamW.step))
 
 
-class Lion(_Uncompiled):
-    """Lion (Chen et al., arXiv 2302.06675, algorithm 2), weight decay decoupled.
-
-    With gradient g, momentum m (zero at first), learning rate r and decay w:
-
-        p <- (1 - r w) p - r sign(b1 m + (1 - b1) g)
-        m <- b2 m + (1 - b2) g
-
-    A parameter without a gradient is left alone. The steps run over lists of tensors at once.
-    """
+class _OverLists(_Uncompiled):
+    """An optimiser of our own, whose steps run over lists of tensors at once."""
 
     def __init__(
         self,
@@ -65,22 +57,41 @@ class Lion(_Uncompiled):
                 loss = closure()
         for group in self.param_groups:
             weights: list[Tensor] = [p for p in group["params"] if p.grad is not None]
-            if not weights:
-                continue
-            gradients = [p.grad for p in weights if p.grad is not None]
-            momenta = [_zeros(self.state[p], "momentum", like=p) for p in weights]
-            rate, (beta1, beta2) = group["lr"], group["betas"]
-
-            direction = torch._foreach_lerp(momenta, gradients, 1 - beta1)
-            torch._foreach_sign_(direction)
-            if group["weight_decay"]:
-                torch._foreach_mul_(weights, 1 - rate * group["weight_decay"])
-            torch._foreach_add_(weights, direction, alpha=-rate)
-            torch._foreach_lerp_(momenta, gradients, 1 - beta2)
+            self._update(weights, group)
         return loss
 
+    def _update(self, weights: list[Tensor], group: dict[str, Any]) -> None:
+        """Update these parameters of a group, all of which have a gradient; there may be none."""
+        raise NotImplementedError
 
-class Muon(_Uncompiled):
+
+class Lion(_OverLists):
+    """Lion (Chen et al., arXiv 2302.06675, algorithm 2), weight decay decoupled.
+
+    With gradient g, momentum m (zero at first), learning rate r and decay w:
+
+        p <- (1 - r w) p - r sign(b1 m + (1 - b1) g)
+        m <- b2 m + (1 - b2) g
+
+    A parameter without a gradient is left alone.
+    """
+
+    def _update(self, weights: list[Tensor], group: dict[str, Any]) -> None:
+        if not weights:
+            return
+        gradients = [p.grad for p in weights if p.grad is not None]
+        momenta = [_zeros(self.state[p], "momentum", like=p) for p in weights]
+        rate, (beta1, beta2) = group["lr"], group["betas"]
+
+        direction = torch._foreach_lerp(momenta, gradients, 1 - beta1)
+        torch._foreach_sign_(direction)
+        if group["weight_decay"]:
+            torch._foreach_mul_(weights, 1 - rate * group["weight_decay"])
+        torch._foreach_add_(weights, direction, alpha=-rate)
+        torch._foreach_lerp_(momenta, gradients, 1 - beta2)
+
+
+class Muon(_OverLists):
     """Muon (Jordan et al., 2024), scaled to AdamW's rates; weight decay decoupled.
 
     With gradient g, momentum m (zero at first), learning rate r and decay w, a matrix takes
@@ -92,28 +103,9 @@ class Muon(_Uncompiled):
     parameters are AdamW's, with `betas`. A parameter without a gradient is left alone.
     """
 
-    def __init__(
-        self,
-        params: Iterable[Any],
-        *,
-        lr: float,
-        betas: tuple[float, float] = (0.9, 0.99),
-        weight_decay: float = 0.0,
-    ) -> None:
-        super().__init__(params, {"lr": lr, "betas": betas, "weight_decay": weight_decay})
-
-    @torch.no_grad()
-    def step(self, closure: Callable[[], float] | None = None) -> float | None:  # type: ignore[override]
-        """One update of every parameter that has a gradient."""
-        loss = None
-        if closure is not None:
-            with torch.enable_grad():
-                loss = closure()
-        for group in self.param_groups:
-            weights: list[Tensor] = [p for p in group["params"] if p.grad is not None]
-            self._step_matrices([p for p in weights if is_matrix(p)], group)
-            self._step_others([p for p in weights if not is_matrix(p)], group)
-        return loss
+    def _update(self, weights: list[Tensor], group: dict[str, Any]) -> None:
+        self._step_matrices([p for p in weights if is_matrix(p)], group)
+        self._step_others([p for p in weights if not is_matrix(p)], group)
 
     def _step_matrices(self, weights: list[Tensor], group: dict[str, Any]) -> None:
         if not weights:
