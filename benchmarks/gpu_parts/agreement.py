@@ -60,7 +60,7 @@ def answers(made: Built, backend: Backend, precision: str) -> Answers:
     """Of one network on a device, in a precision."""
     network = made.network.to(backend.device)
     batch = Batch.drawn(ROWS, made.problem.patch)
-    batch = batch.to(backend.device, torch.contiguous_format)
+    batch = batch.to(backend.device)
     network.zero_grad()
     with backend.precision(precision):
         velocity = network(batch.noisy, batch.t, batch.re, batch.condition)

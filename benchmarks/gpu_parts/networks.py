@@ -64,17 +64,8 @@ class Batch:
         t, re = torch.rand(rows, generator=stream), torch.rand(rows, 1, generator=stream)
         return cls(noisy, condition, target, t, re)
 
-    def to(self, device: torch.device, layout: torch.memory_format) -> "Batch":
-        def moved(field: Tensor) -> Tensor:
-            return field.to(device).contiguous(memory_format=layout)
-
-        return Batch(
-            moved(self.noisy),
-            moved(self.condition),
-            moved(self.target),
-            self.t.to(device),
-            self.re.to(device),
-        )
+    def to(self, device: torch.device) -> "Batch":
+        return Batch(*(tensor.to(device) for tensor in vars(self).values()))
 
     @property
     def example(self) -> Example:

@@ -11,6 +11,7 @@ from torch import nn
 
 from flexbench.config import TrainSettings
 from flexbench.diffusion import Draw
+from flexbench.models.layout import Layout, lay_out
 from flexbench.spec import TRAINING_PASSES
 from flexbench.training.optim import make_optimizer
 from gpu_parts.backend import Action
@@ -29,7 +30,6 @@ ABOUT = (
 
 MEMBERS, STEPS = 8, 2
 Build = Callable[..., Built]
-LAYOUTS = {"contiguous": torch.contiguous_format, "channels-last": torch.channels_last}
 
 
 @dataclass(frozen=True)
@@ -60,7 +60,7 @@ class Variant:
     rows: int
     work: str
     precision: str = "bfloat16"
-    layout: str = "contiguous"
+    layout: Layout = "contiguous"
     engine: str = "eager"
     options: tuple[tuple[str, int], ...] = ()
     width: int | None = None
@@ -122,11 +122,12 @@ def measured(
     made = build(variant.network, variant.size, options=variant.options, width=variant.width)
     made.network.zero_grad(set_to_none=True)
     backend.forget_peak()
-    layout, engine = LAYOUTS[variant.layout], ENGINES[variant.engine]
-    made.network.to(backend.device, memory_format=layout)  # type: ignore[call-overload]
+    engine = ENGINES[variant.engine]
+    made.network.to(backend.device)
+    lay_out(made.network, variant.layout)
     if engine.compile is not None:
         compile_parts(made.network, engine.compile)
-    batch = Batch.drawn(variant.rows, made.problem.patch).to(backend.device, layout)
+    batch = Batch.drawn(variant.rows, made.problem.patch).to(backend.device)
     action, flops = WORKS[variant.work](made, batch)
 
     def precise() -> None:
@@ -165,7 +166,7 @@ def eager_variants() -> Iterator[Variant]:
     """Without a compiler, what is asked first standing first."""
     for base in (XS_FEW, *FULL.values()):
         yield from every(base, precision=("bfloat16", "tf32", "float32"), work=WORK)
-        yield from every(replace(base, layout="channels-last"), work=WORK)
+        yield from every(replace(base, layout="channels_last"), work=WORK)
     yield from every(replace(XS_FEW, engine="graph"), precision=("bfloat16", "tf32"), work=WORK)
     for base in FULL.values():
         for network in RIVALS:
@@ -189,7 +190,7 @@ def toy_eager_variants() -> Iterator[Variant]:
     """Each branch once."""
     yield from every(TOY, precision=("bfloat16", "tf32"), work=WORK)
     yield from every(replace(TOY, engine="graph"), work=WORK)
-    yield replace(TOY, layout="channels-last")
+    yield replace(TOY, layout="channels_last")
     yield from every(replace(TOY, precision="float32"), network=RIVALS)
 
 
