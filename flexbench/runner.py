@@ -41,12 +41,16 @@ def run_graph(
     *,
     overrides: Mapping[str, Any],
     targets: Sequence[str] = (),
+    stages: Iterable[Sequence[str]] = (),
     cores: int | None = None,
     profile: str | None = None,
     dry_run: bool = False,
     own: Path | None = None,
 ) -> int:
     """Run the graph and return Snakemake's exit code; the same call resumes after any kill.
+
+    stages: targets that are made before, one after the other; a run that fails, or is stopped,
+    starts no further one.
 
     overrides: what the configuration is beyond the tier's file, the profile's part included.
     own: a user's configuration file, whose part overrides need not repeat.
@@ -55,19 +59,20 @@ def run_graph(
     Raises FlexbenchError where another run, or a plain Snakemake, works in the same place.
     """
     folder = checkout() / Layout(Path(config.root), config.tier).folder
-    command = snakemake_command(
-        _found_folders(config, overrides),
-        targets=targets,
-        cores=cores,
-        profile=profile,
-        dry_run=dry_run,
-        own=own,
-    )
+    overrides = _found_folders(config, overrides)
+
+    def command(targets: Sequence[str]) -> list[str]:
+        return snakemake_command(
+            overrides, targets=targets, cores=cores, profile=profile, dry_run=dry_run, own=own
+        )
+
     if dry_run:
-        environment = run_environment(folder)
-        return subprocess.run(command, cwd=checkout(), env=environment, check=False).returncode
+        whole, environment = command(targets), run_environment(folder)
+        return subprocess.run(whole, cwd=checkout(), env=environment, check=False).returncode
     with sole_owner(folder):
-        return run_owned(command, folder)
+        return next(
+            filter(None, (run_owned(command(part), folder) for part in (*stages, targets))), 0
+        )
 
 
 @contextmanager

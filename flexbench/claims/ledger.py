@@ -3,13 +3,14 @@
 from collections.abc import Iterable
 from dataclasses import dataclass, replace
 from functools import cached_property
+from pathlib import Path
 from typing import Literal, get_args
 
 import numpy as np
 import pandas as pd
 
 from flexbench.claims.effects import Effects, effects_of
-from flexbench.claims.registry import Claims, ClaimSettings, Part, claims_digest
+from flexbench.claims.registry import Claims, ClaimSettings, Part, claim_digests
 from flexbench.claims.sides import BEST_FORMULA, NotRun, Side, Sides, find_sides
 from flexbench.claims.verdict import (
     CANNOT_TELL,
@@ -31,7 +32,7 @@ from flexbench.provenance import read_receipt
 Registration = Literal[
     "registered before the runs",
     "written after the fact",
-    "unknown whether registered before the runs, since receipts of samples do not say",
+    "of unknown age, since receipts of samples do not say",
 ]
 BEFORE, AFTER, UNKNOWN = get_args(Registration)
 
@@ -61,11 +62,12 @@ class Decision:
 
 @dataclass(frozen=True, kw_only=True)
 class Entry:
-    """A claim with the decisions that it rests on."""
+    """A claim with the decisions that it rests on. registration: None where nothing was judged."""
 
     name: str
     claim: ClaimSettings
     decisions: tuple[Decision, ...]
+    registration: Registration | None
 
     @property
     def verdict(self) -> Verdict:
@@ -82,13 +84,11 @@ class Entry:
 
 @dataclass(frozen=True, kw_only=True)
 class Ledger:
-    """entries: in the order of the registry. digest: the registry's. scope: what it is true of."""
+    """entries: in the order of the registry. scope: what it is true of."""
 
     entries: tuple[Entry, ...]
     source: str
     pairing: str
-    digest: str
-    registration: Registration
     scope: str
 
 
@@ -102,57 +102,69 @@ def ledger_of(graph: Graph, claims: Claims) -> Ledger:
         decision if evidence is None else replace(decision, adjusted=_at(level, decision, evidence))
         for (decision, _), evidence, level in zip(judged, weighed, levels, strict=True)
     ]
-    config = graph.config
+    config, digests, entries = graph.config, claim_digests(claims), []
+    for name, claim in claims.claims.items():
+        own = tuple(it for it in decisions if it.part.claim == name)
+        behind = dict.fromkeys(job for it in own if it.sides for job in scores.behind(it.sides))
+        told = registration(graph, name, digests[name], behind)
+        entries.append(Entry(name=name, claim=claim, decisions=own, registration=told))
     return Ledger(
-        entries=tuple(
-            Entry(
-                name=name,
-                claim=claim,
-                decisions=tuple(it for it in decisions if it.part.claim == name),
-            )
-            for name, claim in claims.claims.items()
-        ),
+        entries=tuple(entries),
         source=claims.source,
         pairing=claims.pairing,
-        digest=claims_digest(claims),
-        registration=registration(graph, claims_digest(claims), scores.used),
         scope=f"tier {config.tier}, size {config.size}, {config.train.steps} training steps, "
         f"{len(config.training_seeds)} training seed(s): every verdict is one at this budget",
     )
 
 
-def registration(graph: Graph, digest: str, jobs: Iterable[Job]) -> Registration:
-    """Whether these claims stood already when the samples that they are judged by were drawn.
+def registration(graph: Graph, claim: str, digest: str, jobs: Iterable[Job]) -> Registration | None:
+    """Whether a claim stood already as it does when the samples of these jobs were drawn.
 
-    The receipt of a file of samples holds the digest of the registry of its day.
+    The receipt of a file of samples holds the digests of the claims of its day; None without jobs.
     """
     paths = (graph.layout.samples(job.case, job.method, job.seed) for job in jobs)
-    held = {read_receipt(path).get("facts", {}).get("claims") for path in paths}
-    if held - {digest, None}:
+    facts = [read_receipt(path).get("facts", {}).get("claims") for path in paths]
+    if not facts:
+        return None
+    known = [it for it in facts if isinstance(it, dict)]
+    if any(it.get(claim) != digest for it in known):
         return AFTER
-    return BEFORE if held == {digest} else UNKNOWN
+    return BEFORE if len(known) == len(facts) else UNKNOWN
 
 
 class _Scores:
-    """The score rows of a run, each file read once. used: the jobs that were asked for."""
+    """The score rows of a run, each file read once."""
 
     def __init__(self, graph: Graph):
         self.graph = graph
-        self.used: dict[Job, None] = {}
         self._rows: dict[tuple[str, str], pd.DataFrame] = {}
+
+    def made(self, case: str, method: str) -> dict[Job, Path]:
+        """The files that are there, of all training seeds."""
+        jobs = [job for job in self.graph.jobs_of(case) if job.method == method]
+        paths = {job: self.graph.layout.scores(case, method, job.seed) for job in jobs}
+        return {job: path for job, path in paths.items() if path.is_file()}
 
     def of(self, case: str, method: str) -> pd.DataFrame:
         """All training seeds whose files are there. Raises NotRun where none is."""
         key = (case, method)
         if key not in self._rows:
-            jobs = [job for job in self.graph.jobs_of(case) if job.method == method]
-            paths = {job: self.graph.layout.scores(case, method, job.seed) for job in jobs}
-            made = {job: path for job, path in paths.items() if path.is_file()}
+            made = self.made(case, method)
             if not made:
                 raise NotRun(f"the scores of {method} on {case}, which are not made yet")
             self._rows[key] = gather(SNAPSHOT_SCORES.read(path) for path in made.values())
-            self.used |= dict.fromkeys(made)
         return self._rows[key]
+
+    def behind(self, sides: Sides) -> list[Job]:
+        """The jobs whose scores both sides are made of."""
+        found: list[Job] = []
+        for side in filter(None, (sides.own, sides.other)):
+            methods = [side.method]
+            if side.method == BEST_FORMULA:
+                jobs = self.graph.jobs_of(side.case)
+                methods = [job.method for job in jobs if self.graph.is_formula(job.method)]
+            found += (job for method in methods for job in self.made(side.case, method))
+        return found
 
     def side(self, side: Side, score: str) -> pd.DataFrame:
         """Rows of a side; of the best formula, those of the one with the best mean score."""

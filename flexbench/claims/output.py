@@ -54,8 +54,6 @@ def ledger_json(ledger: Ledger) -> str:
         "source": ledger.source,
         "pairing": ledger.pairing,
         "scope": ledger.scope,
-        "claims_digest": ledger.digest,
-        "registration": ledger.registration,
         "claims": {entry.name: _entry_values(entry) for entry in ledger.entries},
     }
     return json.dumps(values, indent=1, allow_nan=False) + "\n"
@@ -63,10 +61,21 @@ def ledger_json(ledger: Ledger) -> str:
 
 def _basis(ledger: Ledger) -> list[str]:
     return [
-        f"Claims of {ledger.source} (digest {ledger.digest}): {ledger.registration}.",
+        f"Claims of {ledger.source}. {_registered(ledger)}.",
         f"Paired: {ledger.pairing}.",
         f"Scope: {ledger.scope}.",
     ]
+
+
+def _registered(ledger: Ledger) -> str:
+    """Which claims stood as they do before the samples that they are judged by."""
+    names: dict[str, list[str]] = {}
+    for entry in ledger.entries:
+        if entry.registration:
+            names.setdefault(entry.registration, []).append(entry.name)
+    if len(names) < 2:
+        return f"All that is judged was {next(iter(names), 'not run yet')}"
+    return "; ".join(f"{told.capitalize()}: {', '.join(own)}" for told, own in names.items())
 
 
 def _claim_row(entry: Entry) -> tuple[str, ...]:
@@ -144,6 +153,7 @@ def _entry_values(entry: Entry) -> dict[str, Any]:
         "statement": entry.claim.statement,
         "scope": entry.claim.scope,
         "lacking": entry.claim.lacking,
+        "registration": entry.registration,
         "verdict": entry.verdict,
         "verdict_holm": entry.adjusted,
         "comparisons": [_decision_values(it) for it in entry.decisions],

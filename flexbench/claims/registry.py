@@ -42,7 +42,11 @@ def _none(name: str) -> str:
 
 
 class ArmSettings(MethodSettings):
-    """A method as a claim needs it: all that is not said here has its default."""
+    """A method as a claim needs it: all that is not said here has its default.
+
+    A size that is not said is any, the same of both sides. Of `train`, what is said here has to be
+    so; all else is tuned, alike for all methods.
+    """
 
     equal: Literal["patches", "training_flops"] = Field(
         "patches", description="what both arms of a comparison spend on training, within 5 %"
@@ -54,6 +58,7 @@ class DrawnSettings(Settings):
 
     sampler: str | None = None
     steps: Count | None = None
+    members: Count | None = None
     residual: bool = True
     boundary: Boundary = "periodic"
     observable: Observable = "w"
@@ -211,6 +216,21 @@ def read_claims(path: Path) -> Claims:
         raise FlexbenchError("\n".join(dict.fromkeys(lines))) from None
 
 
-def claims_digest(claims: Claims) -> str:
-    """Digest of what is claimed: comments, layout and order of the file do not count."""
-    return digest_of(claims.model_dump(mode="json", exclude_defaults=True))
+def claim_digests(claims: Claims) -> dict[str, str]:
+    """Digest of each claim, with the arms it names: comments, layout and order do not count."""
+    values = claims.model_dump(mode="json", exclude_defaults=True)
+    return {
+        name: digest_of(
+            {
+                "claim": values["claims"][name],
+                "pairing": values["pairing"],
+                "arms": {
+                    arm: values["arms"][arm]
+                    for it in settings.comparisons
+                    for arm in (it.method, *it.against)
+                    if arm in values["arms"]
+                },
+            }
+        )
+        for name, settings in claims.claims.items()
+    }

@@ -20,9 +20,9 @@ from flexbench.provenance import read_receipt
 
 # Two trainings spend the same where they differ by less: widths are solved in whole steps.
 SAME = 0.05
-# What tells two methods apart. How one is trained is tuned alike for all of them, and held
-# together by what both spend.
-_APART = ("mode", "size", "width", "match", "narrow", "options", "network")
+# What tells two methods apart, besides their size. How one is trained is tuned alike for all of
+# them, and held together by what both spend.
+_APART = ("mode", "width", "match", "narrow", "options", "network")
 
 
 class NotRun(Exception):
@@ -65,7 +65,8 @@ def find_sides(graph: Graph, claims: Claims, part: Part) -> Sides:
         for other in _sides(graph, part.task, part.against_drawn, part.against, rival):
             if settings.against_drawn is None and other.case != own.case:
                 continue
-            if _comparable(graph, own, other) and _spend_alike(graph, own, other, rival):
+            sized = _sized_as_asked(graph, own, other, arms[settings.method], rival)
+            if sized and _comparable(graph, own, other) and _spend_alike(graph, own, other, rival):
                 return Sides(own=own, other=other)
     raise NotRun(_needed(part.task, part.against_drawn, part.against, arms))
 
@@ -92,8 +93,11 @@ def _is_drawn(graph: Graph, case: Case, task: str, drawn: DrawnSettings) -> bool
     trained = set(graph.split("train").reynolds)
     flows = {run.reynolds for run in case.runs}
     tested = flows & trained if drawn.reynolds == "trained" else flows - trained
-    sampler = drawn.sampler in (None, sample.sampler) and drawn.steps in (None, sample.steps)
-    return asked == has and sampler and bool(tested)
+    how = all(
+        getattr(drawn, key) in (None, getattr(sample, key))
+        for key in ("sampler", "steps", "members")
+    )
+    return asked == has and how and bool(tested)
 
 
 def _is_arm(graph: Graph, method: str, name: str, arm: ArmSettings) -> bool:
@@ -103,12 +107,24 @@ def _is_arm(graph: Graph, method: str, name: str, arm: ArmSettings) -> bool:
         named = settings.model_copy(update={"network": settings.network or own})
         return (*(getattr(named, key) for key in _APART), settings.together is None)
 
-    if graph.is_formula(method) or identity(arm, name) != identity(
-        graph.config.method(method), method
-    ):
+    here = graph.config.method(method)
+    if graph.is_formula(method) or identity(arm, name) != identity(here, method):
+        return False
+    train = graph.config.train_settings(method)
+    if any(getattr(train, key) != value for key, value in arm.train.items()):
+        return False
+    if arm.size not in (None, here.size or graph.config.size):
         return False
     target = str(arm.diffusion.get("target", "v"))
     return arm.mode != "denoiser" or graph.config.diffusion_settings(method).target == target
+
+
+def _sized_as_asked(
+    graph: Graph, own: Side, other: Side, arm: ArmSettings, rival: ArmSettings
+) -> bool:
+    """Whether both sides are of one size, or where an arm asks for its own, of two."""
+    sizes = {graph.config.method(it.method).size or graph.config.size for it in (own, other)}
+    return len(sizes) == (1 if arm.size == rival.size else 2)
 
 
 def _comparable(graph: Graph, own: Side, other: Side) -> bool:
@@ -158,6 +174,8 @@ def _needed(task: str, drawn: DrawnSettings, name: str, arms: dict[str, ArmSetti
         words.append(f"by {drawn.sampler}")
     if drawn.steps is not None:
         words.append(f"in {drawn.steps} steps")
+    if drawn.members is not None:
+        words.append(f"with {drawn.members} members")
     method = "a formula"
     if name in arms:
         settings = arms[name].model_dump(exclude_defaults=True, exclude={"equal"})

@@ -52,6 +52,8 @@ def run(
             overrides=asked.options,
             own=asked.file,
             targets=targets or [],
+            # A cluster has room for all of it at once.
+            stages=graph.stages if not targets and profile is None else (),
             cores=cores,
             profile=profile,
             dry_run=dry_run,

@@ -32,6 +32,11 @@ PACE = {"solver": {"checkpoint_seconds"}, "train": {"checkpoint_seconds", "log_e
 FITTED = ("calibrated",)
 
 Size = Literal["XXS", "XS", "S", "M", "L"]
+# Where fewer seeds than the tier's are enough.
+TrainedSeeds = Annotated[
+    Annotated[list[Seed], Unique] | None,
+    Field(min_length=1, description="of the tier's training_seeds; null: all of them"),
+]
 # What a section is overridden with for one method or evaluation: keys of it that differ.
 Differing = dict[str, bool | int | float | str | list[float] | None]
 
@@ -263,6 +268,7 @@ class EvaluationSettings(Settings):
     methods: Annotated[list[Name], Unique] | None = Field(
         None, min_length=1, description="null: all of the task's"
     )
+    training_seeds: TrainedSeeds = None
     sample: dict[str, bool | int | float | str] = Field(
         default_factory=dict, description="keys of `sample` that differ for these flows"
     )
@@ -300,6 +306,7 @@ class MethodSettings(Settings):
     options: dict[str, bool | int | float | str | list[int]] = Field(
         default_factory=dict, description="further keyword arguments of build()"
     )
+    training_seeds: TrainedSeeds = None
     train: Differing = Field(
         default_factory=dict, description="keys of `train` that differ for this method"
     )

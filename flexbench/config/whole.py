@@ -29,14 +29,14 @@ from flexbench.config.sections import (
 )
 from flexbench.config.tasks import TaskSettings
 
-TIERS = ("smoke", "gate", "desk", "lab", "paper")
+TIERS = ("smoke", "gate", "desk", "study", "lab", "paper")
 
 
 class Config(Settings):
     """A whole run of the benchmark."""
 
     tier: Name = Field(
-        "desk", description="names the folder of results; smoke, gate, desk, lab, paper: shipped"
+        "desk", description=f"names the folder of results; shipped: {', '.join(TIERS)}"
     )
     root: Annotated[str, AfterValidator(plain_path)] = Field(
         "results", description="where data and results go; may be outside the clone"
@@ -50,6 +50,11 @@ class Config(Settings):
     training_seeds: Annotated[list[Seed], Unique] = Field([0], min_length=1)
     methods: Annotated[list[Name], Unique] = Field(min_length=1)
     method_settings: dict[Name, MethodSettings] = Field(default_factory=dict)
+    stages: list[Annotated[list[Name], Unique]] = Field(
+        default_factory=list,
+        description="methods whose scores are made first, in this order, so that a run that is "
+        "stopped has told most; on one machine alone",
+    )
     solver: SolverSettings = SolverSettings()
     splits: SplitsSettings | None = Field(
         None, description="which trajectories to simulate; null where `data` is given"
@@ -137,6 +142,13 @@ class Config(Settings):
         """`diffusion`, with the keys that the method overrides."""
         place = f"method_settings.{method}.diffusion"
         return self.diffusion.overridden(self.method(method).diffusion, place=place)
+
+    def seeds_of(self, case: str, method: str) -> list[int]:
+        """The training seeds of a method on a case, in the order of `training_seeds`."""
+        lists = (self.method(method).training_seeds, self.cases[case].settings.training_seeds)
+        return [
+            seed for seed in self.training_seeds if all(it is None or seed in it for it in lists)
+        ]
 
     def methods_of(self, case: str) -> list[str]:
         """The methods asked for that this task or case runs, in the order of `methods`.

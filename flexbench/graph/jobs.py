@@ -195,7 +195,7 @@ class Graph:
             for name in self._cases
             for method in self.config.methods_of(name)
             if not self.unfit(name, method)
-            for seed in self._seeds(method)
+            for seed in self._seeds(name, method)
         ]
         if not jobs:
             raise FlexbenchError(
@@ -230,10 +230,24 @@ class Graph:
             if name not in done
         ]
 
-    def _seeds(self, method: str) -> list[int]:
+    @property
+    def stages(self) -> list[list[str]]:
+        """Targets of Snakemake that stand for each of the configuration's stages: scores."""
+        layout = Layout(Path(self.config.root), self.config.tier)
+        return [
+            [
+                str(layout.scores(it.case, it.method, it.seed))
+                for it in self.jobs
+                if it.method in names
+            ]
+            for names in self.config.stages
+        ]
+
+    def _seeds(self, case: str, method: str) -> list[int]:
         """A formula learns nothing: it runs once, under the first training seed's name."""
-        seeds = self.config.training_seeds
-        return seeds[:1] if self.is_formula(method) else seeds
+        if self.is_formula(method):
+            return self.config.training_seeds[:1]
+        return self.config.seeds_of(case, method)
 
     @cached_property
     def _jobs_by_case(self) -> dict[str, list[Job]]:

@@ -9,6 +9,11 @@ if TYPE_CHECKING:
     from flexbench.graph.jobs import Graph
 
 
+# Of a method, and of an evaluation: what stands elsewhere in a slice.
+_ELSEWHERE = {"train", "diffusion", "together", "training_seeds"}
+_WHO_AND_HOW = {"tasks", "methods", "training_seeds", "sample"}
+
+
 def common(graph: "Graph") -> dict[str, Any]:
     """Of every step that computes with threads, on a device."""
     return {"threads": graph.config.threads, "device": graph.config.device}
@@ -34,12 +39,12 @@ def task_slice(graph: "Graph", case: str) -> dict[str, Any]:
 
 def method_slice(graph: "Graph", method: str) -> dict[str, Any]:
     """A method's settings without what stands elsewhere in a slice, resolved."""
-    return graph.config.method(method).model_dump(exclude={"train", "diffusion", "together"})
+    return graph.config.method(method).model_dump(exclude=_ELSEWHERE)
 
 
 def flows_slice(graph: "Graph", case: str) -> dict[str, Any]:
     """What a case is scored on."""
-    own = graph.case(case).settings.model_dump(exclude={"tasks", "methods", "sample"})
+    own = graph.case(case).settings.model_dump(exclude=_WHO_AND_HOW)
     return own | {"trajectories": [path.stem for path in graph.tested(case)]}
 
 

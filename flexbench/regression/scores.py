@@ -31,7 +31,7 @@ MOST_SCORES = 6
 COUNTS = ("calls", "flops")
 
 # Settings that say where a run goes and how it is scheduled, not what comes out.
-FREE = ("root", "training_seeds", "cluster")
+FREE = ("root", "training_seeds", "stages", "cluster")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -147,6 +147,8 @@ def comparable(config: Config) -> dict[str, Any]:
     values = config.model_dump(mode="json", exclude=set(FREE))
     if not any(case.fit for case in config.cases.values()):
         del values["calibration"]
+    for settings in (*values["method_settings"].values(), *values["evaluations"].values()):
+        del settings["training_seeds"]
     for section, keys in PACE.items():
         values[section] = {key: it for key, it in values[section].items() if key not in keys}
     return values

@@ -6,7 +6,7 @@ from typing import Any
 import torch
 
 from flexbench import registry
-from flexbench.claims.registry import claims_digest, default_claims, read_claims
+from flexbench.claims.registry import claim_digests, default_claims, read_claims
 from flexbench.data.store import Trajectory
 from flexbench.device import prepare_device
 from flexbench.graph import Graph
@@ -25,7 +25,7 @@ def sample_step(graph: Graph, *, case: str, method: str, seed: int) -> None:
     """Write the file of samples; the same call resumes after any kill."""
     step = graph.step("sample", case=case, method=method, seed=seed)
     receipt = Receipt(step)
-    registered = claims_digest(read_claims(default_claims()))
+    registered = claim_digests(read_claims(default_claims()))
     device = prepare_device(graph.config)
     problem = load_task(graph, case)
     here = graph.case(case)

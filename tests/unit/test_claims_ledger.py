@@ -1,6 +1,7 @@
 """The ledger over a results folder of real score files: what it finds, decides and writes."""
 
 import json
+from dataclasses import replace
 
 import numpy as np
 import pandas as pd
@@ -8,11 +9,19 @@ import pytest
 from score_rows import frame_of
 
 from flexbench.claims.effects import effects_of
-from flexbench.claims.ledger import AFTER, BEFORE, UNKNOWN, ledger_of, registration
-from flexbench.claims.registry import claims_digest, default_claims, read_claims
+from flexbench.claims.ledger import AFTER, BEFORE, UNKNOWN, ledger_of
+from flexbench.claims.output import ledger_text
+from flexbench.claims.registry import (
+    Claims,
+    DrawnSettings,
+    claim_digests,
+    default_claims,
+    read_claims,
+)
+from flexbench.claims.sides import NotRun, find_sides
 from flexbench.claims.verdict import CANNOT_TELL, EQUIVALENT, FAILS, HOLDS
 from flexbench.config.reading import load_config
-from flexbench.graph import Graph
+from flexbench.graph import Graph, Job
 from flexbench.metrics.calibration import sigma_ref
 from flexbench.paths import receipt_of
 
@@ -230,20 +239,77 @@ def write_receipt(output, **facts):
 
 
 def test_receipts_of_samples_tell_when_claims_were_registered(graph, claims):
-    digest = claims_digest(claims)
+    digests = claim_digests(claims)
 
     def told():
-        return registration(graph, digest, graph.jobs)
+        return {it.name: it.registration for it in ledger_of(graph, claims).entries}
 
-    assert ledger_of(graph, claims).registration == told() == UNKNOWN
-    samples = [graph.layout.samples(job.case, job.method, job.seed) for job in graph.jobs]
-    for path in samples[1:]:
-        write_receipt(path, claims=digest)
-    assert told() == UNKNOWN
-    write_receipt(samples[0], claims=digest)
-    assert ledger_of(graph, claims).registration == told() == BEFORE
-    write_receipt(samples[0], claims="another")
-    assert told() == AFTER
+    judged = {
+        it.name for it in ledger_of(graph, claims).entries if any(d.sides for d in it.decisions)
+    }
+    assert told() == {name: UNKNOWN if name in judged else None for name in digests}
+    samples = {job: graph.layout.samples(job.case, job.method, job.seed) for job in graph.jobs}
+    for path in samples.values():
+        write_receipt(path, claims=digests)
+    assert {told()[name] for name in judged} == {BEFORE}
+    (fno,) = (path for job, path in samples.items() if job == Job("superres_x4", "fno", 1))
+    write_receipt(fno, claims=digests | {"5a": "another", "6a": "another"})
+    assert {name for name in judged if told()[name] == AFTER} == {"5a"}
+    write_receipt(fno, claims="one digest of all claims, as once it was")
+    assert {name for name in judged if told()[name] == UNKNOWN} == {"5a"}
+
+
+def test_an_edited_claim_is_named_by_the_ledger(graph, claims):
+    for job in graph.jobs:
+        path = graph.layout.samples(job.case, job.method, job.seed)
+        write_receipt(path, claims=claim_digests(claims))
+    text = ledger_text(ledger_of(graph, claims))
+    assert "All that is judged was registered before the runs." in text
+    values = claims.model_dump(mode="json", exclude_defaults=True)
+    values["claims"]["3"]["comparisons"][0]["says"]["margin"] = 0.05
+    edited = Claims.model_validate(values)
+    assert "Written after the fact: 3; Registered before the runs: 4a" in ledger_text(
+        ledger_of(graph, edited)
+    )
+
+
+def test_sizes_and_rates_are_told_apart(tmp_path, claims):
+    """An arm without a size is of any that its rival has, too; one with a size has another."""
+    small = {"network": "flex", "size": "XXS"}
+    methods = {
+        "methods": ["flex", "small", "small-plain", "small-slow", "extrapolation", "interpolation"],
+        "method_settings": {
+            "small": small,
+            "small-plain": small | {"options": {"transformer": False}},
+            "small-slow": small | {"train": {"learning_rate": 5.0e-4}},
+        },
+        "evaluations": {"many": {"methods": ["flex"], "sample": {"members": 32}}},
+    }
+    graph = graph_below(tmp_path, **methods)
+    write_scores(graph, {("superres_x4", "small-plain"): 0.1, ("superres_x4", "small"): 0.05})
+    ledger = ledger_of(graph, claims)
+    (it,) = decisions(ledger, "7", task="superres", score="crps")
+    assert (it.sides.own.method, it.sides.other.method) == ("small", "small-plain")
+    (it,) = decisions(ledger, "14a", task="superres", score="crps")
+    assert (it.sides.own.method, it.sides.other.method) == ("flex", "small")
+    slow = claims.arms["flex-slow"]
+    part = next(part for part in claims.parts if part.claim == "7")
+    found = find_sides(graph, with_arm(claims, "flex-no-transformer", slow), part)
+    assert (found.own.method, found.other.method) == ("small", "small-slow")
+
+    drawn = DrawnSettings(sampler="ddim", steps=2, members=32)
+    many = replace(part, settings=part.settings.model_copy(update={"drawn": drawn}))
+    alone = with_arm(claims, "flex-no-transformer", claims.arms["flex-xxs"])
+    with pytest.raises(NotRun, match="in 2 steps with 32 members"):
+        find_sides(graph, alone, many)
+    here = replace(many, settings=many.settings.model_copy(update={"against": ["perfect"]}))
+    assert (
+        find_sides(graph, claims, replace(here, against="perfect")).own.case == "superres_x4.many"
+    )
+
+
+def with_arm(claims, name, arm):
+    return claims.model_copy(update={"arms": claims.arms | {name: arm}})
 
 
 def test_the_verb_prints_and_writes_the_ledger(graph, entry, tmp_path):

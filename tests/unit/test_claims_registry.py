@@ -5,7 +5,7 @@ import re
 import pytest
 import yaml
 
-from flexbench.claims.registry import claims_digest, default_claims, read_claims
+from flexbench.claims.registry import claim_digests, default_claims, read_claims
 from flexbench.claims.verdict import Equivalence, NonInferiority, Superiority
 from flexbench.config.strict_yaml import read_yaml
 from flexbench.errors import FlexbenchError
@@ -41,11 +41,11 @@ def test_a_comparison_stands_for_each_task_rival_and_score(registered, tmp_path)
 
 
 def test_the_digest_is_of_what_is_said(registered, tmp_path):
-    before = claims_digest(read_claims(default_claims()))
+    before = claim_digests(read_claims(default_claims()))
     turned = {key: registered[key] for key in reversed(registered)}
-    assert claims_digest(read_claims(written(tmp_path / "a.yaml", turned))) == before
+    assert claim_digests(read_claims(written(tmp_path / "a.yaml", turned))) == before
     registered["claims"]["3"]["comparisons"][0]["says"]["margin"] = 0.03
-    assert claims_digest(read_claims(written(tmp_path / "b.yaml", registered))) != before
+    assert claim_digests(read_claims(written(tmp_path / "b.yaml", registered))) != before
 
 
 def first(registered, claim="2"):
@@ -145,9 +145,9 @@ def test_a_key_that_stands_twice_is_refused(tmp_path):
 
 def test_a_broken_registry_is_refused_before_the_first_job(clone, tmp_path):
     path = clone.folder / "workflow" / "claims.yaml"
-    path.write_text(path.read_text().replace("direction: lower", "direction: lover", 1))
+    path.write_text(path.read_text().replace("direction: one", "direction: own", 1))
     done = clone.flexbench("plan", *clone.tiny(tmp_path))
     assert done.returncode == 1
     (line,) = done.stderr.splitlines()
-    assert line.startswith(f"flexbench: error: {path}: claims.1c.comparisons.0.direction: ")
-    assert line.endswith("'lower', 'higher' or 'one', found 'lover'")
+    assert line.startswith(f"flexbench: error: {path}: claims.4a.comparisons.0.direction: ")
+    assert line.endswith("'lower', 'higher' or 'one', found 'own'")

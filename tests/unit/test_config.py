@@ -25,7 +25,7 @@ def test_desk_is_the_default():
 @pytest.mark.parametrize(
     ("overrides", "words"),
     [
-        ({"tier": "dsk"}, ["dsk", "smoke, gate, desk, lab, paper"]),
+        ({"tier": "dsk"}, ["dsk", "smoke, gate, desk, study, lab, paper"]),
         ({"train": {"stepz": 3}}, ["train.stepz", "unknown key", "'steps'"]),
         ({"train": {"steps": "many"}}, ["train.steps", "integer", "many"]),
         ({"tasks": {"forecast": {"leed": 1}}}, ["tasks.forecast.leed", "'lead'"]),

@@ -1,6 +1,6 @@
 """Step `sample` reads its own inputs and no other file."""
 
-from flexbench.claims.registry import claims_digest, default_claims, read_claims
+from flexbench.claims.registry import claim_digests, default_claims, read_claims
 from flexbench.config import EvaluationSettings
 from flexbench.config.reading import load_config, parse_assignments
 from flexbench.graph import Graph
@@ -24,4 +24,4 @@ def test_an_evaluation_of_own_flows_needs_no_file_of_the_test_split(tiny, tmp_pa
     made = graph.layout.samples("superres_x4.mine", "interpolation", 0)
     facts = read_receipt(made)["facts"]
     assert facts["tiles"] == 0
-    assert facts["claims"] == claims_digest(read_claims(default_claims()))
+    assert facts["claims"] == claim_digests(read_claims(default_claims()))
