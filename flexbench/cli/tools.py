@@ -75,9 +75,17 @@ def import_checkpoint(
 ) -> None:
     """Import a FLEX checkpoint in its authors' layout; no code in it is ever executed.
 
-    The file is for inspecting and comparing weights (`models.official_checkpoint.load_converted`).
-    Nothing can be sampled from it: it says nothing of a task, of scales or of diffusion.
+    Beside the weights stands OUTPUT.yaml, with what they cannot tell: scales, diffusion and task,
+    as minFLEX has them. Edit it where a network was trained otherwise; one that is there is kept.
     """
-    from flexbench.models.official_checkpoint import convert
+    from flexbench.published.imported import bring_in
 
-    print(convert(source, output, heads=heads, use_ema=ema))
+    facts, sidecar = bring_in(source, output, heads=heads, use_ema=ema)
+    size = facts["size"] or "none of S, M, L"
+    print(
+        f"{output}: {facts['parameters']:,} parameters, size: {size}, weights: {facts['weights']}"
+    )
+    if sidecar is None:
+        print("no super-resolution encoder, so it cannot be sampled from")
+    else:
+        print(f"{sidecar}: scales, diffusion and task; edit it where they are others")
