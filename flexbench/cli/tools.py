@@ -1,5 +1,6 @@
 """Verbs beside the graph: what there is to run, and files from elsewhere."""
 
+import os
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -75,9 +76,59 @@ def import_checkpoint(
 ) -> None:
     """Import a FLEX checkpoint in its authors' layout; no code in it is ever executed.
 
-    The file is for inspecting and comparing weights (`models.official_checkpoint.load_converted`).
-    Nothing can be sampled from it: it says nothing of a task, of scales or of diffusion.
+    Beside the weights stands OUTPUT.yaml, with what they cannot tell: scales, diffusion and task,
+    as minFLEX has them. Edit it where a network was trained otherwise; one that is there is kept.
     """
-    from flexbench.models.official_checkpoint import convert
+    from flexbench.published.imported import bring_in
 
-    print(convert(source, output, heads=heads, use_ema=ema))
+    facts, sidecar = bring_in(source, output, heads=heads, use_ema=ema)
+    size = facts["size"] or "none of S, M, L"
+    print(
+        f"{output}: {facts['parameters']:,} parameters, size: {size}, weights: {facts['weights']}"
+    )
+    if sidecar is None:
+        print("no super-resolution encoder, so it cannot be sampled from")
+    else:
+        print(f"{sidecar}: scales, diffusion and task; edit it where they are others")
+
+
+@app.command(rich_help_panel=TOOLS)
+def published(
+    checkpoint: Annotated[Path, typer.Argument(help="what import-checkpoint wrote")],
+    data: Annotated[Path, typer.Argument(help="minFLEX's box of ERA5 (HDF5, with `fields`)")],
+    first: Annotated[int, typer.Option(min=0, help="the first snapshot, from 0")] = 0,
+    snapshots: Annotated[int, typer.Option(min=1, help="how many, one after the other")] = 1,
+    steps: Annotated[int, typer.Option(min=1, max=1000, help="of the sampler")] = 3,
+    members: Annotated[int, typer.Option(min=4, max=1000, help="of the ensemble")] = 5,
+    seed: Annotated[int, typer.Option(min=0, help="of the noise")] = 0,
+    batch: Annotated[int, typer.Option(min=1, help="patches x members at once")] = 8,
+    threads: Annotated[
+        int | None, typer.Option(min=1, max=4096, help="of the processor; default: all cores")
+    ] = None,
+    device: Annotated[str, typer.Option(help="auto, cpu or cuda")] = "auto",
+    output: Annotated[
+        Path | None, typer.Option(help="the JSON file; default: CHECKPOINT.published.json")
+    ] = None,
+) -> None:
+    """Score the public checkpoint as its authors' notebook does, beside their numbers (claim 0)."""
+    from flexbench.atomic import write_text
+    from flexbench.config.reading import load_config
+    from flexbench.device import prepare_device
+    from flexbench.published import output as shown
+    from flexbench.published.box import open_box
+    from flexbench.published.imported import load_imported
+    from flexbench.published.score import Protocol, score_published
+
+    cores = len(os.sched_getaffinity(0))
+    target = prepare_device(load_config({"device": device, "threads": threads or cores}))
+    protocol = Protocol(first=first, count=snapshots, steps=steps, members=members, seed=seed)
+    imported = load_imported(checkpoint, device=target)
+    with open_box(data, patch=imported.sidecar.task.patch) as box:
+        scores = score_published(imported, box, protocol, batch=batch)
+    path = output or checkpoint.with_name(f"{checkpoint.name}.published.json")
+    text = shown.published_json(
+        scores, protocol, sidecar=imported.sidecar, checkpoint=checkpoint, data=data
+    )
+    write_text(path, text)
+    print(shown.published_text(scores, protocol, sidecar=imported.sidecar))
+    print(f"\nwritten: {path}")

@@ -88,7 +88,10 @@ def load_converted(path: Path | str) -> Flex:
         fields = {key: _hashable(value) for key, value in facts.pop("size").items()}
         network = Architecture(size=Size(**fields), **facts).build()
     except (KeyError, TypeError, ValueError) as error:
-        raise FlexbenchError(f"{path}: not a converted FLEX checkpoint ({error!r})") from None
+        raise FlexbenchError(
+            f"{path}: not a converted FLEX checkpoint ({error!r}); `flexbench import-checkpoint` "
+            "makes one"
+        ) from None
     return _filled(path, network, tensors, {name: name for name in network.state_dict()})
 
 

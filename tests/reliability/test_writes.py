@@ -141,11 +141,12 @@ def test_verbs_that_only_look_write_nothing(sealed):
     assert ": ok" in done.stdout
 
 
-def test_an_import_writes_its_output_alone(sealed, tmp_path):
+def test_an_import_writes_its_output_and_its_sidecar_alone(sealed, tmp_path):
     source = checkout() / "tests" / "data" / "flex_tiny.safetensors"
     words = ("import-checkpoint", source, tmp_path / "ours.safetensors", "--heads", 4)
     ok(sealed("flexbench", *words, writable=[tmp_path]))
-    assert [path.name for path in tmp_path.iterdir()] == ["ours.safetensors"]
+    names = {path.name for path in tmp_path.iterdir()}
+    assert names == {"ours.safetensors", "ours.safetensors.yaml"}
 
 
 def test_an_export_writes_its_archive_alone(sealed, tmp_path):

@@ -26,6 +26,7 @@ LAYERS = [
     "metrics",
     "regression",
     "claims",
+    "published",
     "report",
     "steps",
     "verify",
