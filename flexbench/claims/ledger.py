@@ -27,6 +27,7 @@ from flexbench.graph import Graph, Job
 from flexbench.metrics.comparisons import best_formula
 from flexbench.metrics.rows import gather
 from flexbench.metrics.tables import SNAPSHOT_SCORES
+from flexbench.paths import Layout
 from flexbench.provenance import read_receipt
 
 Registration = Literal[
@@ -92,9 +93,12 @@ class Ledger:
     scope: str
 
 
-def ledger_of(graph: Graph, claims: Claims) -> Ledger:
-    """Judge every claim by the scores of a run."""
-    scores = _Scores(graph)
+def ledger_of(graph: Graph, claims: Claims, *, instead: Layout | None = None) -> Ledger:
+    """Judge every claim by the scores of a run.
+
+    instead: another results folder, whose files of scores take the place of those of the same name.
+    """
+    scores = Scores(graph, instead=instead)
     judged = [_judge(scores, claims, part) for part in claims.parts]
     weighed = [evidence for _, evidence in judged]
     levels = holm(np.array([decision.p for decision, _ in judged]))
@@ -132,18 +136,22 @@ def registration(graph: Graph, claim: str, digest: str, jobs: Iterable[Job]) -> 
     return BEFORE if len(known) == len(facts) else UNKNOWN
 
 
-class _Scores:
-    """The score rows of a run, each file read once."""
+class Scores:
+    """The score rows of a run, each file read once. instead: see `ledger_of`."""
 
-    def __init__(self, graph: Graph):
-        self.graph = graph
+    def __init__(self, graph: Graph, *, instead: Layout | None = None):
+        self.graph, self._folders = graph, [it for it in (instead, graph.layout) if it is not None]
         self._rows: dict[tuple[str, str], pd.DataFrame] = {}
 
     def made(self, case: str, method: str) -> dict[Job, Path]:
         """The files that are there, of all training seeds."""
-        jobs = [job for job in self.graph.jobs_of(case) if job.method == method]
-        paths = {job: self.graph.layout.scores(case, method, job.seed) for job in jobs}
-        return {job: path for job, path in paths.items() if path.is_file()}
+        found = {}
+        for job in (job for job in self.graph.jobs_of(case) if job.method == method):
+            paths = (folder.scores(case, method, job.seed) for folder in self._folders)
+            path = next((path for path in paths if path.is_file()), None)
+            if path is not None:
+                found[job] = path
+        return found
 
     def of(self, case: str, method: str) -> pd.DataFrame:
         """All training seeds whose files are there. Raises NotRun where none is."""
@@ -184,7 +192,7 @@ class _Scores:
         return set(self.graph.split("train").reynolds)
 
 
-def _judge(scores: _Scores, claims: Claims, part: Part) -> tuple[Decision, Evidence | None]:
+def _judge(scores: Scores, claims: Claims, part: Part) -> tuple[Decision, Evidence | None]:
     """A decision without its adjusted verdict, and the evidence if there is an interval."""
     try:
         sides = find_sides(scores.graph, claims, part)
@@ -217,7 +225,7 @@ def _judge(scores: _Scores, claims: Claims, part: Part) -> tuple[Decision, Evide
     return found, evidence
 
 
-def _effects(scores: _Scores, sides: Sides, part: Part) -> Effects:
+def _effects(scores: Scores, sides: Sides, part: Part) -> Effects:
     """Raises NotRun where the two sides share nothing."""
     settings = part.settings
 

@@ -117,6 +117,10 @@ def claims(
     registry: Annotated[
         Path | None, typer.Option(help="another file of claims; default: workflow/claims.yaml")
     ] = None,
+    instead: Annotated[
+        Path | None,
+        typer.Option(help="a results folder whose trainings take the place of the same seeds'"),
+    ] = None,
 ) -> None:
     """Say of every claim of the paper whether a run bears it out, as far as the run has come."""
     from flexbench.claims.ledger import ledger_of
@@ -130,9 +134,25 @@ def claims(
             f"{layout.folder}: holds no run; `flexbench run tabulate --tier {layout.tier}` makes it"
         )
     run = located(load_config({"root": graph.config.root}, resolved=layout.config))
+    if instead is not None:
+        _say_what_moves(run, registry or default_claims(), instead)
+        return
     scored = any(layout.scores(it.case, it.method, it.seed).is_file() for it in run.jobs)
     if scored or registry or not layout.claims_page.is_file():
         print(ledger_text(ledger_of(run, read_claims(registry or default_claims()))))
         return
     print(layout.claims_page.read_text(encoding="utf-8"))
     print(f"as tabulated with the scores, which are not here: {layout.claims_page}")
+
+
+def _say_what_moves(run: "Graph", registry: Path, folder: Path) -> None:
+    from flexbench.claims.ledger import ledger_of
+    from flexbench.claims.registry import read_claims
+    from flexbench.claims.retrained import moves, moves_text
+    from flexbench.paths import Layout
+
+    instead, claims = Layout(folder.resolve().parent, folder.resolve().name), read_claims(registry)
+    found = list(moves(run, instead))
+    if not found:
+        raise FlexbenchError(f"{folder}: has no scores that {run.layout.folder} has, too")
+    print(moves_text(found, ledger_of(run, claims), ledger_of(run, claims, instead=instead)))

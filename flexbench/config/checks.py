@@ -29,13 +29,6 @@ def check(config: "Config") -> None:
         _check_together(config, name)
     for name, evaluation in config.evaluations.items():
         _check_evaluation(config, name, evaluation)
-    for name in (name for stage in config.stages for name in stage):
-        if name not in config.methods:
-            allowed = ", ".join(config.methods)
-            raise Misfit(f"stages: no method '{name}'; allowed: {allowed}", "stages", "methods")
-    for section in ("method_settings", "evaluations"):
-        for name, settings in getattr(config, section).items():
-            _check_seeds(config, f"{section}.{name}.training_seeds", settings.training_seeds)
 
 
 def _check_task(config: "Config", name: str) -> None:
@@ -47,13 +40,6 @@ def _check_task(config: "Config", name: str) -> None:
     task.check_grid(name, grid=config.solver.grid, overlap=overlap)
     task.check_interval(name, config.solver.interval)
     _check_trajectories(Case(config=config, task=name))
-
-
-def _check_seeds(config: "Config", place: str, seeds: list[int] | None) -> None:
-    others = [seed for seed in seeds or () if seed not in config.training_seeds]
-    if others:
-        allowed = ", ".join(map(str, config.training_seeds))
-        raise Misfit(f"{place}: found {others[0]}, allowed: {allowed}", place, "training_seeds")
 
 
 def _check_together(config: "Config", method: str) -> None:

@@ -35,7 +35,7 @@ Size = Literal["XXS", "XS", "S", "M", "L"]
 # Where fewer seeds than the tier's are enough.
 TrainedSeeds = Annotated[
     Annotated[list[Seed], Unique] | None,
-    Field(min_length=1, description="of the tier's training_seeds; null: all of them"),
+    Field(min_length=1, description="those of training_seeds that it has; null: all of them"),
 ]
 # What a section is overridden with for one method or evaluation: keys of it that differ.
 Differing = dict[str, bool | int | float | str | list[float] | None]

@@ -42,6 +42,7 @@ class Graph:
         """
         named = dict.fromkeys(config.methods, "methods")
         others = {name: f"method_settings.{name}" for name in config.method_settings}
+        others |= {name: "stages" for names in config.stages for name in names}
         for section in ("tasks", "evaluations"):
             for place, settings in getattr(config, section).items():
                 for name in settings.methods or ():

@@ -19,6 +19,7 @@ from flexbench.claims.registry import (
     default_claims,
     read_claims,
 )
+from flexbench.claims.retrained import moves
 from flexbench.claims.sides import NotRun, find_sides
 from flexbench.claims.verdict import CANNOT_TELL, EQUIVALENT, FAILS, HOLDS
 from flexbench.config.reading import load_config
@@ -395,3 +396,35 @@ def test_nearer_to_one_is_better_from_either_side():
     np.testing.assert_allclose(found.values, np.log(1.5) + np.log(0.9))
     found = effects_of(rows, None, score="central_mass", direction="one")
     np.testing.assert_allclose(found.values, np.log(0.9))
+
+
+def test_a_training_done_once_more_is_held_against_the_noise_of_seeds(
+    graph, claims, entry, tmp_path_factory, tmp_path
+):
+    """And where its scores decide otherwise, the claim is named."""
+    again = graph_below(tmp_path_factory.mktemp("again"))
+    levels = {("superres_x4", "unet"): -0.3}
+    for job in again.jobs:
+        if (job.case, job.method, job.seed) == ("superres_x4", "unet", 2):
+            write_run(again, job, levels["superres_x4", "unet"], noise=0.004)
+    found = {it.score: it for it in moves(graph, again.layout)}
+    assert found.keys() == {"rfne_mean", "crps"}
+    unet = found["crps"]
+    assert (unet.case, unet.method, unet.seed, unet.seeds) == ("superres_x4", "unet", 2, 6)
+    assert unet.change == pytest.approx(-0.38, abs=1e-6)  # 0.08 above FLEX, then 0.3 below
+    assert unet.noise == pytest.approx(0.004, rel=0.6)
+
+    (tmp_path / "desk").symlink_to(graph.layout.folder)
+    graph.layout.config.write_text(graph.text.replace("tier: made-up", "tier: desk"))
+    asked = ("claims", "--tier", "desk", "--set", f"root={tmp_path}", "--instead")
+    code, printed, errors = entry(*asked, again.layout.folder)
+    assert (code, errors) == (0, [])
+    assert "0 of 2 moved by less than two standard deviations of the seeds." in printed
+    assert "Claim 5a: holds becomes can't tell." in printed
+
+    code, printed, _ = entry(*asked, graph.layout.folder)
+    assert code == 0
+    assert printed.endswith("No verdict of a claim is another.\n")
+    code, _, errors = entry(*asked, tmp_path / "nothing")
+    assert code == 1
+    assert "has no scores that" in errors[0]

@@ -13,6 +13,7 @@ from flexbench.config.reading import load_config
 from flexbench.errors import FlexbenchError
 from flexbench.graph import RULES, Graph, Job, Training, named
 from flexbench.provenance import digest_of
+from flexbench.runner import stage_targets
 
 
 def graph(**overrides):
@@ -565,7 +566,7 @@ def test_methods_and_evaluations_may_have_fewer_training_seeds(tmp_path):
         "root": str(tmp_path),
         "training_seeds": [3, 4, 5],
         "method_settings": {"unet": {"training_seeds": [5, 3]}},
-        "evaluations": {"far": {"reynolds": [9], "training_seeds": [4, 5]}},
+        "evaluations": {"far": {"reynolds": [9], "training_seeds": [4, 5, 6]}},
     }
     graph = Graph.of(load_config({"tier": "desk"} | settings))
 
@@ -585,3 +586,11 @@ def test_methods_and_evaluations_may_have_fewer_training_seeds(tmp_path):
         ours = {step.outputs: step.slice for step in graph.steps if step.name == rule}
         theirs = {step.outputs: step.slice for step in whole.steps if step.name == rule}
         assert all(ours[made] == theirs[made] for made in ours)
+
+
+def test_a_stage_of_no_method_is_told_before_any_job(tmp_path):
+    stages = {"stages": [["flex"], ["uvit", "flux"]], "root": str(tmp_path)}
+    with pytest.raises(FlexbenchError, match=r"stages.*flux"):
+        Graph.of(load_config({"tier": "desk"} | stages))
+    known = Graph.of(load_config({"tier": "desk", "stages": [["uvit"]], "root": str(tmp_path)}))
+    assert stage_targets(known) == [[]]  # a method of another run
