@@ -31,6 +31,7 @@ LAYERS = [
     "verify",
     "crate",
     "export",
+    "shared",
     "versions",
     "planning",
     "machine",
