@@ -36,6 +36,11 @@ def checkout() -> Path:
     )
 
 
+def default_claims() -> Path:
+    """Where the claims are registered."""
+    return checkout() / "workflow" / "claims.yaml"
+
+
 @dataclass(frozen=True)
 class Layout:
     """Paths of one tier's data and results under `root`."""

@@ -11,6 +11,7 @@ import os
 import platform
 import re
 import resource
+import sys
 import time
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
@@ -39,6 +40,9 @@ _PLUMBING = frozenset(
     )
 )
 _COUNTS = "config.tasks"
+
+# By these a caller keeps a library from the newest instructions that the processor has.
+KERNEL_LIMITS = ("ATEN_CPU_CAPABILITY", "ONEDNN_MAX_CPU_ISA", "DNNL_MAX_CPU_ISA")
 
 ELSEWHERE = "elsewhere:"  # begins the names of inputs that lie outside the results folder
 
@@ -141,6 +145,7 @@ class Receipt:
             "versions": versions(),
             "benchmark_version": BENCHMARK_VERSION,
             "processor": processor(),
+            **kernels(),
             "finished": datetime.now(UTC).isoformat(timespec="seconds"),
             "seconds": round(time.perf_counter() - self.start, 3),
             "cpu_seconds": round(usage.ru_utime + usage.ru_stime, 3),
@@ -217,6 +222,19 @@ def processor() -> str:
         return platform.machine()
     models = (line.partition(":")[2].strip() for line in lines if line.startswith("model name"))
     return next(models, platform.machine())
+
+
+def kernels() -> dict[str, str]:
+    """Which of a processor's instructions torch computes with, which decides the last bits.
+
+    {} where the step computes without torch: it is asked only where it is loaded.
+    """
+    torch = sys.modules.get("torch")
+    if torch is None:
+        return {}
+    limits = {name: os.environ[name] for name in KERNEL_LIMITS if name in os.environ}
+    told = ", ".join(f"{name}={value}" for name, value in limits.items())
+    return {"kernels": " ".join(filter(None, (torch.backends.cpu.get_cpu_capability(), told)))}
 
 
 def _source_of(module: str) -> Path:

@@ -26,6 +26,7 @@ from flexbench.atomic import telling_full
 from flexbench.config import Config
 from flexbench.environment import of_child
 from flexbench.errors import FlexbenchError
+from flexbench.graph import Graph
 from flexbench.nested import merge
 from flexbench.paths import Layout, checkout
 from flexbench.profiles import profile_folder
@@ -73,6 +74,15 @@ def run_graph(
         return next(
             filter(None, (run_owned(command(part), folder) for part in (*stages, targets))), 0
         )
+
+
+def stage_targets(graph: Graph) -> list[list[str]]:
+    """What Snakemake is asked for in each of the configuration's stages: scores of its methods."""
+    layout = Layout(Path(graph.config.root), graph.config.tier)
+    return [
+        [str(layout.scores(it.case, it.method, it.seed)) for it in graph.jobs if it.method in names]
+        for names in graph.config.stages
+    ]
 
 
 @contextmanager

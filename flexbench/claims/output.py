@@ -54,6 +54,7 @@ def ledger_json(ledger: Ledger) -> str:
         "source": ledger.source,
         "pairing": ledger.pairing,
         "scope": ledger.scope,
+        "registered": f"{_registered(ledger)}.",
         "claims": {entry.name: _entry_values(entry) for entry in ledger.entries},
     }
     return json.dumps(values, indent=1, allow_nan=False) + "\n"
@@ -156,6 +157,7 @@ def _entry_values(entry: Entry) -> dict[str, Any]:
         "registration": entry.registration,
         "verdict": entry.verdict,
         "verdict_holm": entry.adjusted,
+        "takes": "" if entry.verdict != CANNOT_TELL else _takes(entry),
         "comparisons": [_decision_values(it) for it in entry.decisions],
     }
 
@@ -165,10 +167,12 @@ def _decision_values(it: Decision) -> dict[str, Any]:
     numbers = ("effect", "low", "high", "p", "smallest_visible")
     return {
         "comparison": _compared(it),
+        "case": it.sides.own.case if it.sides else None,
         "kind": says.kind,
         "delta": says.delta,
         "margin": says.margin,
         "because": says.because,
+        "counts": str(says.statement),
         "verdict": it.verdict,
         "verdict_holm": it.adjusted,
         **{key: _number(getattr(it, key)) for key in numbers},

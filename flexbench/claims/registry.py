@@ -21,7 +21,7 @@ from flexbench.config.reading import Origin, explain
 from flexbench.config.strict_yaml import read_yaml
 from flexbench.errors import FlexbenchError
 from flexbench.metrics.definitions import DEFINITIONS
-from flexbench.paths import checkout
+from flexbench.paths import default_claims as default_claims
 from flexbench.provenance import digest_of
 from flexbench.spec import Boundary, Observable
 
@@ -198,11 +198,6 @@ class Part:
     @property
     def against_drawn(self) -> DrawnSettings:
         return self.settings.against_drawn or self.settings.drawn
-
-
-def default_claims() -> Path:
-    """Where the claims are registered."""
-    return checkout() / "workflow" / "claims.yaml"
 
 
 def read_claims(path: Path) -> Claims:

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Annotated, Any, NamedTuple, TextIO
 
 import typer
 
+from flexbench import BENCHMARK_VERSION, __version__
 from flexbench.errors import FlexbenchError
 from flexbench.paths import checkout
 
@@ -20,8 +21,8 @@ if TYPE_CHECKING:
 
 app = typer.Typer(
     name="flexbench",
-    help="An open benchmark of diffusion models for turbulent flow.",
-    no_args_is_help=True,
+    # Asked for nothing it shows its help, which is no error.
+    invoke_without_command=True,
     pretty_exceptions_enable=False,
     add_completion=False,
     context_settings={"help_option_names": ["-h", "--help"]},
@@ -31,7 +32,7 @@ app = typer.Typer(
 PANELS = ("Run the graph", "One step of it", "What was made", "Regression gate", "Look and check")
 RUN, STEPS, RESULTS, GATE, TOOLS = PANELS
 
-Tier = Annotated[str | None, typer.Option(help="smoke, gate, desk (default), lab or paper")]
+Tier = Annotated[str | None, typer.Option(help="smoke, gate, desk (default), study, lab or paper")]
 OwnFile = Annotated[
     Path | None,
     typer.Option("--config", help="a YAML file of your own: what differs from its tier's"),
@@ -57,6 +58,24 @@ Seed = Annotated[int, typer.Option(min=0, help="training seed")]
 # What every verb takes that is about a configuration; steps of the graph have a log, too.
 _COMMON: dict[str, Any] = {"tier": Tier, "config": OwnFile, "resolved": Resolved, "set_": Set}
 _STEP = {**_COMMON, "log": Log}
+
+
+def _print_version(asked: bool) -> None:
+    if asked:
+        print(f"flexbench {__version__} (benchmark version {BENCHMARK_VERSION})")
+        raise typer.Exit
+
+
+@app.callback(help="An open benchmark of diffusion models for turbulent flow.")
+def of_all_verbs(
+    context: typer.Context,
+    version: Annotated[
+        bool, typer.Option("--version", is_eager=True, callback=_print_version, help="print it")
+    ] = False,
+) -> None:
+    """Options of the program itself, which are done with before a verb is looked for."""
+    if context.invoked_subcommand is None:
+        print(context.get_help())
 
 
 def graph_verb(

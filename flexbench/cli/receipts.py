@@ -118,10 +118,9 @@ def claims(
         Path | None, typer.Option(help="another file of claims; default: workflow/claims.yaml")
     ] = None,
 ) -> None:
-    """Say of every claim of the paper whether a finished run bears it out."""
-    from flexbench.atomic import write_text
-    from flexbench.claims import output
+    """Say of every claim of the paper whether a run bears it out, as far as the run has come."""
     from flexbench.claims.ledger import ledger_of
+    from flexbench.claims.output import ledger_text
     from flexbench.claims.registry import default_claims, read_claims
     from flexbench.config.reading import load_config
 
@@ -131,8 +130,9 @@ def claims(
             f"{layout.folder}: holds no run; `flexbench run tabulate --tier {layout.tier}` makes it"
         )
     run = located(load_config({"root": graph.config.root}, resolved=layout.config))
-    ledger = ledger_of(run, read_claims(registry or default_claims()))
-    write_text(layout.claims, output.ledger_json(ledger))
-    write_text(layout.claims_page, output.ledger_markdown(ledger))
-    print(output.ledger_text(ledger))
-    print(f"\nwritten: {layout.claims} and {layout.claims_page}")
+    scored = any(layout.scores(it.case, it.method, it.seed).is_file() for it in run.jobs)
+    if scored or registry or not layout.claims_page.is_file():
+        print(ledger_text(ledger_of(run, read_claims(registry or default_claims()))))
+        return
+    print(layout.claims_page.read_text(encoding="utf-8"))
+    print(f"as tabulated with the scores, which are not here: {layout.claims_page}")

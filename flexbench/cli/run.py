@@ -37,7 +37,7 @@ def run(
     from flexbench.dates import mixed_up
     from flexbench.planning.admission import admit, doubts
     from flexbench.profiles import profile_configuration
-    from flexbench.runner import run_graph
+    from flexbench.runner import run_graph, stage_targets
 
     asked = asked_of(tier, own, set_, given=profile_configuration(profile))
     graph = located(load_config(asked.values, origins=asked.origins))
@@ -53,7 +53,7 @@ def run(
             own=asked.file,
             targets=targets or [],
             # A cluster has room for all of it at once.
-            stages=graph.stages if not targets and profile is None else (),
+            stages=stage_targets(graph) if not targets and profile is None else (),
             cores=cores,
             profile=profile,
             dry_run=dry_run,

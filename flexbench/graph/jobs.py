@@ -230,19 +230,6 @@ class Graph:
             if name not in done
         ]
 
-    @property
-    def stages(self) -> list[list[str]]:
-        """Targets of Snakemake that stand for each of the configuration's stages: scores."""
-        layout = Layout(Path(self.config.root), self.config.tier)
-        return [
-            [
-                str(layout.scores(it.case, it.method, it.seed))
-                for it in self.jobs
-                if it.method in names
-            ]
-            for names in self.config.stages
-        ]
-
     def _seeds(self, case: str, method: str) -> list[int]:
         """A formula learns nothing: it runs once, under the first training seed's name."""
         if self.is_formula(method):

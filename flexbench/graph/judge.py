@@ -4,10 +4,11 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar
 
+from flexbench.config.strict_yaml import read_yaml
 from flexbench.graph.names import Job
 from flexbench.graph.rule import JOB, Names, Rule, kind_files
 from flexbench.graph.slices import flows_slice, words_slice
-from flexbench.paths import TABLES, Layout
+from flexbench.paths import TABLES, Layout, default_claims
 from flexbench.provenance import PACKAGE, digest_of, file_digest
 from flexbench.report.catalogue import FIGURES, figures_of
 
@@ -43,7 +44,7 @@ class Score(Rule):
 
 
 class Tabulate(Rule):
-    """All scores in tables."""
+    """All scores in tables, and what they say of the registered claims."""
 
     name = "tabulate"
 
@@ -51,7 +52,7 @@ class Tabulate(Rule):
         return [{}]
 
     def outputs(self, layout: Layout, names: Names) -> tuple[Path, ...]:
-        return (*tables(layout), layout.headline)
+        return (*tables(layout), layout.headline, layout.claims, layout.claims_page)
 
     def inputs(self, graph: "Graph", names: Names) -> list[Path]:
         return [graph.layout.scores(job.case, job.method, job.seed) for job in graph.jobs]
@@ -62,7 +63,12 @@ class Tabulate(Rule):
             "jobs": [[job.case, job.method, job.seed] for job in graph.jobs],
             "trained": graph.split("train").reynolds,
             "flows": {name: flows_slice(graph, name) for name in graph.cases},
+            "claims": digest_of(read_yaml(default_claims())),
         }
+
+    def loaded(self, graph: "Graph", names: Names) -> tuple[Path, ...]:
+        """How verdicts are reached, which decides no other step."""
+        return tuple(sorted((PACKAGE / "claims").glob("*.py")))
 
 
 class Figure(Rule):
@@ -125,7 +131,8 @@ class Report(Rule):
 
     def inputs(self, graph: "Graph", names: Names) -> list[Path]:
         figures = [figure_file(graph.layout, case, name) for case, name in drawn(graph)]
-        return [*tables(graph.layout), *figures, *described_in(graph, *graph.cases)]
+        words = described_in(graph, *graph.cases)
+        return [*tables(graph.layout), graph.layout.claims, *figures, *words]
 
     def slice(self, graph: "Graph", names: Names) -> dict[str, Any]:
         return {"cases": graph.cases, **words_slice(graph)}

@@ -14,6 +14,7 @@ from flexbench.metrics.flag_types import INFORMATION
 from flexbench.metrics.tables import ALL
 from flexbench.report import style
 from flexbench.report.catalogue import FIGURES, figures_of
+from flexbench.report.claims import claims_view
 from flexbench.report.dag import Edge, draw_graph
 from flexbench.report.embed import EmbeddedImage, embed_gif, embed_png
 from flexbench.report.inputs import ReportInputs
@@ -100,6 +101,7 @@ def render_page(inputs: ReportInputs, *, edges: Sequence[Edge]) -> str:
         confidence=f"{100 * config.score.confidence:g} %",
         flags=flags[flags["flag"] != INFORMATION].to_dict("records"),
         notes=flags[flags["flag"] == INFORMATION].to_dict("records"),
+        claims=claims_view(inputs.layout.claims, {case: slug("case", case) for case in cases}),
         cases=[case_part(inputs, case, index) for case in cases],
         # Of own data all cases have one field.
         labels=inputs.labels([*cases, *config.cases][0]),

@@ -12,7 +12,7 @@ from flexbench.report.inputs import Receipt
 from flexbench.report.style import short_hash
 
 # What a receipt's own lines say; the rest (files, slice, facts, versions) is shown in blocks.
-_SHOWN = ("step", "code_digest", "slice_digest", "finished", "processor")
+_SHOWN = ("step", "code_digest", "slice_digest", "finished", "processor", "kernels")
 _BLOCKS = ("slice", "facts", "versions")
 
 

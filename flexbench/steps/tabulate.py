@@ -1,8 +1,11 @@
-"""Step `tabulate`: all scores in tables, with intervals, comparisons, red flags and costs."""
+"""Step `tabulate`: all scores in tables, with intervals, comparisons, red flags, costs, claims."""
 
 from typing import Any
 
 from flexbench.atomic import write_text
+from flexbench.claims.ledger import ledger_of
+from flexbench.claims.output import ledger_json, ledger_markdown
+from flexbench.claims.registry import default_claims, read_claims
 from flexbench.data.schema import K_MAX_ETA
 from flexbench.graph import Graph, Job
 from flexbench.metrics.aggregate import aggregate, aggregate_leads
@@ -18,7 +21,7 @@ from flexbench.provenance import Receipt, read_receipt
 
 
 def tabulate_step(graph: Graph) -> None:
-    """Write `tables/*.csv`, one for each of TABLES, and `tables/headline.json`."""
+    """Write `tables/*.csv`, one for each of TABLES, the headline, and the ledger of claims."""
     receipt = Receipt(graph.step("tabulate"))
     layout, settings = graph.layout, graph.config.score
     paths = [layout.scores(job.case, job.method, job.seed) for job in graph.jobs]
@@ -58,6 +61,9 @@ def tabulate_step(graph: Graph) -> None:
     for name in TABLES:
         write_text(layout.table(name), tables[name].to_csv(index=False))
     write_text(layout.headline, headline_json(scores))
+    ledger = ledger_of(graph, read_claims(default_claims()))
+    write_text(layout.claims, ledger_json(ledger))
+    write_text(layout.claims_page, ledger_markdown(ledger))
     receipt.write(device="cpu", definitions=DEFINITIONS_VERSION)
 
 

@@ -11,7 +11,7 @@ import numpy as np
 import pytest
 from typer.testing import CliRunner
 
-from flexbench import cli
+from flexbench import BENCHMARK_VERSION, __version__, cli
 from flexbench.config import TIERS
 from flexbench.data.dummy import write_dummy
 from flexbench.paths import checkout
@@ -424,6 +424,18 @@ def test_snakemake_tells_the_same_line(tmp_path):
     assert "command line: train.stepz: unknown key; did you mean 'steps'?" in told
     assert "Traceback" not in told
     assert not listing(tmp_path)
+
+
+def test_asked_for_nothing_it_shows_its_help(tmp_path):
+    done = start(cwd=tmp_path)
+    assert (done.code, done.err) == (0, "")
+    assert done.out == start("--help", cwd=tmp_path).out
+
+
+def test_it_says_which_version_it_is(tmp_path):
+    done = start("--version", cwd=tmp_path)
+    said = f"flexbench {__version__} (benchmark version {BENCHMARK_VERSION})\n"
+    assert (done.code, done.out, done.err) == (0, said, "")
 
 
 def test_help_imports_nothing_heavy(tmp_path):

@@ -58,6 +58,15 @@ def test_desk_is_the_default():
         ),
         ({"solver": {"t_end": 0.2}}, ["t_end (0.2)", "t_start (0.5)"]),
         ({"methods": []}, ["methods"]),
+        (
+            {"method_settings": {"unet": {"training_seeds": [0, 3]}}},
+            ["method_settings.unet.training_seeds: found 3, allowed: 0"],
+        ),
+        (
+            {"evaluations": {"far": {"reynolds": [9], "training_seeds": [1]}}},
+            ["evaluations.far.training_seeds: found 1, allowed: 0"],
+        ),
+        ({"stages": [["flex"], ["uvit"]]}, ["stages: no method 'uvit'; allowed: flex, unet"]),
         ({"sample": {"overlap": 64}}, ["sample.overlap (64)", "smaller than", "patch (64)"]),
         ({"sample": {"overlap": 62}}, ["sample.overlap (62)", "at most", "factor (60)"]),
         ({"sample": {"overlap": 8}, "solver": {"grid": 202}}, ["factor (4)", "the grid (202)"]),

@@ -557,3 +557,31 @@ def test_the_graph_is_the_same_wherever_it_is_asked_for(monkeypatch, tmp_path):
     monkeypatch.chdir(tmp_path)
     there = Graph.of(load_config({"tier": "smoke"}))
     assert here.steps == there.steps
+
+
+def test_methods_and_evaluations_may_have_fewer_training_seeds(tmp_path):
+    """A formula runs once in any case; what has fewer seeds makes nothing that has them stale."""
+    settings = {
+        "root": str(tmp_path),
+        "training_seeds": [3, 4, 5],
+        "method_settings": {"unet": {"training_seeds": [5, 3]}},
+        "evaluations": {"far": {"reynolds": [9], "training_seeds": [4, 5]}},
+    }
+    graph = Graph.of(load_config({"tier": "desk"} | settings))
+
+    def seeds(case, method):
+        return [job.seed for job in graph.jobs_of(case) if job.method == method]
+
+    assert seeds("forecast", "flex") == [3, 4, 5]
+    assert seeds("forecast", "unet") == [3, 5]
+    assert seeds("forecast.far", "flex") == [4, 5]
+    assert seeds("forecast.far", "unet") == [5]
+    assert seeds("forecast.far", "persistence") == [3]
+    assert {it.seed for it in graph.trainings if it.method == "unet"} == {3, 5}
+
+    all_seeds = settings | {"method_settings": {}, "evaluations": {"far": {"reynolds": [9]}}}
+    whole = Graph.of(load_config({"tier": "desk"} | all_seeds))
+    for rule in ("train", "sample", "score"):
+        ours = {step.outputs: step.slice for step in graph.steps if step.name == rule}
+        theirs = {step.outputs: step.slice for step in whole.steps if step.name == rule}
+        assert all(ours[made] == theirs[made] for made in ours)

@@ -2,6 +2,7 @@
 
 import json
 import socket
+import sys
 from pathlib import Path
 
 import pytest
@@ -14,6 +15,7 @@ from flexbench.provenance import (
     code_digest,
     digest_of,
     file_digest,
+    kernels,
     name_in,
     plain,
     read_receipt,
@@ -153,3 +155,13 @@ def test_names_of_inputs_survive_a_move_of_either(folder, output, path, name):
 
 def test_no_receipt_is_an_empty_one(tmp_path):
     assert read_receipt(tmp_path / "nothing") == {}
+
+
+def test_a_receipt_says_which_instructions_torch_computes_with(monkeypatch):
+    import torch
+
+    assert kernels() == {"kernels": torch.backends.cpu.get_cpu_capability()}
+    monkeypatch.setenv("ONEDNN_MAX_CPU_ISA", "SSE41")
+    assert kernels()["kernels"].endswith(" ONEDNN_MAX_CPU_ISA=SSE41")
+    monkeypatch.delitem(sys.modules, "torch")
+    assert kernels() == {}

@@ -192,3 +192,25 @@ def test_own_baseline_folders_are_found_from_any_folder(clone, tmp_path):
     assert done.returncode == 0, done.stderr
     assert "method=nearest" in done.stdout
     assert not (tmp_path / "results").exists()
+
+
+def test_stages_are_asked_for_one_after_the_other(tiny_copy):
+    """Each by a Snakemake of its own, before what is asked for in the end; one that fails is the
+    last."""
+    options = tiny_copy.tiny("results", "stages=[[interpolation],[flex]]")
+    scores = {
+        name: tiny_copy.folder / f"results/smoke/scores/superres_x4/{name}/seed0.csv"
+        for name in ("interpolation", "flex")
+    }
+    for path in scores.values():
+        path.unlink()
+    broken = tiny_copy.folder / "results/smoke/samples/superres_x4/flex/seed0.h5"
+    broken.write_bytes(b"no samples")
+    done = tiny_copy.flexbench("run", "--cores", "2", *options)
+    assert done.returncode != 0
+    assert {name: path.exists() for name, path in scores.items()} == {
+        "interpolation": True,
+        "flex": False,
+    }
+    told = done.stdout + done.stderr
+    assert told.count("Building DAG of jobs") == 2  # and none for the report

@@ -9,6 +9,8 @@ from flexbench.report.catalogue import FIGURES
 
 # Bytes of a row of text, measured on finished runs.
 _SCORE_ROW, _SPECTRUM_ROW, _TABLE_ROW, _COMPARISON_ROW, _MATRIX_ROW = 121, 133, 155, 82, 120
+# The claims as JSON, and as a page; they are as many whatever was run.
+_LEDGER = (100_000, 45_000)
 # What a case adds to the page besides figures, and each of its methods.
 _CASE_TEXT, _METHOD_TEXT = 65_000, 18_000
 # Of a case's figures the page shows the PNG, as text: 4 characters for 3 bytes.
@@ -49,7 +51,7 @@ class TabulateCost(Cost):
     receipt, process = 1600, 165
 
     def sizes(self, facts: RunFacts, names: Names) -> list[int]:
-        """scores, leads, comparisons, red flags, cost, matrix and headline."""
+        """scores, leads, comparisons, red flags, cost, matrix, headline, claims and their page."""
         from flexbench.metrics.definitions import BY_LEAD
 
         graph = facts.graph
@@ -70,6 +72,7 @@ class TabulateCost(Cost):
             120 * len(graph.jobs),
             _MATRIX_ROW * 3 * flows,
             300 * len(methods),
+            *_LEDGER,
         ]
 
     def work(self, facts: RunFacts, speed: Measurement, names: Names) -> float:

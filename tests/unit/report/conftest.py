@@ -17,9 +17,13 @@ import numpy as np
 import pandas as pd
 import pytest
 
+from flexbench.claims.ledger import ledger_of
+from flexbench.claims.output import ledger_json
+from flexbench.claims.registry import default_claims, read_claims
 from flexbench.config import Case, Config, Run
 from flexbench.data.samples import Labels, Snapshot, write_samples
 from flexbench.data.store import write_trajectory
+from flexbench.graph import Graph
 from flexbench.metrics.aggregate import aggregate, aggregate_leads
 from flexbench.metrics.comparisons import comparisons, twin_cases
 from flexbench.metrics.cost import cost_row
@@ -228,7 +232,10 @@ class Builder:
         }
         for name, table in tables.items():
             table.to_csv(self._place(self.layout.table(name)), index=False)
-        self._receipt(*(self.layout.table(name) for name in tables), step="tabulate", inputs=[])
+        ledger = ledger_of(Graph.of(self.config), read_claims(default_claims()))
+        self.layout.claims.write_text(ledger_json(ledger), encoding="utf-8")
+        made = [*(self.layout.table(name) for name in tables), self.layout.claims]
+        self._receipt(*made, step="tabulate", inputs=[])
 
     @staticmethod
     def _place(path: Path) -> Path:

@@ -1,5 +1,6 @@
 """The page: self-contained, in order, escaped, linked, the same bytes again."""
 
+import json
 import re
 from html.parser import HTMLParser
 from itertools import pairwise
@@ -14,7 +15,7 @@ from flexbench.report.figures import draw_figure, save
 from flexbench.report.inputs import ReportInputs
 from flexbench.report.page import render_page, slug, write_report
 
-from .conftest import copy_of
+from .conftest import World, copy_of
 
 CASE = "superres_x4"
 NOTE = (CASE, "flex", "information", "pull ratio 1.3, outside 0.9 to 1.1")
@@ -235,3 +236,36 @@ def test_anchors_of_different_names_differ():
     anchors = [slug("case", name) for name in names]
     assert len(set(anchors)) == len(names)
     assert all(re.fullmatch(r"[a-z0-9-]+", anchor) for anchor in anchors)
+
+
+def test_claims_stand_on_the_page_with_their_verdicts(build, tmp_path):
+    """Of a run that can judge some: in words, with each comparison, which leads to its case."""
+    world = World(
+        methods={"flex": (0.2, 0.2), "unet": (0.3, 0.1), "interpolation": (0.4, 0.0)},
+        training_seeds=(0, 1, 2),
+    )
+    inputs = copy_of(build(world), tmp_path)
+    page = Page(render_page(inputs, edges=EDGES))
+    assert "#claims" in page.links
+    judged = json.loads(inputs.layout.claims.read_text())["claims"]
+    words = f"pull_ratio on {CASE}"
+    (first,) = (it for it in judged["4a"]["comparisons"] if it["comparison"].startswith(words))
+    assert first["low"] is not None, first
+    text = " ".join(page.text.split())
+    assert f"4a: {judged['4a']['statement']}" in text
+    assert f"{100 * first['low']:+.1f} to {100 * first['high']:+.1f}" in text
+    assert "Of 25 statements 0 hold in this run, 0 do not, and 25 stay open." in text
+    assert f"#{slug('case', CASE)}" in page.links
+
+    values = json.loads(inputs.layout.claims.read_text())
+    values["claims"]["4a"]["verdict"] = "fails"
+    inputs.layout.claims.write_text(json.dumps(values))
+    assert "0 hold in this run, 1 do not, and 24" in render_page(inputs, edges=EDGES)
+    values["claims"]["4a"]["verdict"] = "surely"
+    inputs.layout.claims.write_text(json.dumps(values))
+    with pytest.raises(FlexbenchError, match=r"claims\.json: no ledger of claims"):
+        render_page(inputs, edges=EDGES)
+
+
+def test_a_run_that_judges_no_claim_says_nothing_of_them(bare):
+    assert "#claims" not in Page(render_page(bare, edges=EDGES)).links
