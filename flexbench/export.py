@@ -66,7 +66,7 @@ def export(
             "repair it with `flexbench run`, or export all the same with --force"
         )
     contents = Contents(graph=graph)
-    with _zipped(output) if output.suffix == ".zip" else _folder(output) as archive:
+    with _zipped(output) if output.suffix == ".zip" else new_folder(output) as archive:
         _add_results(archive, contents, with_data=with_data, trusted=found.clean)
         _add_texts(archive, contents)
         contents.published = published or _last_day(contents)
@@ -227,7 +227,7 @@ def _zipped(output: Path) -> Iterator[Archive]:
 
 
 @contextmanager
-def _folder(output: Path) -> Iterator[Archive]:
+def new_folder(output: Path) -> Iterator[Archive]:
     """A folder that appears under its name when it is whole."""
     output.parent.mkdir(parents=True, exist_ok=True)
     temporary = Path(tempfile.mkdtemp(prefix=f".{output.name}.", suffix=".tmp", dir=output.parent))

@@ -11,6 +11,7 @@
     scores/<case>/<method>/seed<k>.csv
     tables/*.csv   tables/headline.json   figures/<case>/*.png   report.html
     tables/claims.json   tables/claims.md        what the run says of the registered claims
+    networks/      trained networks that git keeps, with what is needed to use them
     state/         restart points of unfinished work (never an output of a rule)
     logs/  benchmarks/                           what rules print and need
 """
@@ -112,6 +113,11 @@ class Layout:
     @property
     def report(self) -> Path:
         return self.folder / "report.html"
+
+    @property
+    def networks(self) -> Path:
+        """What `flexbench share` makes."""
+        return self.folder / "networks"
 
     def state(self, *parts: str) -> Path:
         return self.folder.joinpath("state", *parts)

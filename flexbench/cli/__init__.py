@@ -10,7 +10,17 @@ import traceback
 from contextlib import suppress
 
 from flexbench import environment, user_code
-from flexbench.cli import cluster, plan, receipts, regression, run, steps, tools, versions  # noqa: F401
+from flexbench.cli import (  # noqa: F401
+    cluster,
+    plan,
+    receipts,
+    regression,
+    run,
+    shared,
+    steps,
+    tools,
+    versions,
+)
 from flexbench.cli.app import PANELS, Tee, app
 from flexbench.errors import FlexbenchError
 

@@ -32,6 +32,7 @@ LAYERS = [
     "verify",
     "crate",
     "export",
+    "shared",
     "versions",
     "planning",
     "machine",
