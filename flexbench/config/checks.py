@@ -33,6 +33,15 @@ def check(config: "Config") -> None:
         if name not in config.methods:
             allowed = ", ".join(config.methods)
             raise Misfit(f"stages: no method '{name}'; allowed: {allowed}", "stages", "methods")
+    if config.theory is not None:
+        for name in config.theory.methods:
+            if name not in config.methods:
+                allowed = ", ".join(config.methods)
+                raise Misfit(
+                    f"theory.methods: no method '{name}'; allowed: {allowed}",
+                    *("theory.methods", "methods"),
+                )
+        _check_seeds(config, "theory.training_seeds", config.theory.training_seeds)
     for section in ("method_settings", "evaluations"):
         for name, settings in getattr(config, section).items():
             _check_seeds(config, f"{section}.{name}.training_seeds", settings.training_seeds)
