@@ -8,6 +8,7 @@ from flexbench.config.strict_yaml import read_yaml
 from flexbench.graph.names import Job
 from flexbench.graph.rule import JOB, Names, Rule, kind_files
 from flexbench.graph.slices import flows_slice, words_slice
+from flexbench.graph.theory import Gradients, Targets
 from flexbench.paths import TABLES, Layout, default_claims
 from flexbench.provenance import PACKAGE, digest_of, file_digest
 from flexbench.report.catalogue import FIGURES, figures_of
@@ -55,7 +56,8 @@ class Tabulate(Rule):
         return (*tables(layout), layout.headline, layout.claims, layout.claims_page)
 
     def inputs(self, graph: "Graph", names: Names) -> list[Path]:
-        return [graph.layout.scores(job.case, job.method, job.seed) for job in graph.jobs]
+        scores = [graph.layout.scores(job.case, job.method, job.seed) for job in graph.jobs]
+        return [*scores, *measured(graph)]
 
     def slice(self, graph: "Graph", names: Names) -> dict[str, Any]:
         return {
@@ -141,6 +143,16 @@ class Report(Rule):
         """Of the templates that it fills, too."""
         templates = sorted((PACKAGE / "report" / "templates").iterdir())
         return digest_of([super().code(graph, names), *(file_digest(path) for path in templates)])
+
+
+def measured(graph: "Graph") -> list[Path]:
+    """What claims rest on besides scores."""
+    return [
+        path
+        for rule in (Targets(), Gradients())
+        for names in rule.jobs(graph)
+        for path in rule.outputs(graph.layout, names)
+    ]
 
 
 def tables(layout: Layout) -> tuple[Path, ...]:
