@@ -206,6 +206,22 @@ def _snapshot(graph: "Graph", case: str) -> list[Path]:
     return [*samples, *graph.tested(case)]
 
 
+def _targets(graph: "Graph", case: str) -> list[Path]:
+    return [graph.layout.targets(case)]
+
+
+def _gradients(graph: "Graph", case: str) -> list[Path]:
+    """Of residuals, and of fields."""
+    pair = (case, graph.config.fields_of(case))
+    rule = Gradients()
+    return [
+        path
+        for names in rule.jobs(graph)
+        if names["training"] in pair
+        for path in rule.outputs(graph.layout, names)
+    ]
+
+
 # What a figure is drawn from beside the tables, by the names that the catalogue uses.
 SOURCES: dict[str, Callable[["Graph", str], list[Path]]] = {
     "": lambda graph, case: [],
@@ -213,4 +229,6 @@ SOURCES: dict[str, Callable[["Graph", str], list[Path]]] = {
     "spectra": _spectra,
     "rollout": _rollout,
     "snapshot": _snapshot,
+    "targets": _targets,
+    "gradients": _gradients,
 }
