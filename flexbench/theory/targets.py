@@ -116,7 +116,9 @@ def _generated(task: Task, trajectory: Trajectory, snapshots: int) -> Iterator[t
     """Residual and field (H, W), as SPACES has them, of evenly spaced windows of one file."""
     check_window(trajectory, window=task.window, stride=task.stride)
     ends = np.arange((task.window - 1) * task.stride, trajectory.shape[0])
-    chosen = np.linspace(0, len(ends) - 1, min(snapshots, len(ends))).round().astype(int)
+    # The middles of as many equal parts: the ends of a file would weigh too much among few.
+    count = min(snapshots, len(ends))
+    chosen = ((np.arange(count) + 0.5) * len(ends) / count).astype(int)
     for end in ends[chosen]:
         example = task.example(
             full_windows(
