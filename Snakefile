@@ -62,4 +62,5 @@ rule all:
 
 include: "workflow/rules/data.smk"
 include: "workflow/rules/learn.smk"
+include: "workflow/rules/theory.smk"
 include: "workflow/rules/judge.smk"

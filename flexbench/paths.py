@@ -5,8 +5,10 @@
     data/[<walls>_]re<Re>_seed<seed>.h5          trajectories
     data/splits.json                             files of each split, checked for leaks
     data/statistics_<task>[.<observable>].json   field and residual std of the training split
+    data/targets_<task>.csv                      variance of what a network has to say
     checkpoints/<task>/<method>/seed<k>.safetensors
     checkpoints/<task>/<method>/seed<k>.<fit>.calibration.json
+    checkpoints/<task>/<method>/seed<k>.gradients.csv   their noise, in such a training
     samples/<case>/<method>/seed<k>.h5           case: <task>, or <task>.<evaluation>
     scores/<case>/<method>/seed<k>.csv
     tables/*.csv   tables/headline.json   figures/<case>/*.png   report.html
@@ -67,6 +69,12 @@ class Layout:
         """The scales of a task; velocities have their own."""
         own = "" if observable == "w" else f".{observable}"
         return self.folder / "data" / f"statistics_{task}{own}.json"
+
+    def targets(self, task: str) -> Path:
+        return self.folder / "data" / f"targets_{task}.csv"
+
+    def gradients(self, training: str, method: str, seed: int | str) -> Path:
+        return self.folder / "checkpoints" / training / method / f"seed{seed}.gradients.csv"
 
     def checkpoint(self, task: str, method: str, seed: int | str) -> Path:
         return self.folder / "checkpoints" / task / method / f"seed{seed}.safetensors"

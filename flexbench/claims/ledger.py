@@ -10,10 +10,12 @@ import numpy as np
 import pandas as pd
 
 from flexbench.claims.effects import Effects, effects_of
-from flexbench.claims.registry import Claims, ClaimSettings, Part, claim_digests
+from flexbench.claims.measured import units_of
+from flexbench.claims.registry import Claims, ClaimSettings, MeasuredPart, Part, claim_digests
 from flexbench.claims.sides import BEST_FORMULA, NotRun, Side, Sides, find_sides
 from flexbench.claims.verdict import (
     CANNOT_TELL,
+    FEWEST_SEEDS,
     Evidence,
     Verdict,
     conjunction,
@@ -22,6 +24,7 @@ from flexbench.claims.verdict import (
     p_values,
     seeds_to_decide,
     weigh,
+    weigh_units,
 )
 from flexbench.graph import Graph, Job
 from flexbench.metrics.comparisons import best_formula
@@ -40,13 +43,15 @@ BEFORE, AFTER, UNKNOWN = get_args(Registration)
 
 @dataclass(frozen=True, kw_only=True)
 class Decision:
-    """One comparison. open: why nothing can be told, "" where an interval was judged.
+    """One comparison, or one measured quantity. open: why nothing can be told, "" where an interval
+    was judged.
 
     effect, low, high, smallest_visible: logarithms, NaN where they are not known. adjusted: the
-    verdict at Holm's level. seeds_needed: see `verdict.seeds_to_decide`.
+    verdict at Holm's level. seeds_needed: see `verdict.seeds_to_decide`; trajectories_needed: the
+    same, where nothing is trained. seeds, trajectories: that there are, 0 of what plays no part.
     """
 
-    part: Part
+    part: Part | MeasuredPart
     sides: Sides | None = None
     open: str = ""
     verdict: Verdict = CANNOT_TELL
@@ -57,8 +62,14 @@ class Decision:
     p: float = np.nan
     smallest_visible: float = np.nan
     seeds_needed: int | None = None
+    trajectories_needed: int | None = None
     seeds: int = 0
     trajectories: int = 0
+
+    @property
+    def found(self) -> bool:
+        """Whether the run has what it is about."""
+        return bool(self.seeds or self.trajectories)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -100,6 +111,7 @@ def ledger_of(graph: Graph, claims: Claims, *, instead: Layout | None = None) ->
     """
     scores = Scores(graph, instead=instead)
     judged = [_judge(scores, claims, part) for part in claims.parts]
+    judged += [_judge_measured(graph, claims, part) for part in claims.measured_parts]
     weighed = [evidence for _, evidence in judged]
     levels = holm(np.array([decision.p for decision, _ in judged]))
     decisions = [
@@ -203,26 +215,68 @@ def _judge(scores: Scores, claims: Claims, part: Part) -> tuple[Decision, Eviden
     decision = Decision(part=part, sides=sides, seeds=count, trajectories=effects.trajectories)
     evidence = weigh(effects.values[None], strata=effects.strata)
     decision = replace(decision, effect=float(evidence.value[0]))
-    if not np.isfinite(evidence.value[0]):
-        return replace(decision, open=f"{part.score} is missing, or no positive number"), None
-    if count < settings.seeds:
-        return replace(decision, open=f"needs {settings.seeds} training seeds, has {count}"), None
+    if told := _unfit(decision):
+        return replace(decision, open=told), None
     if effects.trajectories < settings.trajectories or not np.isfinite(evidence.error[0]):
-        needed = max(settings.trajectories, 2 * len(effects.strata))
-        told = f"needs {needed} test trajectories, two of each Re or more"
+        least = max(settings.trajectories, 2 * len(effects.strata))
+        told = f"needs {least} test trajectories, two of each Re or more"
         return replace(decision, open=f"{told}; has {effects.trajectories}"), None
+    needed = seeds_to_decide(settings.says.statement, evidence, seeds=settings.seeds)[0]
+    return replace(_decided(decision, evidence), seeds_needed=needed), evidence
+
+
+def _judge_measured(
+    graph: Graph, claims: Claims, part: MeasuredPart
+) -> tuple[Decision, Evidence | None]:
+    """As `_judge`, of a quantity."""
+    try:
+        units = units_of(graph, claims, part)
+    except NotRun as error:
+        return Decision(part=part, open=f"not run here: needs {error}"), None
+    count, settings, trained = len(units.values), part.settings, part.quantity.trained
+    evidence = weigh_units(units.values[None], strata=units.strata)
+    decision = Decision(
+        part=part,
+        seeds=count if trained else 0,
+        trajectories=0 if trained else count,
+        effect=float(evidence.value[0]),
+    )
+    if told := _unfit(decision):
+        return replace(decision, open=told), None
+    if not np.isfinite(evidence.error[0]):
+        told = f"needs {2 * len(units.strata)} {part.units}, two of each Re or more; has {count}"
+        return replace(decision, open=told), None
+    fewest = max(settings.seeds, FEWEST_SEEDS)
+    needed = seeds_to_decide(settings.says.statement, evidence, seeds=fewest)[0]
+    found = _decided(decision, evidence)
+    if trained:
+        return replace(found, seeds_needed=needed), evidence
+    return replace(found, trajectories_needed=needed), evidence
+
+
+def _unfit(decision: Decision) -> str:
+    """Why a decision has no effect, or too few seeds; "" where it has enough."""
+    part = decision.part
+    if not np.isfinite(decision.effect):
+        return f"{part.label} is missing, or no positive number"
+    if decision.seeds < part.settings.seeds:
+        return f"needs {part.settings.seeds} training seeds, has {decision.seeds}"
+    return ""
+
+
+def _decided(decision: Decision, evidence: Evidence) -> Decision:
+    """With what its interval says."""
+    settings = decision.part.settings
     statement = settings.says.statement
     low, high = evidence.interval()
-    found = replace(
+    return replace(
         decision,
         verdict=judge(statement, evidence, seeds=settings.seeds)[0],
         low=float(low[0]),
         high=float(high[0]),
         p=float(p_values(statement, evidence)[0]),
         smallest_visible=float(evidence.smallest_visible[0]),
-        seeds_needed=seeds_to_decide(statement, evidence, seeds=settings.seeds)[0],
     )
-    return found, evidence
 
 
 def _effects(scores: Scores, sides: Sides, part: Part) -> Effects:

@@ -5,7 +5,7 @@ import math
 from typing import Any
 
 from flexbench.claims.ledger import Decision, Entry, Ledger
-from flexbench.claims.registry import DrawnSettings
+from flexbench.claims.registry import DrawnSettings, MeasuredPart
 from flexbench.claims.verdict import CANNOT_TELL, MOST_SEEDS
 from flexbench.regression.output import markdown_table, plain_table
 
@@ -15,16 +15,17 @@ PART_HEADS = (
     *("seeds", "flows", "could see, %", "what it would take"),
 )
 _EXPLAINED = (
-    "Effects are 100 times the logarithm of a ratio of scores, about percent, positive as claimed; "
-    "against a score of 1, positive is above it. Intervals hold the noise of training seeds and of "
-    "test flows. Holm: the verdict where all comparisons are to be right together in 95 of 100 "
+    "Effects are 100 times the logarithm of a ratio of scores, or of a measured quantity of fields "
+    "over that of residuals: about percent, positive as claimed; against a score of 1, positive is "
+    "above it. Intervals hold the noise of training seeds and of test flows, or of the units that "
+    "are measured. Holm: the verdict where all comparisons are to be right together in 95 of 100 "
     "ledgers. Could see: the effect that such a design finds in four of five cases."
 )
 
 
 def ledger_text(ledger: Ledger) -> str:
     """For a terminal: every claim, then the comparisons that were run."""
-    run = [_part_row(entry, it) for entry in ledger.entries for it in entry.decisions if it.sides]
+    run = [_part_row(entry, it) for entry in ledger.entries for it in entry.decisions if it.found]
     claims = [_claim_row(entry) for entry in ledger.entries]
     lines = [plain_table(CLAIM_HEADS, claims, words=range(5)), ""]
     if run:
@@ -106,7 +107,7 @@ def _part_row(entry: Entry, it: Decision) -> tuple[str, ...]:
         _percent(it.effect),
         f"{_percent(it.low)} to {_percent(it.high)}" if known else "-",
         str(it.part.settings.says.statement),
-        *((str(it.seeds), str(it.trajectories)) if it.sides else ("-", "-")),
+        *(str(count or "-") for count in (it.seeds, it.trajectories)),
         _percent(it.smallest_visible).lstrip("+"),
         _would_take(it) if it.verdict == CANNOT_TELL else "-",
     )
@@ -114,7 +115,11 @@ def _part_row(entry: Entry, it: Decision) -> tuple[str, ...]:
 
 def _compared(it: Decision) -> str:
     """Both sides in words: by the run's own names where it has them."""
-    part, settings = it.part, it.part.settings
+    part = it.part
+    if isinstance(part, MeasuredPart):
+        method = f"{part.settings.method} on " if part.settings.method else ""
+        return f"{part.label}: {method}residuals of {part.task} against fields"
+    settings = part.settings
     if it.sides is None:
         one = _drawn(settings.method, settings.drawn)
         other = _drawn(part.against, part.against_drawn)
@@ -140,6 +145,10 @@ def _drawn(method: str, drawn: DrawnSettings) -> str:
 def _would_take(it: Decision) -> str:
     if it.open:
         return it.open
+    if it.trajectories_needed is not None:
+        return f"about {it.trajectories_needed} training trajectories, if this effect is the truth"
+    if isinstance(it.part, MeasuredPart) and it.seeds_needed is None:
+        return f"more than {MOST_SEEDS} {it.part.units}"
     if it.seeds_needed is None:
         return f"more test flows: {MOST_SEEDS} seeds would not decide"
     return f"about {it.seeds_needed} training seeds, if this effect is the truth"
@@ -180,6 +189,7 @@ def _decision_values(it: Decision) -> dict[str, Any]:
         "training_seeds_registered": it.part.settings.seeds,
         "trajectories": it.trajectories,
         "seeds_needed": it.seeds_needed,
+        "trajectories_needed": it.trajectories_needed,
         "open": it.open or None,
     }
 

@@ -13,6 +13,7 @@ from typing import Annotated, Literal
 
 from pydantic import Field, PositiveFloat, StringConstraints, ValidationError, model_validator
 
+from flexbench.claims.quantities import QUANTITIES, Quantity
 from flexbench.claims.verdict import FEWEST_SEEDS, Statement
 from flexbench.claims.verdict import KINDS as STATEMENTS
 from flexbench.config import KINDS, MethodSettings, Misfit, Settings
@@ -134,8 +135,45 @@ class ComparisonSettings(Settings):
         return self
 
 
+class MeasuredSettings(Settings):
+    """Effects of one quantity, ln(fields / residuals), alike but for the task and the moment."""
+
+    tasks: list[str] = Field(min_length=1, description="kinds of task")
+    quantity: str = Field(description=", ".join(QUANTITIES))
+    method: Name | None = Field(None, description="whose trainings; null: nothing is trained")
+    direction: Direction
+    says: StatementSettings
+    seeds: Annotated[int, Field(ge=0)] = Field(
+        0, description="training seeds, at least; 0: nothing is trained"
+    )
+
+    @model_validator(mode="after")
+    def _is_known(self) -> "MeasuredSettings":
+        for key, values, known in (
+            ("tasks", self.tasks, KINDS),
+            ("quantity", [self.quantity], QUANTITIES),
+        ):
+            for value in values:
+                if value not in known:
+                    raise Misfit(f"{key}: {unknown_key(value, known, what=_none(value))}", key)
+        if (better := QUANTITIES[self.quantity].better) != self.direction:
+            raise Misfit(
+                f"direction: found {self.direction}, allowed: {better}, what is better of "
+                f"{self.quantity}",
+                *("direction", "quantity"),
+            )
+        trained = QUANTITIES[self.quantity].trained
+        if (self.method is not None) != trained or (self.seeds >= FEWEST_SEEDS) != trained:
+            needed = f"a method and seeds of at least {FEWEST_SEEDS}" if trained else "neither"
+            raise Misfit(
+                f"method, seeds: {self.quantity} needs {needed}", "method", "seeds", "quantity"
+            )
+        return self
+
+
 class ClaimSettings(Settings):
-    """A claim: words, and the comparisons that it rests on, all of which it needs.
+    """A claim: words, and the comparisons and measured quantities that it rests on, all of which
+    it needs.
 
     lacking: what the suite does not measure of it; with it a claim cannot hold, only fail.
     """
@@ -143,13 +181,22 @@ class ClaimSettings(Settings):
     statement: Words
     scope: Words
     comparisons: list[ComparisonSettings] = Field(default_factory=list)
+    measured: list[MeasuredSettings] = Field(default_factory=list)
     lacking: Words | None = None
 
     @model_validator(mode="after")
     def _rests_on_something(self) -> "ClaimSettings":
-        if not self.comparisons and self.lacking is None:
-            raise Misfit("comparisons or lacking: one of them is needed", "comparisons")
+        if not (self.comparisons or self.measured) and self.lacking is None:
+            raise Misfit(
+                "comparisons, measured or lacking: one of them is needed", "comparisons", "measured"
+            )
         return self
+
+    @property
+    def named(self) -> list[str]:
+        """The methods that it is about."""
+        compared = [name for it in self.comparisons for name in (it.method, *it.against)]
+        return [*compared, *(it.method for it in self.measured if it.method is not None)]
 
 
 ClaimName = Annotated[str, StringConstraints(pattern=r"^[0-9]+[a-z]?$")]
@@ -174,6 +221,11 @@ class Claims(Settings):
                 if name not in known:
                     place = f"claims.{part.claim}.comparisons"
                     raise Misfit(f"{place}: {unknown_key(name, known, what=f'no arm {name}')}")
+        for measured in self.measured_parts:
+            arm = measured.settings.method
+            if arm is not None and arm not in self.arms:
+                place = f"claims.{measured.claim}.measured"
+                raise Misfit(f"{place}: {unknown_key(arm, self.arms, what=f'no arm {arm}')}")
         return self
 
     @property
@@ -183,6 +235,14 @@ class Claims(Settings):
             for it in settings.comparisons:
                 for task, against, score in product(it.tasks, it.against, it.scores):
                     yield Part(claim=claim, settings=it, task=task, against=against, score=score)
+
+    @property
+    def measured_parts(self) -> Iterator["MeasuredPart"]:
+        """Every single effect of a quantity, in the order of the file."""
+        for claim, settings in self.claims.items():
+            for it in settings.measured:
+                for task, detail in product(it.tasks, QUANTITIES[it.quantity].details):
+                    yield MeasuredPart(claim=claim, settings=it, task=task, detail=detail)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -198,6 +258,35 @@ class Part:
     @property
     def against_drawn(self) -> DrawnSettings:
         return self.settings.against_drawn or self.settings.drawn
+
+    @property
+    def label(self) -> str:
+        """What is compared."""
+        return self.score
+
+
+@dataclass(frozen=True, kw_only=True)
+class MeasuredPart:
+    """One quantity on one kind of task, of fields against residuals; detail: the moment."""
+
+    claim: str
+    settings: MeasuredSettings
+    task: str
+    detail: float | None
+
+    @property
+    def quantity(self) -> Quantity:
+        return QUANTITIES[self.settings.quantity]
+
+    @property
+    def label(self) -> str:
+        """What is measured, in words."""
+        return " ".join(filter(None, (self.quantity.label, self.quantity.details[self.detail])))
+
+    @property
+    def units(self) -> str:
+        """What there is one effect of each of, in words."""
+        return "training seeds" if self.quantity.trained else "training trajectories"
 
 
 def read_claims(path: Path) -> Claims:
@@ -220,10 +309,7 @@ def claim_digests(claims: Claims) -> dict[str, str]:
                 "claim": values["claims"][name],
                 "pairing": values["pairing"],
                 "arms": {
-                    arm: values["arms"][arm]
-                    for it in settings.comparisons
-                    for arm in (it.method, *it.against)
-                    if arm in values["arms"]
+                    arm: values["arms"][arm] for arm in settings.named if arm in values["arms"]
                 },
             }
         )

@@ -77,7 +77,7 @@ def _sides(
     for case in graph.cases:
         if _is_drawn(graph, graph.case(case), task, drawn):
             for method in dict.fromkeys(job.method for job in graph.jobs_of(case)):
-                if _is_arm(graph, method, name, arm):
+                if is_arm(graph, method, name, arm):
                     yield Side(case=case, method=method)
 
 
@@ -100,7 +100,7 @@ def _is_drawn(graph: Graph, case: Case, task: str, drawn: DrawnSettings) -> bool
     return asked == has and how and bool(tested)
 
 
-def _is_arm(graph: Graph, method: str, name: str, arm: ArmSettings) -> bool:
+def is_arm(graph: Graph, method: str, name: str, arm: ArmSettings) -> bool:
     """Whether a method of the run is what a claim calls by this name."""
 
     def identity(settings: MethodSettings, own: str) -> tuple[object, ...]:

@@ -196,6 +196,27 @@ def weigh(
     )
 
 
+def weigh_units(effects: Array, *, strata: Sequence[int]) -> Evidence:
+    """The evidence of effects (K, U) of units of one kind, drawn within strata: Student's t.
+
+    Seeds of trainings that no test flow has a part in, or trajectories that nothing is trained on.
+    A NaN among a study's effects, or a stratum of one, leaves it without an interval.
+    """
+    units, freedom = effects.shape[1], sum(count - 1 for count in strata)
+    single = min(strata) < 2
+    error = np.full(len(effects), np.nan) if single else _flow_error(effects, strata)
+    return Evidence(
+        value=effects.mean(axis=1),
+        error=error,
+        freedom=np.full(len(effects), np.nan if single else float(freedom)),
+        seed_std=error * np.sqrt(units),
+        # Units are all that there is.
+        flow_error=np.zeros(len(effects)),
+        seeds=units,
+        flow_freedom=freedom,
+    )
+
+
 def _flow_error(effects: Array, strata: Sequence[int]) -> Array:
     """Standard error (K,) of means over trajectories, drawn within each Re; effects (K, T)."""
     parts = np.split(effects, np.cumsum(strata)[:-1], axis=1)

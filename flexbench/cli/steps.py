@@ -86,6 +86,22 @@ def sample(graph: "Graph", case: Case, method: Method, seed: Seed = 0) -> None:
 
 
 @graph_verb(STEPS)
+def targets(graph: "Graph", task: Task) -> None:
+    """Measure the variance of what a network has to say of a task's residuals, and of fields."""
+    from flexbench.steps.targets import targets_step
+
+    targets_step(graph, task=task)
+
+
+@graph_verb(STEPS)
+def gradients(graph: "Graph", training: Training, method: Method, seed: Seed = 0) -> None:
+    """Train a method once more, and measure the noise of its gradients on the way."""
+    from flexbench.steps.gradients import gradients_step
+
+    gradients_step(graph, training=training, method=method, seed=seed)
+
+
+@graph_verb(STEPS)
 def score(graph: "Graph", case: Case, method: Method, seed: Seed = 0) -> None:
     """Score a file of samples against the trajectories that it predicts."""
     from flexbench.steps.score import score_step

@@ -15,6 +15,7 @@ from flexbench.config.sections import (
     SolverSettings,
     SplitSettings,
     SplitsSettings,
+    TheorySettings,
     TrainSettings,
 )
 from flexbench.config.tasks import KINDS, TaskBase, TaskSettings
@@ -48,5 +49,6 @@ __all__ = [
     "SuperResolutionSettings",
     "TaskBase",
     "TaskSettings",
+    "TheorySettings",
     "TrainSettings",
 ]

@@ -341,6 +341,25 @@ class MethodSettings(Settings):
         return self
 
 
+class TheorySettings(Settings):
+    """What theory says of residuals, measured: targets of every task that has some, and gradients.
+
+    No other step depends on it.
+    """
+
+    snapshots: Count = Field(
+        4, description="of each training trajectory, spread over it; fewer where it has fewer"
+    )
+    methods: Annotated[list[Name], Unique] = Field(
+        default_factory=list,
+        description="that are trained once more, to measure the noise of their gradients",
+    )
+    training_seeds: TrainedSeeds = None
+    batches: Annotated[int, Field(ge=2, le=10**6)] = Field(
+        32, description="whose gradients are taken, at each of three moments of a training"
+    )
+
+
 class ScoreSettings(Settings):
     """How scores are aggregated."""
 

@@ -25,6 +25,7 @@ from flexbench.config.sections import (
     SolverSettings,
     SplitSettings,
     SplitsSettings,
+    TheorySettings,
     TrainSettings,
 )
 from flexbench.config.tasks import TaskSettings
@@ -71,6 +72,9 @@ class Config(Settings):
     sample: SampleSettings = SampleSettings()
     calibration: CalibrationSettings = CalibrationSettings()
     score: ScoreSettings = ScoreSettings()
+    theory: TheorySettings | None = Field(
+        None, description="what theory says of residuals, measured on this run; null: nothing"
+    )
     cluster: ClusterSettings = ClusterSettings()
 
     @field_validator("evaluations", mode="before")
@@ -127,6 +131,22 @@ class Config(Settings):
             if (evaluation.tasks is None or task in evaluation.tasks)
             and (evaluation.leads == 1 or settings.rolls_out)
         ]
+
+    def fields_of(self, residuals: str) -> str | None:
+        """The task that is the same as one of residuals, but for generating the field itself."""
+        own = self.tasks[residuals]
+        if not own.residual:
+            return None
+        free = {"residual", "methods"}
+        wanted = own.model_dump(exclude=free)
+        return next(
+            (
+                name
+                for name, task in self.tasks.items()
+                if not task.residual and task.model_dump(exclude=free) == wanted
+            ),
+            None,
+        )
 
     def method(self, name: str) -> MethodSettings:
         """The settings of a method; a name without an entry is a network file of that name."""

@@ -14,7 +14,7 @@ from flexbench.config import Case, Config, Run, SplitSettings, TaskSettings
 from flexbench.config.reading import load_config, to_yaml
 from flexbench.errors import FlexbenchError
 from flexbench.graph.asked import require_job
-from flexbench.graph.methods import check_together, check_training, facts_of
+from flexbench.graph.methods import check_theory, check_together, check_training, facts_of
 from flexbench.graph.names import SPLITS, TOGETHER, Fit, Job, Training, imported_stem
 from flexbench.graph.rule import Names, Rule
 from flexbench.graph.rules import RULES
@@ -43,6 +43,7 @@ class Graph:
         named = dict.fromkeys(config.methods, "methods")
         others = {name: f"method_settings.{name}" for name in config.method_settings}
         others |= {name: "stages" for names in config.stages for name in names}
+        others |= dict.fromkeys(config.theory.methods if config.theory else (), "theory.methods")
         for section in ("tasks", "evaluations"):
             for place, settings in getattr(config, section).items():
                 for name in settings.methods or ():
@@ -54,6 +55,7 @@ class Graph:
         graph = cls(config, layout=layout, facts=facts)
         for training in graph.trainings:
             check_training(config, training)
+        check_theory(config, graph.trainings)
         return graph
 
     @classmethod

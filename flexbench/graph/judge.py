@@ -8,6 +8,7 @@ from flexbench.config.strict_yaml import read_yaml
 from flexbench.graph.names import Job
 from flexbench.graph.rule import JOB, Names, Rule, kind_files
 from flexbench.graph.slices import flows_slice, words_slice
+from flexbench.graph.theory import Gradients, Targets
 from flexbench.paths import TABLES, Layout, default_claims
 from flexbench.provenance import PACKAGE, digest_of, file_digest
 from flexbench.report.catalogue import FIGURES, figures_of
@@ -55,7 +56,8 @@ class Tabulate(Rule):
         return (*tables(layout), layout.headline, layout.claims, layout.claims_page)
 
     def inputs(self, graph: "Graph", names: Names) -> list[Path]:
-        return [graph.layout.scores(job.case, job.method, job.seed) for job in graph.jobs]
+        scores = [graph.layout.scores(job.case, job.method, job.seed) for job in graph.jobs]
+        return [*scores, *measured(graph)]
 
     def slice(self, graph: "Graph", names: Names) -> dict[str, Any]:
         return {
@@ -143,6 +145,16 @@ class Report(Rule):
         return digest_of([super().code(graph, names), *(file_digest(path) for path in templates)])
 
 
+def measured(graph: "Graph") -> list[Path]:
+    """What claims rest on besides scores."""
+    return [
+        path
+        for rule in (Targets(), Gradients())
+        for names in rule.jobs(graph)
+        for path in rule.outputs(graph.layout, names)
+    ]
+
+
 def tables(layout: Layout) -> tuple[Path, ...]:
     return tuple(layout.table(name) for name in TABLES)
 
@@ -194,6 +206,22 @@ def _snapshot(graph: "Graph", case: str) -> list[Path]:
     return [*samples, *graph.tested(case)]
 
 
+def _targets(graph: "Graph", case: str) -> list[Path]:
+    return [graph.layout.targets(case)]
+
+
+def _gradients(graph: "Graph", case: str) -> list[Path]:
+    """Of residuals, and of fields."""
+    pair = (case, graph.config.fields_of(case))
+    rule = Gradients()
+    return [
+        path
+        for names in rule.jobs(graph)
+        if names["training"] in pair
+        for path in rule.outputs(graph.layout, names)
+    ]
+
+
 # What a figure is drawn from beside the tables, by the names that the catalogue uses.
 SOURCES: dict[str, Callable[["Graph", str], list[Path]]] = {
     "": lambda graph, case: [],
@@ -201,4 +229,6 @@ SOURCES: dict[str, Callable[["Graph", str], list[Path]]] = {
     "spectra": _spectra,
     "rollout": _rollout,
     "snapshot": _snapshot,
+    "targets": _targets,
+    "gradients": _gradients,
 }

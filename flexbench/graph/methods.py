@@ -1,5 +1,7 @@
 """What the files of methods say, and whether that fits the configuration."""
 
+from collections.abc import Iterable
+
 from flexbench import registry
 from flexbench.config import Config
 from flexbench.errors import FlexbenchError
@@ -20,6 +22,17 @@ def check_training(config: Config, training: Training) -> None:
     own = config.method(training.method).train
     place = f"method_settings.{training.method}.train" if own else "train"
     config.train_settings(training.method).check(tasks=len(training.tasks), place=place)
+
+
+def check_theory(config: Config, trainings: Iterable[Training]) -> None:
+    """FlexbenchError where gradients are asked for of a method that trains nothing."""
+    learning = list(dict.fromkeys(it.method for it in trainings))
+    for method in config.theory.methods if config.theory else ():
+        if method in config.methods and method not in learning:
+            raise FlexbenchError(
+                f"theory.methods: '{method}' trains nothing in this configuration; allowed: "
+                f"{', '.join(learning) or 'none'}"
+            )
 
 
 def check_together(config: Config, method: str, facts: registry.Facts) -> None:

@@ -101,6 +101,7 @@ def rehearsal_config(graph: Graph, root: Path) -> Config:
                 for name, method in config.method_settings.items()
             },
             "evaluations": {},
+            "theory": None,
             "solver": solver.model_copy(
                 update={
                     "grid": _GRID,

@@ -30,8 +30,9 @@ from flexbench.provenance import read_receipt
 MOST_SCORES = 6
 COUNTS = ("calls", "flops")
 
-# Settings that say where a run goes and how it is scheduled, not what comes out.
-FREE = ("root", "training_seeds", "stages", "cluster")
+# Settings that say where a run goes, how it is scheduled and what else it measures, not what scores
+# come out.
+FREE = ("root", "training_seeds", "stages", "theory", "cluster")
 
 
 @dataclass(frozen=True, kw_only=True)

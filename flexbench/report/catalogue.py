@@ -5,13 +5,15 @@ from dataclasses import dataclass
 from flexbench.config import Config
 
 # What a figure may be drawn from beside the tables: "snapshot" (samples and data), "spectra",
-# "logs" (of training), "rollout" (the samples of one method, and the data), or "" (nothing).
-SOURCES = ("", "snapshot", "spectra", "logs", "rollout")
+# "logs" (of training), "rollout" (the samples of one method, and the data), "targets" and
+# "gradients" (what theory says, measured), or "" (nothing).
+SOURCES = ("", "snapshot", "spectra", "logs", "rollout", "targets", "gradients")
 
 # The kinds of case: on the test split, on an evaluation, rolled out; of evaluations of flows like
 # the test split's, those with samples that are meant to be calibrated; on the test split, where so
-# many ways to draw samples of such flows stand side by side that they are compared.
-KINDS = ("task", "evaluation", "rollout", "calibrated", "samplers")
+# many ways to draw samples of such flows stand side by side that they are compared; there, of
+# residuals, what theory is asked about: targets, and gradients where fields are learnt, too.
+KINDS = ("task", "evaluation", "rollout", "calibrated", "samplers", "targets", "gradients")
 SAMPLERS_COMPARED = 4
 
 
@@ -109,6 +111,35 @@ FIGURES: dict[str, FigureEntry] = {
             "validation loss (dots) against optimiser steps and against wall time. Better: lower, "
             "and validation level with training. A denoiser's loss and a regressor's are "
             "different quantities: compare the shapes of the curves, not their heights."
+        ),
+    ),
+    "target_variance": FigureEntry(
+        sizes=(90_000, 20_000),
+        of=("targets",),
+        source="targets",
+        title="What a network has to say",
+        caption=(
+            "Left: variance of the regression target v = αε − σx₀, which is α² + σ² Var(x₀), where "
+            "a network generates residuals and where it generates the field itself, both divided "
+            "by the standard deviation of the field; lines are means over training trajectories, "
+            "bands reach from the smallest to the largest. Better: lower, less to learn. Dotted: "
+            "divided by its own standard deviation each, as networks here see them, both have the "
+            "variance 1 over all flows, by construction. Right: mean square of the best velocity "
+            "that x_t allows, estimated for Gaussian data of the same spectrum, which turbulence "
+            "is not."
+        ),
+    ),
+    "gradient_noise": FigureEntry(
+        sizes=(60_000, 17_000),
+        of=("gradients",),
+        source="gradients",
+        title="Noise of gradients",
+        caption=(
+            "The noise scale of gradients, the batch up to which more patches in a step are worth "
+            "their compute, when the same network learns residuals (filled) and fields (hollow), "
+            "after a part of its steps: geometric mean over training seeds with the 95 % interval "
+            "by Student's t; grey: the two trainings of each seed. Better: lower. The loss of "
+            "either has its own scale, which the noise scale does not depend on."
         ),
     ),
     "pull": FigureEntry(
@@ -255,6 +286,12 @@ def figures_of(config: Config, name: str) -> list[str]:
         samples = [cases[like].sample for like in like_cases(config, here.task)]
         if len({(sample.sampler, sample.steps) for sample in samples}) >= SAMPLERS_COMPARED:
             kinds.add("samplers")
+    if here.evaluation is None and here.task_settings.residual and config.theory is not None:
+        kinds.add("targets")
+        learnt = [task for task in (name, config.fields_of(name)) if task is not None]
+        both = set.intersection(*(set(config.methods_of(task)) for task in learnt))
+        if len(learnt) > 1 and both & set(config.theory.methods):
+            kinds.add("gradients")
     shifted = any(case.task == here.task and case.is_shifted for case in cases.values())
     return [
         figure

@@ -108,7 +108,7 @@ def _row(it: Mapping[str, Any], anchors: Mapping[str, str]) -> Row:
         Cell(text=interval),
         Cell(text=it["counts"]),
         Cell(text=f"{100 * it['smallest_visible']:.1f}"),
-        Cell(text=str(it["training_seeds"])),
-        Cell(text=str(it["trajectories"])),
+        # Of a measured quantity, one of the two has no part in it.
+        *(Cell(text=str(it[key] or "-")) for key in ("training_seeds", "trajectories")),
     ]
     return Row(name=it["comparison"], cells=cells)

@@ -13,6 +13,7 @@ from flexbench.errors import FlexbenchError
 from flexbench.graph import TOGETHER
 from flexbench.metrics.tables import SPECTRA, TABLES
 from flexbench.paths import Layout, receipt_of
+from flexbench.theory.tables import GRADIENTS, SPACES, TARGETS
 
 if TYPE_CHECKING:
     from flexbench.report.labels import Labels
@@ -84,6 +85,30 @@ class ReportInputs:
             return self.layout.training_log(TOGETHER.join(together), method, seed)
 
         return self._of_runs(task, path_of, read_log)
+
+    def targets(self, task: str) -> pd.DataFrame:
+        """What a network has to say of a task's residuals and of fields."""
+        return TARGETS.read(self.layout.targets(task))
+
+    def gradients(self, task: str) -> pd.DataFrame:
+        """Noise of gradients on a task of residuals and on that of the same fields, as `space`;
+        empty where none was measured.
+        """
+        theory = self.config.theory
+        tasks = zip(SPACES, (task, self.config.fields_of(task)), strict=True)
+        frames = [
+            self._of_runs(name, self.layout.gradients, GRADIENTS.read).assign(space=space)
+            for space, name in tasks
+            if name is not None
+        ]
+        frames = [frame for frame in frames if len(frame)]
+        if theory is None or not frames:
+            return pd.DataFrame()
+        # Not what an earlier configuration asked for.
+        found = pd.concat(frames, ignore_index=True)
+        seeds = theory.training_seeds or self.config.training_seeds
+        asked = found["method"].isin(theory.methods) & found["training_seed"].isin(seeds)
+        return found[asked]
 
     def _of_runs(
         self,

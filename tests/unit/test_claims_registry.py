@@ -103,7 +103,7 @@ BAD = {
     ),
     "a claim of nothing": (
         lambda it: it["claims"]["0"].pop("lacking"),
-        r"claims\.0: comparisons or lacking: one of them is needed",
+        r"claims\.0: comparisons, measured or lacking: one of them is needed",
     ),
     "a name that is none": (
         lambda it: it["claims"].update({"first": it["claims"]["0"]}),
@@ -119,7 +119,7 @@ BAD = {
     ),
     "a verdict": (
         lambda it: it["claims"]["2"].update(verdict="holds"),
-        r"claims\.2\.verdict: unknown key \(allowed: statement, scope, comparisons, lacking\)",
+        r"claims\.2\.verdict: unknown key \(allowed: statement, scope, comparisons, measured, la",
     ),
 }
 

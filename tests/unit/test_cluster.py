@@ -12,7 +12,8 @@ SIMULATED = [rule.name for rule in RULES if rule.name != "import_data"]
 
 
 def graph(tier="smoke", **overrides):
-    return Graph.of(load_config({"tier": tier} | overrides))
+    theory = {"theory": {"methods": ["flex"]}}
+    return Graph.of(load_config({"tier": tier} | theory | overrides))
 
 
 def asked_for(graph, name, method=None):
@@ -83,7 +84,7 @@ def test_needs_in_part_keep_the_rule_s_own_defaults():
 def test_large_tiers_use_gpus_to_learn_and_to_sample(tier):
     asked = graph(tier)
     on_gpus = {rule for rule in SIMULATED if "gpu" in asked_for(asked, rule)}
-    assert on_gpus == {"train", "calibrate", "sample"}
+    assert on_gpus == {"train", "calibrate", "sample", "gradients"}
     assert asked_for(asked, "train")["runtime"] > 60
 
 

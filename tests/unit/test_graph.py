@@ -484,6 +484,10 @@ STRANGE = {
     ("calibrate", "fit"): ("mine", ["fit is 'mine'", "superres_x4-calibrated-2", ".sample"]),
     ("calibrate", "method"): ("mine", ["method is 'mine'", "flex", "(methods)"]),
     ("calibrate", "seed"): ("7", ["seed is '7'", "0", "(training_seeds)"]),
+    ("targets", "task"): ("mine", ["task is 'mine'", "superres_x4, forecast", "(tasks, theory)"]),
+    ("gradients", "training"): ("mine", ["training is 'mine'", "superres_x4, forecast"]),
+    ("gradients", "method"): ("fno", ["method is 'fno'", "allowed: flex, unet", "(methods)"]),
+    ("gradients", "seed"): ("7", ["seed is '7'", "0", "(training_seeds)"]),
     ("sample", "case"): ("forecast.mine", ["case is 'forecast.mine'", "forecast.roll", "evalu"]),
     ("sample", "method"): ("mine", ["method is 'mine'", "flex, flex-multi", "(methods)"]),
     ("sample", "seed"): ("7", ["seed is '7'", "0", "(training_seeds)"]),
@@ -498,9 +502,10 @@ STRANGE = {
 
 
 @pytest.mark.parametrize(("rule", "wildcard"), STRANGE)
-def test_a_job_that_the_graph_does_not_have_is_refused(smoke, rule, wildcard):
+def test_a_job_that_the_graph_does_not_have_is_refused(rule, wildcard):
     value, words = STRANGE[rule, wildcard]
-    here = graph(evaluations=None) if wildcard == "walls" else smoke
+    theory = {"methods": ["flex", "unet"]}
+    here = graph(theory=theory, **({"evaluations": None} if wildcard == "walls" else {}))
     names = here.rule(rule).jobs(here)[0]
     assert here.step(rule, **names).name == rule
     with pytest.raises(FlexbenchError) as caught:

@@ -24,6 +24,7 @@ LAYERS = [
     "training",
     "inference",
     "metrics",
+    "theory",
     "regression",
     "claims",
     "published",

@@ -67,15 +67,19 @@ def expected(config):
             file = registry.facts(config.method(method).network)
             together = config.method(method).together or [case.task]
             if kind in file.tasks and case.task in together:
-                seeds = 1 if file.formula else len(config.training_seeds)
-                jobs["sample"] += seeds
-                jobs["score"] += seeds
+                seeds = [0] if file.formula else config.seeds_of(name, method)
+                jobs["sample"] += len(seeds)
+                jobs["score"] += len(seeds)
                 if not file.formula:
-                    trainings.add((tuple(together), method))
-                    fits.update([(case.fit, method)] if case.fit else [])
-    jobs["train"] = len(trainings) * len(config.training_seeds)
-    if fits:
-        jobs["calibrate"] = len(fits) * len(config.training_seeds)
+                    trainings.update((tuple(together), method, seed) for seed in seeds)
+                    fits.update((case.fit, method, seed) for seed in seeds if case.fit)
+    jobs["train"], jobs["calibrate"] = len(trainings), len(fits)
+    if config.theory is not None:
+        seeds = config.theory.training_seeds or config.training_seeds
+        jobs["targets"] = sum(task.residual for task in config.tasks.values())
+        jobs["gradients"] = sum(
+            method in config.theory.methods and seed in seeds for _, method, seed in trainings
+        )
     jobs["simulate"], jobs["statistics"] = len(runs), len(measured)
     return +jobs
 

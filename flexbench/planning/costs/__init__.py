@@ -16,6 +16,7 @@ from flexbench.planning.costs.judge import (
     TabulateCost,
 )
 from flexbench.planning.costs.learn import CalibrateCost, SampleCost, TrainCost
+from flexbench.planning.costs.theory import GradientsCost, TargetsCost
 
 __all__ = ["BLOCK", "CATEGORIES", "Cost", "Written", "cost_of"]
 
@@ -24,6 +25,7 @@ _COSTS: dict[str, Cost] = {
     for cost in (
         *(SimulateCost(), ImportDataCost(), SplitsCost(), StatisticsCost()),
         *(TrainCost(), CalibrateCost(), SampleCost()),
+        *(TargetsCost(), GradientsCost()),
         *(ScoreCost(), TabulateCost(), FigureCost(), AnimationCost(), ReportCost()),
     )
 }

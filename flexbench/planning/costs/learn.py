@@ -17,13 +17,15 @@ _WITHOUT_AUTOGRAD = 0.6
 # bfloat16 halves what autograd keeps, except for what stays in float32.
 _HALF_PRECISION = 0.6
 _LOG_ROW = 165
+# Rules whose jobs run networks.
+RUNNING_NETWORKS = ("train", "calibrate", "sample", "gradients")
 # What an optimiser keeps of each weight. Muon keeps two of what is no matrix, which is little.
 _MOMENTS = {"adamw": 2, "lion": 1, "muon": 1}
 
 
 def on_gpu(facts: RunFacts, speed: Measurement, rule: str) -> bool:
     """Whether a rule's networks run on a GPU: it asks a cluster for one, or has one here."""
-    if rule not in (TrainCost.rule, CalibrateCost.rule, SampleCost.rule):
+    if rule not in RUNNING_NETWORKS:
         return False
     asked: bool = getattr(facts.graph.config.cluster, rule).gpu
     return asked or speed.device == "cuda"

@@ -1,0 +1,40 @@
+# What theory says of residuals, measured: targets on the data, gradients in trainings of their own.
+
+
+rule targets:
+    input:
+        of("targets").input,
+    output:
+        of("targets").output,
+    log:
+        of("targets").log,
+    benchmark:
+        of("targets").benchmark
+    threads: of("targets").threads
+    resources:
+        **of("targets").resources,
+    params:
+        **of("targets").params,
+    shell:
+        "flexbench targets {wildcards.task}"
+        " --resolved {params.resolved:q} --log {log:q}"
+
+
+rule gradients:
+    input:
+        of("gradients").input,
+    output:
+        of("gradients").output,
+    log:
+        of("gradients").log,
+    benchmark:
+        of("gradients").benchmark
+    priority: graph.rule("gradients").priority
+    threads: of("gradients").threads
+    resources:
+        **of("gradients").resources,
+    params:
+        **of("gradients").params,
+    shell:
+        "flexbench gradients {wildcards.training} {wildcards.method} --seed {wildcards.seed}"
+        " --resolved {params.resolved:q} --log {log:q}"
