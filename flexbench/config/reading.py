@@ -92,10 +92,16 @@ def _check_settings_of_methods(
 def _check_whole(
     path: Path, given: Mapping[str, Any], config: Config, overrides: Mapping[str, Any]
 ) -> None:
-    """FlexbenchError where a file that should say everything says a part, and defaults the rest."""
+    """FlexbenchError where a file that should say everything says a part, and defaults the rest.
+
+    What a run of an older version could not say may be absent where it stands for nothing, or
+    decides nothing, so that its results can be read.
+    """
     for difference in differences(plain(config), given):
         place = difference.place.split(".")
-        if difference.after is ABSENT and place[0] != "splits" and not _is_in(overrides, place):
+        said = difference.after is not ABSENT or _is_in(overrides, place)
+        later = difference.before in (None, [], {}) or place[0] == "cluster"
+        if not said and not later and place[0] != "splits":
             raise FlexbenchError(
                 f"{path}: not a resolved configuration: it lacks {difference.place}; a file of "
                 "your own, with what differs from its tier, goes with --config"

@@ -3,6 +3,7 @@
 import inspect
 
 import pytest
+import yaml
 
 from flexbench import cli
 from flexbench.cli.app import asked_of, graph_of
@@ -38,8 +39,6 @@ def test_a_resolved_file_says_everything(partial, tmp_path):
 
 @pytest.mark.parametrize("key", ["threads", "train.clip_norm", "tasks.superres_x4.residual"])
 def test_a_resolved_file_that_lacks_a_key_is_refused(partial, tmp_path, key):
-    import yaml
-
     values = yaml.safe_load(to_yaml(graph_of(config=partial).config))
     inner = values
     *path, last = key.split(".")
@@ -92,3 +91,16 @@ def test_the_frontier_is_desk_with_other_samplers_and_modes():
     assert asked >= {("calibrated", n) for n in (1, 2, 4)} | {("ddim", n) for n in (1, 2, 4, 16)}
     assert found.is_stochastic("flex-regressor", "forecast.calibrated")
     assert not found.is_stochastic("flex-regressor", "forecast")
+
+
+def test_a_run_of_before_a_key_was_known_can_be_read(tmp_path):
+    """Where the key stands for nothing, or for what a cluster gives."""
+    config = load_config({"tier": "study"})
+    values = config.model_dump(mode="json")
+    del values["cluster"]["gradients"]
+    for settings in (*values["method_settings"].values(), *values["evaluations"].values()):
+        if settings["training_seeds"] is None:
+            del settings["training_seeds"]
+    path = tmp_path / "config.yaml"
+    path.write_text(yaml.safe_dump(values))
+    assert load_config(resolved=path) == config
