@@ -151,6 +151,11 @@ class Evidence:
     def _pairs(self) -> dict[tuple[str, ...], Ratio]:
         return _by_keys(self.comparisons, "case", "method", "reference", "score", "reynolds")
 
+    @property
+    def has_intervals(self) -> bool:
+        """Whether any comparison has one."""
+        return any(ratio.has_interval for ratio in self._pairs.values())
+
     def to_formula(
         self, case: str, method: str, score: str = ERROR, *, reynolds: str = ALL
     ) -> Ratio | None:

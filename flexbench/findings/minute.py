@@ -9,7 +9,7 @@ from flexbench.findings.names import listed
 from flexbench.findings.results import Sentence
 from flexbench.findings.standing import CHANCE, Standing, standing, verdict
 from flexbench.findings.uncertainty import other_flows_calibrated, uncertainty
-from flexbench.findings.words import amount, larger, percent, plain, smaller
+from flexbench.findings.words import amount, counted, larger, percent, plain, smaller
 from flexbench.metrics.comparisons import CENTRAL, twin_cases
 
 # More tasks than these are left to the scorecard.
@@ -132,11 +132,11 @@ def _sure(evidence: Evidence) -> Iterator[Sentence]:
     if not each:
         return
     confidence = f"{evidence.graph.config.score.confidence:.0%}".replace("%", " %")
-    number = evidence.test_flows(main_tasks(evidence)[0])
-    flows = (
-        f"How sure: intervals ({confidence}, paired) hold the differences between {number} test "
-        "flows"
-    )
+    flows = counted(evidence.test_flows(main_tasks(evidence)[0]), "test flow")
+    if not evidence.has_intervals:
+        yield Sentence(about="sure", text=f"How sure: {flows} are too few for any interval.")
+        return
+    flows = f"How sure: intervals ({confidence}, paired) hold the differences between {flows}"
     fewest, most = min(each), max(each)
     if most == 1:
         text = (
@@ -209,10 +209,10 @@ def _other_flows(evidence: Evidence) -> Iterator[Sentence]:
     counts = Counter(verdicts.values())
     better, worse = counts["better"], counts["worse"]
     open_ones = len(paired) - better - worse
-    counted = [f"better than the best formula run there in {better} of {len(paired)} cases"]
-    counted += [f"worse in {worse}"] if worse else []
-    counted += [f"open in {open_ones}"] if open_ones else []
-    text = f"Other flows: {name} is {listed(counted)}"
+    results = [f"better than the best formula run there in {better} of {len(paired)} cases"]
+    results += [f"worse in {worse}"] if worse else []
+    results += [f"open in {open_ones}"] if open_ones else []
+    text = f"Other flows: {name} is {listed(results)}"
     farthest = sorted(paired, key=lambda case: paired[case].value)
     text += (
         f": its error is {paired[farthest[0]].value:.2f} times the formula's at best "

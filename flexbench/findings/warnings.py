@@ -1,6 +1,7 @@
 """Flags in plain sentences: one for each kind and method, which lists the cases."""
 
 import dataclasses
+import math
 from collections.abc import Callable, Sequence
 
 from flexbench.findings.evidence import Evidence, Ratio
@@ -47,13 +48,14 @@ def _values(flags: Sequence[Flag], form: str = "{:.2g}") -> str:
     return between([flag.value for flag in flags], form)
 
 
-def _beside_formula(flags: Sequence[Flag], name: str, *, verdict: str, kind: str) -> str:
-    """Each of them: by another score, at another Re, another formula."""
+def _beside_formula(flags: Sequence[Flag], name: str, *, verdict: str, noise: str) -> str:
+    """Each of them: by another score, at another Re. noise: what is said where an interval is."""
     told = []
     for flag in flags:
         place = ", ".join(filter(None, (flag.case, flag.reynolds, _SCORES.get(flag.score, ""))))
         ratio = plain(Ratio(value=flag.value, low=flag.low, high=flag.high))
-        told.append(f"{flag.against} ({place}: {ratio} times its error{kind})")
+        why = noise if not math.isnan(flag.low) else "; too few flows for an interval"
+        told.append(f"{flag.against} ({place}: {ratio} times its error{why})")
     return f"{name} is {verdict} than {listed(told)}."
 
 
@@ -95,10 +97,10 @@ _WORDS: dict[Kind, _Worded] = {
         f"{name} was scored on fewer snapshots than planned in {where}."
     ),
     "worse than formula": lambda flags, name, where: _beside_formula(
-        flags, name, verdict="worse", kind=""
+        flags, name, verdict="worse", noise=""
     ),
     "no better than formula": lambda flags, name, where: _beside_formula(
-        flags, name, verdict="no better", kind="; within the noise"
+        flags, name, verdict="no better", noise="; within the noise"
     ),
     "harder but better": lambda flags, name, where: (
         f"{name} has a smaller error on a harder task than on an easier one: {where}."

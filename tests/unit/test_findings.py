@@ -218,6 +218,13 @@ def test_which_noise_the_intervals_hold(graph, seeds, words):
     assert str(seeds) in limits or seeds == 1
 
 
+def test_without_any_interval_nothing_is_sure(graph):
+    assert (
+        told(graph, "sure", width=math.nan)
+        == "How sure: 12 test flows are too few for any interval."
+    )
+
+
 # --- cost, uncertainty, other flows, claims -------------------------------------------------
 
 
@@ -427,6 +434,12 @@ def test_a_tie_with_a_formula_says_so(graph):
         "FNO is no better than interpolation (spectral) (Super-resolution ×4, Re 500: 1 (0.992 to "
         "1.02) times its error; within the noise)."
     )
+
+
+def test_without_an_interval_there_is_no_noise_to_speak_of(graph):
+    flag = flag_of("no better than formula", against="interpolation", low=math.nan, high=math.nan)
+    (note,) = findings_of(evidence_of(graph, flags=[flag])).notes
+    assert note.text.endswith("1.5 times its error; too few flows for an interval).")
 
 
 # --- names, and the file --------------------------------------------------------------------
