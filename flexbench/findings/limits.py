@@ -55,7 +55,8 @@ def _flows(evidence: Evidence) -> Iterator[Sentence]:
         flows, shots = evidence.test_flows(case), int(own["snapshots"].max())
         each = evidence.graph.case(case).sample.snapshots
         text = f"Scores are from {counted(shots, 'snapshot')} of {counted(flows, 'test flow')}"
-        text += ", all at one time of their decay." if each == 1 else "."
+        decay = "" if evidence.graph.config.data else " of their decay"
+        text += f", all at one time{decay}." if each == 1 else "."
         if flows < MANY_FLOWS:
             text += " Rare events, and other flows of the same kind, may look different."
         yield Sentence(about="flows", text=text)

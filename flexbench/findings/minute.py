@@ -134,7 +134,8 @@ def _sure(evidence: Evidence) -> Iterator[Sentence]:
     confidence = f"{evidence.graph.config.score.confidence:.0%}".replace("%", " %")
     flows = counted(evidence.test_flows(main_tasks(evidence)[0]), "test flow")
     if not evidence.has_intervals:
-        yield Sentence(about="sure", text=f"How sure: {flows} are too few for any interval.")
+        text = f"How sure: no comparison has an interval, which {flows} cannot give."
+        yield Sentence(about="sure", text=text)
         return
     flows = f"How sure: intervals ({confidence}, paired) hold the differences between {flows}"
     fewest, most = min(each), max(each)

@@ -221,7 +221,7 @@ def test_which_noise_the_intervals_hold(graph, seeds, words):
 def test_without_any_interval_nothing_is_sure(graph):
     assert (
         told(graph, "sure", width=math.nan)
-        == "How sure: 12 test flows are too few for any interval."
+        == "How sure: no comparison has an interval, which 12 test flows cannot give."
     )
 
 

@@ -308,6 +308,11 @@ def test_tiles_that_show_are_information():
     assert flag["message"] == "seam ratio 1.2, above 1.1: tiles show at their edges"
 
 
+def test_tiles_that_show_by_chance_are_not_told():
+    edges = frame_of("x4", "unet", inner_error=1.0, seam_ratio=1.0, seam_error=1.0)
+    assert flags_of(*sound(), with_values(edges, "seam_error", (1.9, 0.5, 1.1))).empty
+
+
 def test_flows_that_the_grid_does_not_resolve_are_told():
     known = {"x4": {"re500_seed0": 1.2, "re4000_seed0": 0.456}, "x8": {"re500_seed0": 1.0}}
     flag = the_flag(flags_of(*sound(), resolutions=known))
