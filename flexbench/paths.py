@@ -14,6 +14,7 @@
     tables/*.csv   tables/headline.json   figures/<case>/*.png   report.html
     tables/claims.json   tables/claims.md        what the run says of the registered claims
     networks/      trained networks that git keeps, with what is needed to use them
+    tables/findings.json                         what it found, in sentences
     state/         restart points of unfinished work (never an output of a rule)
     logs/  benchmarks/                           what rules print and need
 """
@@ -102,6 +103,11 @@ class Layout:
     @property
     def headline(self) -> Path:
         return self.folder / "tables" / "headline.json"
+
+    @property
+    def findings(self) -> Path:
+        """What the run found, in sentences."""
+        return self.folder / "tables" / "findings.json"
 
     @property
     def claims(self) -> Path:

@@ -35,6 +35,8 @@ def regress(
 ) -> None:
     """Fail (exit code 1) if a run's scores are worse than the committed reference's."""
     from flexbench.atomic import write_text
+    from flexbench.findings.output import read_findings
+    from flexbench.paths import Layout
     from flexbench.regression import gate, output
     from flexbench.regression.reference import default_reference, read_reference
 
@@ -42,13 +44,13 @@ def regress(
     if explain:
         print(output.explanation_text(gate.explain(reference, alpha=alpha)))
         return
-    outcome = gate.judge(
-        _run(tier, set_), reference, alpha=alpha, ignore_configuration=ignore_configuration
-    )
+    run = _run(tier, set_)
+    outcome = gate.judge(run, reference, alpha=alpha, ignore_configuration=ignore_configuration)
     if junit is not None:
         write_text(junit, output.outcome_junit(outcome))
     if markdown is not None:
-        write_text(markdown, output.outcome_markdown(outcome))
+        found = read_findings(Layout(run.folder.parent, tier).findings).first
+        write_text(markdown, output.outcome_markdown(outcome, found=found))
     print(output.outcome_text(outcome))
     if outcome.failures:
         raise typer.Exit(1)

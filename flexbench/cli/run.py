@@ -1,11 +1,14 @@
 """The verb that runs the graph."""
 
 import sys
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from flexbench.cli.app import RUN, OwnFile, Set, Tier, app, asked_of, located
+
+if TYPE_CHECKING:
+    from flexbench.paths import Layout
 
 _DATES = (
     "{} results are older than what they were made from, which by receipts is still the same: "
@@ -45,17 +48,24 @@ def run(
     older = len(mixed_up(graph))
     for line in (*graph.skipped, *doubts(graph), *([_DATES.format(older)] if older else [])):
         print(f"flexbench: {line}", file=sys.stderr)
-    config = graph.config
-    sys.exit(
-        run_graph(
-            config,
-            overrides=asked.options,
-            own=asked.file,
-            targets=targets or [],
-            # A cluster has room for all of it at once.
-            stages=stage_targets(graph) if not targets and profile is None else (),
-            cores=cores,
-            profile=profile,
-            dry_run=dry_run,
-        )
+    code = run_graph(
+        graph.config,
+        overrides=asked.options,
+        own=asked.file,
+        targets=targets or [],
+        # A cluster has room for all of it at once.
+        stages=stage_targets(graph) if not targets and profile is None else (),
+        cores=cores,
+        profile=profile,
+        dry_run=dry_run,
     )
+    if not (code or targets or dry_run):
+        _tell(graph.layout)
+    sys.exit(code)
+
+
+def _tell(layout: "Layout") -> None:
+    """What was found, in short, and where all of it stands."""
+    from flexbench.findings.output import read_findings
+
+    print("", *read_findings(layout.findings).first, f"All of it: {layout.report}", sep="\n")

@@ -45,7 +45,7 @@ class Score(Rule):
 
 
 class Tabulate(Rule):
-    """All scores in tables, and what they say of the registered claims."""
+    """All scores in tables, what they say of the registered claims, and what was found."""
 
     name = "tabulate"
 
@@ -53,7 +53,8 @@ class Tabulate(Rule):
         return [{}]
 
     def outputs(self, layout: Layout, names: Names) -> tuple[Path, ...]:
-        return (*tables(layout), layout.headline, layout.claims, layout.claims_page)
+        told = (layout.claims, layout.claims_page, layout.findings)
+        return (*tables(layout), layout.headline, *told)
 
     def inputs(self, graph: "Graph", names: Names) -> list[Path]:
         scores = [graph.layout.scores(job.case, job.method, job.seed) for job in graph.jobs]

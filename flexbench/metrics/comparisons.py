@@ -13,6 +13,7 @@ from flexbench.metrics.tables import COMPARISONS, SNAPSHOT
 
 FORMULA = "formula"
 BEST_FORMULA = "best formula"
+BEST_NETWORK = "best network"
 CENTRAL = "flex"
 
 # Scores that methods are compared by: of the ensemble mean, and of the ensemble.
@@ -30,11 +31,12 @@ def comparisons(
     seed: int = 0,
     twins: Iterable[Twins] = (),
 ) -> pd.DataFrame:
-    """Every method against the best formula of its case, against CENTRAL, and against its twin.
+    """Every method against the best formula of its case, against CENTRAL, and against its twin;
+    and, where another network than CENTRAL is the best one, the other networks against that.
 
-    The best formula has the smallest mean of the score over all Reynolds numbers; the reference of
-    its rows is "best formula". twins: see `twin_cases`; there every method that learns is compared
-    with itself on the other case, as the reference "<method> on <case>".
+    The best has the smallest mean of the score over all Reynolds numbers; the reference of its rows
+    is "best formula" or "best network". twins: see `twin_cases`; there every method that learns is
+    compared with itself on the other case, as the reference "<method> on <case>".
     """
     rows, twins = gather(frames), list(twins)
     how = Resampling(resamples=bootstrap, confidence=confidence, seed=seed)
@@ -50,12 +52,19 @@ def comparisons(
 
 def _within_case(rows: pd.DataFrame, how: Resampling, *, score: str) -> list[dict[str, Any]]:
     by_method = {str(method): own for method, own in rows.groupby("method", sort=False)}
+    learned = rows[rows["mode"] != FORMULA]
+    network = best_of(learned, score=score)
+    references = (
+        (BEST_FORMULA, best_formula(rows, score=score), by_method),
+        (CENTRAL, CENTRAL, by_method),
+        (BEST_NETWORK, None if network == CENTRAL else network, set(learned["method"])),
+    )
     found = []
-    for label, reference in ((BEST_FORMULA, best_formula(rows, score=score)), (CENTRAL, CENTRAL)):
+    for label, reference, compared in references:
         if reference not in by_method:
             continue
         for method, own in by_method.items():
-            if method != reference:
+            if method != reference and method in compared:
                 ratios = ratio_rows(own, by_method[reference], how, score=score)
                 found += [row | {"reference": label} for row in ratios]
     return found
@@ -95,28 +104,33 @@ def twin_cases(cases: Iterable[Case]) -> list[Twins]:
     ]
 
 
-def best_formula(rows: pd.DataFrame, *, score: str) -> str | None:
+def best_formula(rows: pd.DataFrame, *, score: str, detail: str = "") -> str | None:
     """The formula with the smallest mean of a score over all Re; None if there is none.
 
     rows: score rows of one case.
     """
+    return best_of(rows[rows["mode"] == FORMULA], score=score, detail=detail)
+
+
+def best_of(rows: pd.DataFrame, *, score: str, detail: str = "") -> str | None:
+    """The method with the smallest finite mean of a score over all rows; None if there is none."""
     means = {}
-    for method in rows.loc[rows["mode"] == FORMULA, "method"].unique():
-        group = rows_of_score(rows[rows["method"] == method], score)
+    for method in rows["method"].unique():
+        group = rows_of_score(rows[rows["method"] == method], score, detail=detail)
         if len(group):
-            means[method] = mean_score(group, score)
+            means[method] = mean_score(group, score, detail=detail)
     finite = {method: mean for method, mean in means.items() if np.isfinite(mean)}
     return min(finite, key=lambda method: finite[method]) if finite else None
 
 
 def ratio_rows(
-    rows: pd.DataFrame, reference: pd.DataFrame, how: Resampling, *, score: str
+    rows: pd.DataFrame, reference: pd.DataFrame, how: Resampling, *, score: str, detail: str = ""
 ) -> list[dict[str, Any]]:
     """Ratio of a method's mean score to a reference's, a row for each Reynolds number.
 
-    rows, reference: of one method on one case each, what the score is formed from. Paired: both are
-    averaged over the snapshots that both predict, and resampled with the same trajectories.
-    Below 1 the method's score is smaller.
+    rows, reference: of one method on one case each, what the score is formed from (see
+    `rows_of_score`). Paired: both are averaged over the snapshots that both predict, and resampled
+    with the same trajectories. Below 1 the method's score is smaller.
     """
     place = list(SNAPSHOT)
     shared = rows[place].drop_duplicates().merge(reference[place].drop_duplicates(), on=place)
@@ -127,7 +141,7 @@ def ratio_rows(
     for reynolds, own in by_reynolds(rows.merge(shared, on=place)):
         group = Group.of(own, reynolds=reynolds)
         other = Group.of(others[reynolds], reynolds=reynolds)
-        ratio = estimate_ratio(group, other, how, key=(score, ""))
+        ratio = estimate_ratio(group, other, how, key=(score, detail))
         first: dict[Any, Any] = own.iloc[0].to_dict()
         found.append(
             first

@@ -13,7 +13,7 @@ import numpy as np
 import pandas as pd
 
 from flexbench.metrics.calibration import CALIBRATED, FIFTHS, tail_ref
-from flexbench.metrics.flag_types import COPY, INFORMATION, Flag, Tables
+from flexbench.metrics.flag_types import COPY, Flag, Kind, Tables
 from flexbench.metrics.tables import ALL, SNAPSHOT
 
 # More collapsed points than this, and the pull speaks for a part of the field only.
@@ -126,6 +126,12 @@ class _Ensemble:
         """NaN where the ensemble does not have it, which no comparison holds for."""
         return self.values.get((score, detail), float("nan"))
 
+    def numbers(self, score: str, detail: str) -> dict[str, Any]:
+        """Of a flag about this score."""
+        ends = {"value": self.values, "low": self.low, "high": self.high}
+        own = {name: float(end.get((score, detail), np.nan)) for name, end in ends.items()}
+        return {"score": score, "detail": detail, "reynolds": ALL} | own
+
     def differs(self, score: str, expected: float, detail: str = "") -> bool:
         """Whether its interval, where it has one, leaves out what is expected."""
         low, high = (ends.get((score, detail), float("nan")) for ends in (self.low, self.high))
@@ -144,6 +150,16 @@ class _Ensemble:
         return CALIBRATED[0] <= self.value("spread_skill") <= CALIBRATED[1]
 
 
+@dataclass(frozen=True, kw_only=True)
+class _Departure:
+    """A way in which an ensemble is not calibrated, and the score that tells it."""
+
+    kind: Kind
+    score: str
+    detail: str = ""
+    told: str
+
+
 def miscalibrated(tables: Tables) -> Iterator[Flag]:
     """For information: ensembles of draws that are not calibrated, in what way, and where."""
     broken = {
@@ -153,8 +169,9 @@ def miscalibrated(tables: Tables) -> Iterator[Flag]:
         first = group.iloc[0].to_dict()
         if first["members"] > 1 and (first["case"], first["method"]) not in broken:
             ensemble = _ensemble(group, tables)
-            for message in _messages(ensemble):
-                yield tables.flag(first, INFORMATION, message)
+            for it in _departures(ensemble):
+                numbers = ensemble.numbers(it.score, it.detail)
+                yield tables.flag(first, it.kind, f"{it.kind}: {it.told}", **numbers)
 
 
 def _ensemble(group: pd.DataFrame, tables: Tables) -> _Ensemble:
@@ -175,9 +192,9 @@ def _ensemble(group: pd.DataFrame, tables: Tables) -> _Ensemble:
     )
 
 
-def _messages(ensemble: _Ensemble) -> Iterator[str]:
+def _departures(ensemble: _Ensemble) -> Iterator[_Departure]:
     where = list(_in_places(ensemble))
-    misplaced = any(message.startswith("spread in the wrong places") for message in where)
+    misplaced = any(it.kind == "spread in the wrong places" for it in where)
     # What is right on average, and drawn in the wrong places, has wide pulls for no other reason.
     if not (misplaced and ensemble.right_on_average):
         yield from _width(ensemble)
@@ -188,38 +205,45 @@ def _messages(ensemble: _Ensemble) -> Iterator[str]:
         yield from _tails(ensemble)
 
 
-def _width(ensemble: _Ensemble) -> Iterator[str]:
+def _width(ensemble: _Ensemble) -> Iterator[_Departure]:
     ratio = ensemble.value("pull_ratio")
-    if not (np.isfinite(ratio) and abs(np.log(ratio)) > ensemble.chance("pull_noise")):
+    by_chance = not abs(np.log(ratio)) > ensemble.chance("pull_noise")
+    if not np.isfinite(ratio) or by_chance or not ensemble.differs("pull_ratio", 1.0):
         return
     told = f"pull ratio {ratio:.3g}, calibrated: {CALIBRATED[0]:g} to {CALIBRATED[1]:g}"
     if ratio > CALIBRATED[1]:
-        yield (
-            f"overconfident: the truth lies {ratio:.3g} times as far from the ensemble's mean as "
-            f"its spread says, so its intervals are too narrow ({told})"
+        yield _Departure(
+            kind="overconfident",
+            score="pull_ratio",
+            told=f"the truth lies {ratio:.3g} times as far from the ensemble's mean as its spread "
+            f"says, so its intervals are too narrow ({told})",
         )
     elif ratio < CALIBRATED[0]:
-        yield (
-            f"underconfident: the truth lies only {ratio:.3g} times as far from the ensemble's "
-            f"mean as its spread says, so its intervals are wider than need be ({told})"
+        yield _Departure(
+            kind="underconfident",
+            score="pull_ratio",
+            told=f"the truth lies only {ratio:.3g} times as far from the ensemble's mean as its "
+            f"spread says, so its intervals are wider than need be ({told})",
         )
 
 
-def _bias(ensemble: _Ensemble) -> Iterator[str]:
+def _bias(ensemble: _Ensemble) -> Iterator[_Departure]:
     mean, ratio = ensemble.value("pull_mean"), ensemble.value("pull_ratio")
     # A mean over a field whose errors hang together is not 0; members tell how far it may be, as
     # far as their spread is right.
     beyond = max(BIASED, ensemble.chance("pull_mean_member") * max(1.0, ratio))
     if abs(mean) > beyond and ensemble.differs("pull_mean", 0.0):
         side = "above" if mean > 0 else "below"
-        yield (
-            f"biased: the truth lies {abs(mean):.2g} standard deviations of the ensemble {side} "
-            f"its mean, over all points and snapshots (pull mean; without a bias within "
-            f"{beyond:.2g} of 0)"
+        yield _Departure(
+            kind="biased",
+            score="pull_mean",
+            told=f"the truth lies {abs(mean):.2g} standard deviations of the ensemble {side} its "
+            f"mean, over all points and snapshots (pull mean; without a bias within {beyond:.2g} "
+            "of 0)",
         )
 
 
-def _in_places(ensemble: _Ensemble) -> Iterator[str]:
+def _in_places(ensemble: _Ensemble) -> Iterator[_Departure]:
     contrast, whole = ensemble.value("error_contrast"), ensemble.value("spread_skill")
     beyond = max(UNEVEN, np.exp(ensemble.chance("contrast_noise")))
     if contrast > beyond and ensemble.differs("error_contrast", 1.0):
@@ -229,10 +253,12 @@ def _in_places(ensemble: _Ensemble) -> Iterator[str]:
             if right
             else "no one factor on its spread would mend it"
         )
-        yield (
-            f"flat in space: {'right on average, but ' if right else ''}errors differ "
-            f"{contrast:.3g} times as much from place to place as members do (error contrast; 1 if "
-            f"perfect): {result}"
+        yield _Departure(
+            kind="flat in space",
+            score="error_contrast",
+            told=f"{'right on average, but ' if right else ''}errors differ {contrast:.3g} times "
+            "as much from place to place as members do (error contrast; 1 if perfect): "
+            f"{result}",
         )
     fifths = {fifth: ensemble.value("spread_skill_fifth", fifth) for fifth in FIFTHS}
     factor = max(FIFTH_OFF, np.exp(ensemble.chance("pull_noise")))
@@ -244,14 +270,17 @@ def _in_places(ensemble: _Ensemble) -> Iterator[str]:
         and ensemble.differs("spread_skill_fifth", whole, fifth)
     ]
     if off:
-        yield (
-            f"spread in the wrong places: spread / skill is {fifths[FIFTHS[0]]:.2g} in the fifth "
-            f"of points where the ensemble says it is surest, {fifths[FIFTHS[-1]]:.2g} in that "
-            f"where it says it is least sure, and {whole:.2g} over all"
+        yield _Departure(
+            kind="spread in the wrong places",
+            score="spread_skill_fifth",
+            detail=off[0],
+            told=f"spread / skill is {fifths[FIFTHS[0]]:.2g} in the fifth of points where the "
+            f"ensemble says it is surest, {fifths[FIFTHS[-1]]:.2g} in that where it says it is "
+            f"least sure, and {whole:.2g} over all",
         )
 
 
-def _tails(ensemble: _Ensemble) -> Iterator[str]:
+def _tails(ensemble: _Ensemble) -> Iterator[_Departure]:
     share, width = ensemble.value("pull_tail"), ensemble.value("pull_iqr_ratio")
     # Of few independent places, one decides what is in the tails.
     few = np.exp(ensemble.chance("pull_noise")) > MOST_CHANCE
@@ -260,8 +289,10 @@ def _tails(ensemble: _Ensemble) -> Iterator[str]:
     expected = tail_ref(ensemble.members, width=width, centre=ensemble.value("pull_mean"))
     most = TAILS * expected + TAILS_AND
     if share > most and ensemble.differs("pull_tail", expected):
-        yield (
-            f"heavy tails: {share:.2%} of the points lie more than 5 standard deviations from the "
-            f"mean, where {expected:.2%} would if errors were Gaussian: surprises are far more "
-            "frequent than the ensemble says"
+        yield _Departure(
+            kind="heavy tails",
+            score="pull_tail",
+            told=f"{share:.2%} of the points lie more than 5 standard deviations from the mean, "
+            f"where {expected:.2%} would if errors were Gaussian: surprises are far more frequent "
+            "than the ensemble says",
         )

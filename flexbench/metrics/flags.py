@@ -1,22 +1,26 @@
 """Guards against nonsense: what must not be in a table of scores without being said.
 
-A flag is a defect, except `INFORMATION`, which tells what a reader would want to know.
+A flag is a defect, or a note, which tells what a reader would want to know. What compares scores
+fires on paired intervals: a tie is no defect.
 """
 
 from collections.abc import Callable, Iterable, Iterator, Mapping
-from dataclasses import asdict
 from itertools import pairwise
+from typing import Any
 
 import numpy as np
 import pandas as pd
 
 from flexbench.config import TaskSettings
 from flexbench.data.schema import RESOLVED
-from flexbench.metrics.comparisons import COMPARED, FORMULA
+from flexbench.metrics.comparisons import FORMULA, ratio_rows
 from flexbench.metrics.definitions import definition_of
+from flexbench.metrics.energy_flags import energy_grows
 from flexbench.metrics.ensemble_flags import broken_ensembles, copies, miscalibrated
-from flexbench.metrics.flag_types import INFORMATION, Flag, Matched, Tables, snapshots
-from flexbench.metrics.rows import gather
+from flexbench.metrics.flag_types import Flag, Matched, Tables, snapshots
+from flexbench.metrics.formula_flags import worse_in_a_band, worse_than_formula
+from flexbench.metrics.group_scores import Resampling
+from flexbench.metrics.rows import gather, rows_of_score
 from flexbench.metrics.tables import ALL, RED_FLAGS, SNAPSHOT
 from flexbench.sizing.sizes import SAME_SIZE
 
@@ -26,7 +30,12 @@ SEAMLESS = 1.1
 _MAY_BE_ABSENT = ("spectrum_error", "reliability_slope")
 
 
-def red_flags(
+def red_flags(scores: pd.DataFrame, frames: Iterable[pd.DataFrame], **given: Any) -> pd.DataFrame:
+    """The table of all flags, arguments as `find_flags` takes them; empty where there are none."""
+    return RED_FLAGS.of(flag.row for flag in find_flags(scores, frames, **given))
+
+
+def find_flags(
     scores: pd.DataFrame,
     frames: Iterable[pd.DataFrame],
     *,
@@ -35,14 +44,18 @@ def red_flags(
     resolutions: Mapping[str, Mapping[str, float]],
     matched: Mapping[tuple[str, str], Matched],
     flow: str = "Re",
-) -> pd.DataFrame:
-    """All flags; empty where nothing is wrong.
+    decaying: bool = True,
+    bootstrap: int = 2000,
+    confidence: float = 0.95,
+) -> list[Flag]:
+    """All flags, check by check.
 
     scores: from `aggregate`. frames: the score files it was made of. tasks: the settings of each
     task. planned: snapshots that every method was to be scored on, by case (per training seed).
     resolutions: by case, k_max eta of its trajectories, where it is known, by their names.
     matched: by case and method, how large a network is beside FLEX, where that is known.
-    flow: what the column `reynolds` is called in messages.
+    flow: what the column `reynolds` is called in messages. decaying: flows lose energy by
+    themselves, as all simulated ones do. bootstrap, confidence: of paired intervals.
 
     To be worse than a formula is a defect on the flows that a method was trained for; elsewhere it
     is a finding, which the matrix shows.
@@ -55,20 +68,24 @@ def red_flags(
         resolutions=resolutions,
         matched=matched,
         flow=flow,
+        how=Resampling(resamples=bootstrap, confidence=confidence, seed=0),
+        decaying=decaying,
     )
     checks: tuple[Callable[[Tables], Iterator[Flag]], ...] = (
         _not_finite,
         _missing_snapshots,
-        _worse_than_formula,
+        worse_than_formula,
         _harder_but_better,
         _of_another_size,
         copies,
         broken_ensembles,
+        energy_grows,
+        worse_in_a_band,
         miscalibrated,
         _seams,
         _unresolved,
     )
-    return RED_FLAGS.of(asdict(flag) for check in checks for flag in check(tables))
+    return [flag for check in checks for flag in check(tables)]
 
 
 def _not_finite(tables: Tables) -> Iterator[Flag]:
@@ -115,47 +132,23 @@ def _of_all_snapshots(score: str) -> bool:
     return score not in _MAY_BE_ABSENT and not definition_of(score).rollout
 
 
-def _worse_than_formula(tables: Tables) -> Iterator[Flag]:
-    """A learned method whose score is worse than the best formula's of its case."""
-    for score in COMPARED:
-        for case, group in tables.overall(score).groupby("case", sort=False):
-            if case not in tables.tasks:
-                continue
-            formulas = group[group["mode"] == FORMULA].dropna(subset=["value"])
-            for _, own in group[group["mode"] != FORMULA].groupby("method", sort=False):
-                worse = _where_worse(own, formulas, flow=tables.flow)
-                if worse:
-                    first = own.iloc[0].to_dict()
-                    yield tables.flag(first, "worse than formula", f"{score}: {'; '.join(worse)}")
-
-
-def _where_worse(own: pd.DataFrame, formulas: pd.DataFrame, *, flow: str) -> list[str]:
-    """By Reynolds number, where the smallest of the formulas' scores is smaller."""
-    worse = []
-    for row in own.to_dict("records"):
-        rivals = formulas[formulas["reynolds"] == row["reynolds"]]
-        if len(rivals) and row["value"] > rivals["value"].min():
-            best = rivals.loc[rivals["value"].idxmin()]
-            every = "all Re" if flow == "Re" else f"all {flow}s"
-            where = every if row["reynolds"] == ALL else f"{flow} {row['reynolds']}"
-            worse.append(f"{where} {row['value']:.4g} > {best['value']:.4g} ({best['method']})")
-    return worse
-
-
 def _harder_but_better(tables: Tables) -> Iterator[Flag]:
     """A method with a smaller error on the harder of two tasks that differ in nothing else."""
-    errors = tables.overall("rfne_mean")
-    errors = errors[errors["reynolds"] == ALL]
+    errors = rows_of_score(tables.rows, "rfne_mean")
     for easy, hard in harder_pairs(tables.tasks):
-        both = errors[errors["case"] == easy].merge(
-            errors[errors["case"] == hard], on=["tier", "method"], suffixes=("_easy", "")
-        )
-        for row in both[both["value"] < both["value_easy"]].to_dict("records"):
-            yield tables.flag(
-                row,
-                "harder but better",
-                f"rfne_mean {row['value']:.4g}, below {row['value_easy']:.4g} on the easier {easy}",
-            )
+        for method, own in errors[errors["case"] == hard].groupby("method", sort=False):
+            other = errors[(errors["case"] == easy) & (errors["method"] == method)]
+            for row in ratio_rows(own, other, tables.how, score="rfne_mean")[:1]:
+                if row["high"] < 1:
+                    yield tables.flag(
+                        row,
+                        "harder but better",
+                        f"rfne_mean is {row['value']:.3g} times that on the easier {easy}, "
+                        f"{tables.interval(row)}",
+                        score="rfne_mean",
+                        against=easy,
+                        **tables.numbers(row),
+                    )
 
 
 def harder_pairs(tasks: Mapping[str, TaskSettings]) -> list[tuple[str, str]]:
@@ -184,24 +177,31 @@ def _of_another_size(tables: Tables) -> Iterator[Flag]:
 
 
 def _seams(tables: Tables) -> Iterator[Flag]:
-    """For information: predictions in which one sees where the tiles meet."""
+    """Predictions in which one sees where the tiles meet."""
     rows = tables.overall("seam_ratio")
     rows = rows[(rows["reynolds"] == ALL) & (rows["mode"] != FORMULA)]
-    for row in rows[rows["value"] > SEAMLESS].to_dict("records"):
+    # NaN: without an interval the value alone decides.
+    by_chance = (rows["low"] <= 1) & (rows["value"] > 1)
+    for row in rows[(rows["value"] > SEAMLESS) & ~by_chance].to_dict("records"):
         message = f"seam ratio {row['value']:.3g}, above {SEAMLESS:g}: tiles show at their edges"
-        yield tables.flag(row, INFORMATION, message)
+        yield tables.flag(row, "seams", message, score="seam_ratio", **tables.numbers(row))
 
 
 def _unresolved(tables: Tables) -> Iterator[Flag]:
-    """For information: flows whose smallest scales the solver's grid does not hold."""
+    """Flows whose smallest scales the solver's grid does not hold."""
     for case, group in tables.scores.groupby("case", sort=False):
         known = tables.resolutions.get(str(case), {})
         coarse = sorted((value, name) for name, value in known.items() if value < RESOLVED)
         if coarse:
             worst, name = coarse[0]
+            names = {name for _, name in coarse}
+            own = tables.rows[(tables.rows["case"] == case) & tables.rows["trajectory"].isin(names)]
             yield tables.flag(
                 group.iloc[0].to_dict() | {"method": ALL},
-                INFORMATION,
+                "unresolved",
                 f"k_max eta falls below {RESOLVED:g} in {len(coarse)} of {len(known)} trajectories "
                 f"(smallest: {worst:.2f}, {name}): the grid does not resolve their smallest scales",
+                detail=f"{len(coarse)} of {len(known)}",
+                reynolds=", ".join(f"{re:g}" for re in sorted(own["reynolds"].unique())),
+                value=worst,
             )

@@ -94,14 +94,14 @@ def form(group: Group, keys: list[Key], weights: Mapping[str, Array]) -> Array:
     return np.stack(formed)
 
 
-def mean_score(rows: pd.DataFrame, score: str) -> float:
-    """The score, over all scales and Re, of score rows of one method on one case."""
+def mean_score(rows: pd.DataFrame, score: str, *, detail: str = "") -> float:
+    """The score, over all Re, of score rows of one method on one case."""
     group = Group.of(rows)
     weights = {
         "trajectories": np.ones((1, len(group.means.trajectories))),
         "seeds": np.ones((1, len(group.means.seeds))),
     }
-    return float(form(group, [(score, "")], weights)[0, 0])
+    return float(form(group, [(score, detail)], weights)[0, 0])
 
 
 def estimate_scores(group: Group, keys: list[Key], how: Resampling) -> Estimates:

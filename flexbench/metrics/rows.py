@@ -30,9 +30,10 @@ def by_reynolds(rows: pd.DataFrame) -> Iterator[tuple[str, pd.DataFrame]]:
         yield f"{float(str(reynolds)):g}", group
 
 
-def rows_of_score(rows: pd.DataFrame, score: str) -> pd.DataFrame:
-    """The rows that a score (over all scales) is formed from, of the methods that have it."""
+def rows_of_score(rows: pd.DataFrame, score: str, *, detail: str = "") -> pd.DataFrame:
+    """The rows that a score (over all scales, or of a detail) is formed from, of the methods that
+    have it."""
     needed = {score, *definition_of(score).moments}
-    kept = rows[rows["score"].isin(needed) & (rows["detail"] == "")]
+    kept = rows[rows["score"].isin(needed) & (rows["detail"] == detail)]
     having = set(kept.loc[kept["score"] == score, "method"])
     return kept[kept["method"].isin(having)]

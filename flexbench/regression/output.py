@@ -47,10 +47,11 @@ def outcome_text(outcome: Outcome) -> str:
     return "\n".join(lines)
 
 
-def outcome_markdown(outcome: Outcome) -> str:
-    """For a comment on a pull request."""
+def outcome_markdown(outcome: Outcome, *, found: Sequence[str] = ()) -> str:
+    """For a comment on a pull request. found: what the run found, in sentences, told first."""
     word = "regression" if outcome.failures else "passed"
     lines = [f"### Regression gate: {word}", ""]
+    lines += [line for sentence in found for line in (_cell(sentence), "")]
     lines += [markdown_table(HEADS, [_row(verdict) for verdict in outcome.verdicts]), ""]
     lines += [f"- **{_cell(failure)}**" for failure in outcome.failures]
     lines += [f"- {_cell(note)}" for note in outcome.notes]

@@ -1,5 +1,8 @@
-"""Step `tabulate`: all scores in tables, with intervals, comparisons, red flags, costs, claims."""
+"""Step `tabulate`: all scores in tables, with intervals, comparisons, red flags, costs, claims; and
+what they say, in sentences.
+"""
 
+import json
 from typing import Any
 
 from flexbench.atomic import write_text
@@ -7,21 +10,24 @@ from flexbench.claims.ledger import ledger_of
 from flexbench.claims.output import ledger_json, ledger_markdown
 from flexbench.claims.registry import default_claims, read_claims
 from flexbench.data.schema import K_MAX_ETA
+from flexbench.findings.evidence import Evidence
+from flexbench.findings.make import findings_of
+from flexbench.findings.output import findings_json
 from flexbench.graph import Graph, Job
 from flexbench.metrics.aggregate import aggregate, aggregate_leads
 from flexbench.metrics.comparisons import comparisons, twin_cases
 from flexbench.metrics.cost import cost_row
 from flexbench.metrics.definitions import DEFINITIONS_VERSION
 from flexbench.metrics.flag_types import Matched
-from flexbench.metrics.flags import red_flags
+from flexbench.metrics.flags import find_flags
 from flexbench.metrics.headline import headline_json
 from flexbench.metrics.matrix import matrix
-from flexbench.metrics.tables import COST, SNAPSHOT_SCORES, TABLES
+from flexbench.metrics.tables import COST, RED_FLAGS, SNAPSHOT_SCORES, TABLES
 from flexbench.provenance import Receipt, read_receipt
 
 
 def tabulate_step(graph: Graph) -> None:
-    """Write `tables/*.csv`, one for each of TABLES, the headline, and the ledger of claims."""
+    """Write `tables/*.csv`, one for each of TABLES, the headline, the claims, and the findings."""
     receipt = Receipt(graph.step("tabulate"))
     layout, settings = graph.layout, graph.config.score
     paths = [layout.scores(job.case, job.method, job.seed) for job in graph.jobs]
@@ -29,19 +35,22 @@ def tabulate_step(graph: Graph) -> None:
     cases = [graph.case(name) for name in graph.cases]
     how: dict[str, Any] = {"bootstrap": settings.bootstrap, "confidence": settings.confidence}
     scores = aggregate(frames, **how)
+    flags = find_flags(
+        scores,
+        frames,
+        tasks=graph.config.tasks,
+        planned={name: planned_rows(graph, name) for name in graph.cases},
+        resolutions={name: _resolutions(graph, name) for name in graph.cases},
+        matched=_matched(graph),
+        flow=graph.config.data.flow if graph.config.data else "Re",
+        decaying=graph.config.data is None,
+        **how,
+    )
     tables = {
         "scores": scores,
         "leads": aggregate_leads(frames, **how),
         "comparisons": comparisons(frames, twins=twin_cases(cases), **how),
-        "red_flags": red_flags(
-            scores,
-            frames,
-            tasks=graph.config.tasks,
-            planned={name: planned_rows(graph, name) for name in graph.cases},
-            resolutions={name: _resolutions(graph, name) for name in graph.cases},
-            matched=_matched(graph),
-            flow=graph.config.data.flow if graph.config.data else "Re",
-        ),
+        "red_flags": RED_FLAGS.of(flag.row for flag in flags),
         "cost": COST.of(
             cost_row(
                 frame,
@@ -62,8 +71,17 @@ def tabulate_step(graph: Graph) -> None:
         write_text(layout.table(name), tables[name].to_csv(index=False))
     write_text(layout.headline, headline_json(scores))
     ledger = ledger_of(graph, read_claims(default_claims()))
-    write_text(layout.claims, ledger_json(ledger))
+    claims = ledger_json(ledger)
+    write_text(layout.claims, claims)
     write_text(layout.claims_page, ledger_markdown(ledger))
+    told = ("scores", "leads", "comparisons", "cost")
+    evidence = Evidence(
+        graph=graph,
+        flags=flags,
+        claims=json.loads(claims),
+        **{name: tables[name] for name in told},
+    )
+    write_text(layout.findings, findings_json(findings_of(evidence)))
     receipt.write(device="cpu", definitions=DEFINITIONS_VERSION)
 
 

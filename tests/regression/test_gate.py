@@ -185,6 +185,15 @@ def test_markdown_is_one_table_whatever_stands_in_it(reference):
     assert "second line" in next(line for line in text.splitlines() if "red flag: a" in line)
 
 
+def test_a_comment_begins_with_what_was_found(reference):
+    found = ["Forecast: FLEX wins | by far.", "How sure: not at all."]
+    text = output.outcome_markdown(judge(make_run([100]), reference), found=found)
+    heading, first, second, *rest = [line for line in text.splitlines() if line]
+    assert heading.startswith("### Regression gate: ")
+    assert [first, second] == ["Forecast: FLEX wins \\| by far.", found[1]]
+    assert rest[0].startswith("| score |")
+
+
 def test_the_plain_table_has_a_line_per_score(reference):
     text = output.outcome_text(judge(make_run([100]), reference))
     for name in (*NAMES, *COUNTS):

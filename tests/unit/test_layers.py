@@ -28,6 +28,7 @@ LAYERS = [
     "regression",
     "claims",
     "published",
+    "findings",
     "report",
     "steps",
     "verify",
@@ -55,6 +56,7 @@ CONFIGURATION += ["checks", "whole", "reading"]
 # Scoring reads files: it needs no network, no diffusion and no task.
 FORBIDDEN = {
     "metrics": {"solver", "tasks", "diffusion", "models", "methods", "training", "inference"},
+    "findings": {"solver", "tasks", "diffusion", "models", "methods", "training", "inference"},
     "claims": {"solver", "tasks", "diffusion", "models", "methods", "training", "inference"},
     "report": {"solver", "diffusion", "models", "methods", "training"},
     "diffusion": {"models", "tasks", "data"},

@@ -99,10 +99,27 @@ def test_all_comparisons():
     assert set(table["score"]) == {"rfne_mean", "crps"}
 
 
-def test_without_a_formula_and_the_central_method_nothing_is_compared():
-    frames = [*runs("unet", scale=0.8), *runs("cubic")]
+def test_one_network_alone_is_compared_with_nothing():
+    frames = runs("unet", scale=0.8)
     assert comparisons(frames, **FEW).empty
     assert best_formula(pd.concat(frames), score="crps") is None
+
+
+def test_networks_are_compared_with_the_best_of_them_where_that_is_not_flex():
+    frames = [
+        *runs("unet", scale=0.8),
+        *runs("cubic"),
+        *runs("flex", scale=2.0),
+        *runs("interpolation", mode="formula"),
+    ]
+    table = comparisons(frames, **FEW)
+    own = table[(table["reference"] == "best network") & (table["reynolds"] == "all")]
+    assert list(zip(own["score"], own["method"], strict=True)) == [
+        (score, method) for score in ("rfne_mean", "crps") for method in ("cubic", "flex")
+    ]
+    np.testing.assert_allclose(own["value"], [1.25, 2.5] * 2)
+    best = comparisons([*runs("unet"), *runs("flex", scale=0.5)], **FEW)
+    assert set(best["reference"]) == {"flex"}
 
 
 # --- a task that generates the field itself, beside the unchanged one ----------------------------

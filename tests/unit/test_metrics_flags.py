@@ -7,8 +7,8 @@ import pytest
 from flexbench.config import ForecastSettings, SuperResolutionSettings
 from flexbench.metrics.aggregate import aggregate
 from flexbench.metrics.flag_types import Matched
-from flexbench.metrics.flags import harder_pairs, red_flags
-from flexbench.metrics.tables import SNAPSHOT_SCORES
+from flexbench.metrics.flags import find_flags, harder_pairs
+from flexbench.metrics.tables import RED_FLAGS, SNAPSHOT_SCORES
 
 TASKS = {
     "x4": SuperResolutionSettings(factor=4),
@@ -27,16 +27,21 @@ def frame_of(case, method, *, mode="denoiser", members=8, training_seed=0, **sco
     return pd.DataFrame(rows, columns=list(SNAPSHOT_SCORES.columns))
 
 
-def flags_of(*frames, planned=FLOWS, resolutions=None, matched=None):
-    table = aggregate(frames, bootstrap=50, confidence=0.95)
-    return red_flags(
-        table,
+def found_in(*frames, planned=FLOWS, resolutions=None, matched=None, **more):
+    return find_flags(
+        aggregate(frames, bootstrap=50, confidence=0.95),
         frames,
         tasks=TASKS,
-        planned=dict.fromkeys(TASKS, planned),
+        planned=dict.fromkeys((*TASKS, "x4.rollout"), planned),
         resolutions=resolutions or {},
         matched=matched or {},
+        bootstrap=50,
+        **more,
     )
+
+
+def flags_of(*frames, **more):
+    return RED_FLAGS.of(flag.row for flag in found_in(*frames, **more))
 
 
 def sound():
@@ -75,23 +80,142 @@ def test_worse_than_the_best_formula():
     bad = frame_of("x4", "unet", rfne_mean=0.31)
     flag = the_flag(flags_of(*sound(), bad))
     assert (flag["case"], flag["method"], flag["flag"]) == ("x4", "unet", "worse than formula")
-    expected = "rfne_mean: all Re 0.31 > 0.3 (interpolation); Re 500 0.31 > 0.3 (interpolation)"
+    expected = (
+        "rfne_mean, all Re: worse than interpolation (1.033 times its, 95% interval 1.03 to 1.03)"
+    )
     assert flag["message"] == expected
 
 
 def test_worse_than_one_formula_of_two():
-    poor = frame_of("x4", "nearest", mode="formula", rfne_mean=0.9, members=1)
+    poor = frame_of("x4", "nearest", mode="formula", rfne_mean=0.9, crps=0.9, members=1)
     flag = the_flag(flags_of(*sound(), poor, frame_of("x4", "unet", rfne_mean=0.31)))
     assert (flag["method"], flag["flag"]) == ("unet", "worse than formula")
 
 
 def test_a_worse_crps_is_told_too():
     flag = the_flag(flags_of(*sound(), frame_of("x4", "unet", crps=0.2)))
-    assert flag["message"].startswith("crps: all Re 0.2 > 0.15")
+    assert flag["message"].startswith("crps, all Re: worse than interpolation (1.333 times")
+
+
+def with_values(frame, score, values):
+    """The frame with values of its own for a score, trajectory by trajectory."""
+    frame = frame.copy()
+    frame.loc[frame["score"] == score, "value"] = values
+    return frame
+
+
+def test_a_tie_with_a_formula_is_a_note():
+    """Worse in the mean, and by an interval that holds 1."""
+    tied = with_values(frame_of("x4", "unet"), "rfne_mean", (0.35, 0.26, 0.31))
+    (flag,) = found_in(*sound(), tied)
+    assert (flag.kind, flag.is_defect, flag.against) == (
+        "no better than formula", False, "interpolation",
+    )  # fmt: skip
+    assert flag.low < 1 < flag.value < flag.high
+    assert flag.row["flag"] == "information"
+
+
+def test_two_trajectories_make_a_method_no_worse():
+    """Without an interval nothing is a defect."""
+    frames = [frame[frame["seed"] < 2] for frame in [*sound(), frame_of("x4", "unet", crps=0.3)]]
+    (flag,) = found_in(*frames, planned=2)
+    assert (flag.kind, flag.score) == ("no better than formula", "crps")
+    assert "without an interval: too few trajectories" in flag.message
+
+
+def at_other_re(frame, **scores):
+    """The frame, and beside it the same flows at Re 900 with other scores."""
+    own = frame.assign(reynolds=900.0, trajectory=frame["trajectory"] + "b")
+    for score, value in scores.items():
+        own.loc[own["score"] == score, "value"] = value
+    return pd.concat([frame, own], ignore_index=True)
+
+
+def test_a_re_is_told_of_where_it_is_worse_off_than_all():
+    frames = [at_other_re(frame) for frame in sound()]
+    (flag,) = found_in(*frames, at_other_re(frame_of("x4", "unet"), rfne_mean=0.33), planned=6)
+    assert (flag.kind, flag.reynolds, flag.score) == ("worse than formula", "900", "rfne_mean")
+    assert flag.value == pytest.approx(1.1)
+    assert found_in(*frames, at_other_re(frame_of("x4", "unet")), planned=6) == []
+
+
+def in_bands(frame, **values):
+    """The frame with errors of the spectrum in bands "low" and "high"."""
+    first = frame[frame["score"] == "crps"]
+    bands = [
+        first.assign(score="spectrum_error", detail=band, value=value)
+        for band, value in values.items()
+    ]
+    return pd.concat([frame, *bands], ignore_index=True)
+
+
+def test_worse_than_a_formula_in_a_band():
+    flex, harder, formula, other = sound()
+    formula = in_bands(formula, low=0.1, high=0.9)
+    (flag,) = found_in(in_bands(flex, low=0.3, high=0.4), harder, formula, other)
+    assert (flag.kind, flag.detail, flag.against) == ("worse in a band", "low", "interpolation")
+    assert (flag.value, flag.low, flag.is_defect) == (pytest.approx(3), pytest.approx(3), False)
+
+
+@pytest.mark.parametrize("low", [0.05, (0.3, 0.02, 0.1)], ids=["better", "within the noise"])
+def test_no_worse_in_a_band(low):
+    flex, harder, formula, other = sound()
+    formula = in_bands(formula, low=0.1, high=0.9)
+    assert found_in(in_bands(flex, low=low, high=0.4), harder, formula, other) == []
+
+
+def test_a_spectrum_that_is_right_to_a_percent_is_right_enough():
+    flex, harder, formula, other = sound()
+    frames = (in_bands(flex, low=0.009), harder, in_bands(formula, low=0.001), other)
+    assert found_in(*frames) == []
+
+
+def rollout_of(method, *, mode="denoiser", **errors):
+    """Two leads; errors: of the energy of each, over trajectories."""
+    frames = []
+    for lead, values in zip((1, 2), errors.values(), strict=True):
+        frame = frame_of("x4.rollout", method, mode=mode, energy_error=0.0)
+        frames.append(with_values(frame, "energy_error", values).assign(lead=lead))
+    return pd.concat(frames, ignore_index=True)
+
+
+START = {"one": 0.05, "two": (0.1, 0.11, 0.12)}
+
+
+@pytest.mark.parametrize(
+    ("last", "kind"),
+    [
+        ((0.2, 0.21, 0.23), "energy grows"),
+        ((0.05, 0.07, 0.06), "energy above the truth"),
+        ((0.05, -0.02, 0.03), None),
+        ((-0.2, -0.21, -0.23), None),
+    ],
+)
+def test_a_rollout_gains_energy(last, kind):
+    """The start has a tenth more than the truth is left with; one lead is none of a rollout."""
+    start = rollout_of("persistence", mode="formula", **START)
+    frames = [rollout_of("unet", one=0.5, two=last), start]
+    found = found_in(*frames, planned=6)
+    assert [flag.kind for flag in found] == [kind] * bool(kind)
+    assert found_in(*frames, planned=6, decaying=False) == []
+    for flag in found:
+        assert (flag.is_defect, flag.detail) == (kind == "energy grows", "after 2 steps")
+        assert flag.value == pytest.approx(np.mean(last))
+
+
+def test_without_persistence_nobody_knows_the_energy_of_the_start():
+    (flag,) = found_in(rollout_of("unet", one=0.5, two=(0.2, 0.21, 0.23)), planned=6)
+    assert flag.kind == "energy above the truth"
+
+
+def test_a_formula_may_gain_energy():
+    start = rollout_of("persistence", mode="formula", **START)
+    grown = rollout_of("extrapolation", mode="formula", one=0.5, two=0.9)
+    assert found_in(start, grown, planned=6) == []
 
 
 def test_a_formula_may_be_worse_than_another():
-    poor = frame_of("x4", "nearest", mode="formula", rfne_mean=0.9, members=1)
+    poor = frame_of("x4", "nearest", mode="formula", rfne_mean=0.9, crps=0.9, members=1)
     assert flags_of(*sound(), poor).empty
 
 
@@ -132,7 +256,15 @@ def test_better_on_the_harder_task():
     frames[1] = frame_of("x8", "flex", rfne_mean=0.15, crps=0.2)
     flag = the_flag(flags_of(*frames))
     assert (flag["case"], flag["flag"]) == ("x8", "harder but better")
-    assert flag["message"] == "rfne_mean 0.15, below 0.2 on the easier x4"
+    assert flag["message"] == (
+        "rfne_mean is 0.75 times that on the easier x4, 95% interval 0.75 to 0.75"
+    )
+
+
+def test_as_good_on_the_harder_task_by_chance():
+    frames = sound()
+    frames[1] = with_values(frames[1], "rfne_mean", (0.1, 0.25, 0.19))
+    assert flags_of(*frames).empty
 
 
 def test_which_tasks_differ_in_difficulty_alone():
@@ -174,6 +306,11 @@ def test_tiles_that_show_are_information():
     flag = the_flag(flags_of(*sound(), frame_of("x4", "unet", seam_error=1.2, **edges)))
     assert (flag["method"], flag["flag"]) == ("unet", "information")
     assert flag["message"] == "seam ratio 1.2, above 1.1: tiles show at their edges"
+
+
+def test_tiles_that_show_by_chance_are_not_told():
+    edges = frame_of("x4", "unet", inner_error=1.0, seam_ratio=1.0, seam_error=1.0)
+    assert flags_of(*sound(), with_values(edges, "seam_error", (1.9, 0.5, 1.1))).empty
 
 
 def test_flows_that_the_grid_does_not_resolve_are_told():

@@ -14,6 +14,7 @@ import yaml
 from flexbench.config.reading import load_config
 from flexbench.data.example import write_example
 from flexbench.data.store import Trajectory
+from flexbench.findings.output import read_findings
 from flexbench.graph import Graph
 from flexbench.paths import checkout
 from flexbench.registry import names
@@ -86,6 +87,10 @@ def test_every_method_runs_on_both_tasks(every_method):
     assert "'interpolation-spectral' is left out" in reason
     flags = pd.read_csv(every_method.layout.table("red_flags"))
     assert not flags["message"].str.contains("Re ").any()
+    found = read_findings(every_method.layout.findings)
+    told = [*found.minute, *found.cannot_tell, *found.defects, *found.notes]
+    assert found.minute
+    assert not any(re.search(r"\bRe \d", sentence.text) for sentence in told)
     assert pd.read_csv(every_method.layout.table("matrix")).empty
 
 

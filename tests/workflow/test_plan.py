@@ -14,6 +14,7 @@ from flexbench import registry
 from flexbench.config import TIERS
 from flexbench.config.reading import load_config, parse_assignments
 from flexbench.dry_run import read_dry_run
+from flexbench.findings.output import read_findings
 from flexbench.graph import Graph
 from flexbench.graph.planned import planned_jobs
 from flexbench.paths import checkout
@@ -357,6 +358,13 @@ def test_a_second_run_has_nothing_to_do(finished):
     done = finished.run()
     assert done.returncode == 0
     assert "Nothing to be done" in done.stdout + done.stderr
+    # And says again what was found, and where all of it stands.
+    folder = finished.clone.folder / "results" / "smoke"
+    found = read_findings(folder / "tables" / "findings.json")
+    assert done.stdout.splitlines()[-len(found.first) - 1 :] == [
+        *found.first,
+        f"All of it: {folder / 'report.html'}",
+    ]
 
 
 def test_snakemake_goes_by_the_slices(finished):

@@ -164,7 +164,9 @@ def test_dvc_versions_what_the_graph_writes():
     assert all(any(Path(path).is_relative_to(p) for p in small_files(graph)) for path in small)
     tables = {path.name for path in map(Path, small) if path.parent.name == "tables"}
     layout = graph.layout
-    assert tables == {p.name for p in (*map(layout.table, TABLES), layout.headline)}
+    assert tables == {
+        p.name for p in (*map(layout.table, TABLES), layout.headline, layout.findings)
+    }
 
 
 def test_a_snapshot_leaves_everything_in_place(first):

@@ -11,6 +11,8 @@ from flexbench.report.catalogue import FIGURES
 _SCORE_ROW, _SPECTRUM_ROW, _TABLE_ROW, _COMPARISON_ROW, _MATRIX_ROW = 121, 133, 155, 82, 120
 # The claims as JSON, and as a page; they are as many whatever was run.
 _LEDGER = (100_000, 45_000)
+# What was found: of a run, of each case and method in the scorecard, and of what flags they have.
+_FOUND, _FOUND_CELL, _FOUND_FLAGS = 6_000, 330, 600
 # What a case adds to the page besides figures, and each of its methods.
 _CASE_TEXT, _METHOD_TEXT = 65_000, 18_000
 # Of a case's figures the page shows the PNG, as text: 4 characters for 3 bytes.
@@ -51,7 +53,8 @@ class TabulateCost(Cost):
     receipt, process = 1600, 165
 
     def sizes(self, facts: RunFacts, names: Names) -> list[int]:
-        """scores, leads, comparisons, red flags, cost, matrix, headline, claims and their page."""
+        """scores, leads, comparisons, red flags, cost, matrix, headline, claims and their page,
+        findings."""
         from flexbench.metrics.definitions import BY_LEAD
 
         graph = facts.graph
@@ -73,6 +76,10 @@ class TabulateCost(Cost):
             _MATRIX_ROW * 3 * flows,
             300 * len(methods),
             *_LEDGER,
+            _FOUND
+            + _FOUND_CELL * len(graph.config.methods) * len(groups)
+            # What checks find grows with what is checked.
+            + _FOUND_FLAGS * len(methods),
         ]
 
     def work(self, facts: RunFacts, speed: Measurement, names: Names) -> float:
