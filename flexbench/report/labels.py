@@ -1,20 +1,24 @@
 """What results are labelled with: the field's name and units, what its flows are called, where it
-lies. Of simulated flows that is known; of own data, the configuration or the files say it.
+lies. Of simulated flows that is known; of own data, the configuration or the files say it. And the
+names of cases in a person's words.
 """
 
+from collections import Counter
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
 
-from flexbench.config import Config
+from flexbench.config import Case, Config
 from flexbench.config.own_data import DataSettings, ExtentSettings
 from flexbench.metrics.definitions import OF_FIELD, OF_TIME
-from flexbench.spec import Observable
+from flexbench.spec import Boundary, Observable
 
 _NAMES = {"w": "vorticity", "u": "velocity u", "v": "velocity v"}
 _UNITS = {"w": "1/time unit", "u": "length unit/time unit", "v": "length unit/time unit"}
+_WALLS: dict[Boundary, str] = {"free_slip": "free-slip walls", "no_slip": "no-slip walls"}
+_SAMPLED = {"sampler": "{} sampler", "steps": "{} steps", "overlap": "tiles overlap by {}"}
 
 Ends = tuple[float, float]
 
@@ -156,3 +160,40 @@ def _box(extent: ExtentSettings | None, said: Mapping[str, Any], *, known: bool)
         y=along(extent.y, rows, said["rows"]),
         units=extent.units or "",
     )
+
+
+def case_titles(config: Config) -> dict[str, str]:
+    """A heading for each case, such as "Forecast, no-slip walls"; no two are the same.
+
+    It says what a case changes of the test split's flows, or else of the sampling; its key stands
+    behind where that is nothing, or not enough to tell two cases apart.
+    """
+    titles = {
+        name: ", ".join([case.task_settings.headline, *_changes(case)])
+        for name, case in config.cases.items()
+    }
+    times = Counter(titles.values())
+    return {
+        name: title if times[title] == 1 else f"{title} ({name})" for name, title in titles.items()
+    }
+
+
+def _changes(case: Case) -> list[str]:
+    """What an evaluation changes; nothing on the test split."""
+    own, known = case.settings, case.config.split("test").reynolds
+    changes = []
+    if own.boundary in _WALLS:
+        changes.append(_WALLS[own.boundary])
+    if own.observable != "w":
+        changes.append(_NAMES[own.observable])
+    if not changes and case.is_shifted and not set(own.reynolds or ()) & set(known):
+        changes.append("unseen Reynolds numbers")
+    if case.is_rollout:
+        changes.append(f"{own.leads} steps ahead")
+    if own.feedback != "member":
+        changes.append("from the ensemble mean")
+    sampled = [
+        _SAMPLED.get(key, f"{key.replace('_', ' ')} {{}}").format(value)
+        for key, value in own.sample.items()
+    ]
+    return changes or sampled

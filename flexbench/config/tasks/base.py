@@ -39,6 +39,11 @@ class TaskBase(Settings):
         None, description="the methods that run on this task; null: all of the tier's"
     )
 
+    @property
+    def headline(self) -> str:
+        """The kind, with what tells it from others of its kind, in a person's words."""
+        return self.title
+
     # --- the window of snapshots that an example is made of ---------------------------------
 
     @property

@@ -39,6 +39,11 @@ class SuperResolutionSettings(TaskBase):
         return self
 
     @property
+    def headline(self) -> str:
+        """With how many times finer it gets."""
+        return f"{self.title} ×{self.factor}"
+
+    @property
     def condition_channels(self) -> int:
         """The up-sampled field."""
         return 1

@@ -5,13 +5,15 @@ import dataclasses
 import numpy as np
 import pytest
 
+from flexbench.config import TIERS
 from flexbench.config.own_data import DataSettings
+from flexbench.config.reading import load_config
 from flexbench.data import schema
 from flexbench.metrics.definitions import DEFINITIONS
 from flexbench.report import FIGURES, style
 from flexbench.report.figures.maps import draw_maps
 from flexbench.report.figures.parts import field_scale
-from flexbench.report.labels import Box, of_own_data, simulated
+from flexbench.report.labels import Box, case_titles, of_own_data, simulated
 from flexbench.report.shown_snapshot import ShownSnapshot
 
 from .drawn import words
@@ -135,3 +137,26 @@ def test_rows_that_run_down_in_y_are_drawn_so():
     axis = draw_maps(shot, given_label="given", base_label="base", labels=labels).axes[0]
     assert axis.get_ylim() == (-90, 90)
     assert list(axis.images[0].get_extent()) == [0, 8, 90, -90]
+
+
+def test_cases_have_names_that_a_person_would_give_them():
+    titles = case_titles(load_config({"tier": "desk"}))
+    assert titles["superres_x4"] == "Super-resolution ×4"
+    assert titles["forecast.no_slip"] == "Forecast, no-slip walls"
+    assert titles["superres_x4.velocity_u"] == "Super-resolution ×4, velocity u"
+    assert titles["forecast.unseen_re"] == "Forecast, unseen Reynolds numbers"
+    assert titles["forecast.rollout"] == "Forecast, 6 steps ahead"
+    assert titles["superres_x4.blended"] == "Super-resolution ×4, tiles overlap by 16"
+
+
+@pytest.mark.parametrize("tier", TIERS)
+def test_no_two_cases_have_one_name(tier):
+    titles = case_titles(load_config({"tier": tier}))
+    assert len(set(titles.values())) == len(titles)
+
+
+def test_cases_that_change_the_same_are_told_apart_by_their_keys():
+    twice = {name: {"boundary": "no_slip", "tasks": ["forecast"]} for name in ("one", "other")}
+    titles = case_titles(load_config({"tier": "desk", "evaluations": twice}))
+    assert titles["forecast.one"] == "Forecast, no-slip walls (forecast.one)"
+    assert titles["forecast.other"] == "Forecast, no-slip walls (forecast.other)"

@@ -7,13 +7,18 @@ from itertools import pairwise
 
 import pytest
 
+from flexbench.config.reading import load_config
 from flexbench.errors import FlexbenchError
-from flexbench.metrics.definitions import DEFINITIONS_VERSION
+from flexbench.metrics.definitions import DEFINITIONS_VERSION, definition_of
 from flexbench.metrics.tables import COMPARISONS, RED_FLAGS
 from flexbench.report.catalogue import figures_of
 from flexbench.report.figures import draw_figure, save
 from flexbench.report.inputs import ReportInputs
-from flexbench.report.page import render_page, slug, write_report
+from flexbench.report.labels import case_titles
+from flexbench.report.numbers import with_interval
+from flexbench.report.origin import origin_of
+from flexbench.report.page import render_page, write_report
+from flexbench.report.receipts import slug
 
 from .conftest import World, copy_of
 
@@ -86,20 +91,44 @@ def test_the_page_needs_nothing_else(html, page):
     assert all(source.startswith(("#", "data:")) for source in sources)
     assert "@import" not in html
     assert not re.search(r"url\((?!#)", html)
-    assert len(html) < 15e6
+    assert len(html) < 6e6
 
 
-def test_red_flags_come_before_the_summary_and_the_rest_in_order(inputs, page):
+def test_the_page_has_its_sections_in_order(inputs, page):
     sections = [values["id"] for tag, values in page.tags if tag == "section"]
-    cases = [slug("case", case) for case in inputs.config.cases]
+    tasks = [slug("case", case) for case in inputs.config.tasks]
+    parts = [slug("part", part) for part in ("accuracy", "uncertainty", "flows", "rollout", "cost")]
     assert sections == [
-        "red-flags", "summary", *cases, "comparisons", "scores", "cost", "definitions",
-        "provenance",
+        "one-minute", "scorecard", "warnings", *tasks, *parts, "comparisons", "explorer",
+        "cost", "definitions", "provenance",
     ]  # fmt: skip
+    assert {f"#{name}" for name in sections} <= set(page.links)
+
+
+def test_flags_come_before_notes_and_both_before_what_they_are_about(page):
     text = page.text
-    assert text.index(FLAG[3]) < text.index("RFNE, mean")
     assert "worse than formula" in text
-    assert text.index(FLAG[3]) < text.index(NOTE[3]) < text.index("RFNE, mean")
+    assert text.index(FLAG[3]) < text.index(NOTE[3]) < text.index("One test snapshot")
+
+
+def test_what_leads_is_not_folded_and_all_else_is(html):
+    """One figure for each task, the scorecard, the flags."""
+    shown = unfolded(html)
+    assert shown.count("<figure>") == 2
+    for words in ('id="scorecard"', 'id="warnings"', "RFNE, mean", FLAG[3]):
+        assert words in shown
+    assert NOTE[3] not in shown
+
+
+def unfolded(html):
+    """The page without what stands in a <details>."""
+    parts = re.split(r"(<details|</details>)", html)
+    kept, depth = [], 0
+    for part in parts:
+        depth += {"<details": 1, "</details>": -1}.get(part, 0)
+        kept += [part] if depth == 0 else []
+    assert depth == 0
+    return "".join(kept)
 
 
 def test_the_version_of_the_definitions_is_told(html):
@@ -147,7 +176,7 @@ def test_numbers_stand_with_their_interval(inputs, html):
 
 
 def test_the_best_of_a_column_is_set_off(inputs, html):
-    summary = html[html.index('id="summary"') : html.index('id="comparisons"')]
+    summary = html[html.index('id="scorecard"') : html.index('id="warnings"')]
     rows = re.findall(r'<tr><th scope="row">.*?</tr>', summary, flags=re.S)
     flex = next(row for row in rows if "flex" in row)
     unet = next(row for row in rows if "unet" in row)
@@ -159,16 +188,13 @@ def test_figures_are_embedded_and_missing_ones_named(inputs, page, html):
     images = [values for tag, values in page.tags if tag == "img"]
     figures = sum(len(figures_of(inputs.config, case)) for case in inputs.config.cases)
     assert len(images) == len(DRAWN)
-    assert all(values["src"].startswith("data:image/png;base64,") for values in images)
-    assert all(values["alt"] and int(values["width"]) > 300 for values in images)
+    assert all(values["src"].startswith("data:image/webp;base64,") for values in images)
+    assert all(int(values["width"]) > 300 for values in images)
+    assert next(values["alt"] for values in images).startswith(
+        "Super-resolution ×4. Rank histogram: "
+    )
     assert html.count("Not drawn:") == figures - len(DRAWN)
     assert "figures/forecast/maps.png" in page.text
-
-
-def test_histograms_are_told_by_figures_alone(page):
-    scores = page.text[page.text.rindex("All scores") : page.text.rindex("Definitions")]
-    assert "Rank histogram" not in scores
-    assert "Coverage by nominal level" in scores
 
 
 def test_a_rewrite_has_the_same_bytes(bare, tmp_path):
@@ -193,13 +219,74 @@ def test_text_from_files_is_escaped(bare, tmp_path):
     assert "<script>alert" not in html
     assert "&lt;script&gt;alert(1)&lt;/script&gt;" in html
     page = Page(html)
-    assert [tag for tag, _ in page.tags].count("script") == 1
-    assert page.text.count(HOSTILE) > 10
+    assert [tag for tag, _ in page.tags].count("script") == 2, "the scores, and what sorts them"
+    assert page.text.count(HOSTILE) > 8
+    assert HOSTILE in score_columns(html)[1]["texts"]
+
+
+def score_columns(html):
+    """The columns of the table of all scores, as its script reads them."""
+    (content,) = re.findall(r'<script type="application/json"[^>]*>(.*?)</script>', html, re.DOTALL)
+    return json.loads(content)
+
+
+def test_the_table_of_all_scores_has_every_row_and_number_of_the_file(inputs, html):
+    columns = score_columns(html)
+    names = [column["name"] for column in columns]
+    cells = {
+        column["name"]: (
+            [column["texts"][place] for place in column["at"]]
+            if "texts" in column
+            else column["cells"]
+        )
+        for column in columns
+    }
+    table = inputs.table("scores")
+    assert names == [
+        "Case", "Method", "Score", "Re", "Detail", "Value", "Interval", "Snapshots", "Flows",
+        "Seeds", "Receipt",
+    ]  # fmt: skip
+    assert {len(own) for own in cells.values()} == {len(table)}
+    titles = case_titles(inputs.config)
+    ids = set(Page(html).ids)
+    for number, row in enumerate(table.to_dict("records")):
+        own = {name: cells[name][number] for name in names}
+        assert own["Case"] == titles[row["case"]]
+        assert (own["Method"], own["Re"]) == (row["method"], row["reynolds"])
+        assert own["Detail"] == row["detail"]
+        assert own["Score"].startswith(definition_of(row["score"]).label)
+        assert (own["Value"], own["Interval"]) == with_interval(
+            row["value"], row["low"], row["high"]
+        )
+        assert int(own["Snapshots"]) == row["snapshots"]
+        assert int(own["Flows"]) == row["trajectories"]
+        assert int(own["Seeds"]) == row["training_seeds"]
+        assert own["Receipt"] in ids
+    # What sorts by the order of its texts has them in order.
+    texts = dict(zip(names, (column.get("texts") for column in columns), strict=True))
+    assert texts["Re"] == ["all", "500", "2000", "8000"]
+    assert texts["Method"] == inputs.config.methods
+    assert texts["Flows"] == sorted(texts["Flows"], key=int)
+
+
+def test_the_header_says_when_where_and_how_to_get_it_again(bare, tmp_path):
+    dated = copy_of(bare, tmp_path)
+    for number, path in enumerate(sorted(dated.layout.folder.rglob("*.receipt.json"))):
+        receipt = json.loads(path.read_text())
+        own = {"finished": f"2026-05-0{1 + number % 3}T10:00:00+00:00", "processor": "Abacus 3"}
+        path.write_text(json.dumps(receipt | own))
+    text = Page(render_page(dated, edges=[], revision="0123456789abcdef+")).text
+    assert "finished 3 May 2026, 10:00 UTC · on Abacus 3" in text
+    assert "at commit 012345678 and changes" in text
+    assert "flexbench run --resolved config.yaml" in text, "it is no tier's own configuration"
+    origin = origin_of(load_config({"tier": "smoke"}), [], revision=None)
+    assert origin.command == "flexbench run --tier smoke"
+    assert len(origin.facts) == 1
 
 
 def test_a_run_without_flags_says_so(bare):
     html = render_page(bare, edges=EDGES)
-    assert "None: no method is worse" in html
+    assert "No red flag: no method is worse" in html
     assert 'class="best">0' not in html, "one method alone is not the best of anything"
 
 
