@@ -53,6 +53,9 @@ def test_samplers_are_compared_where_there_are_many():
         assert "frontier" not in figures_of(load_config({"tier": "desk"}), task)
 
 
+WITHOUT_UNITS = {"rfne_by_re", "pull", "pull_members", "fifths", "rank", "coverage", "frontier"}
+
+
 @pytest.mark.parametrize("name", STILL)
 def test_every_figure_labels_its_axes_with_units(name, usual):
     figure = draw_figure(name, usual, case=ROLLOUT if name == "leads" else CASE)
@@ -66,7 +69,10 @@ def test_every_figure_labels_its_axes_with_units(name, usual):
         assert name == "matrix" or "[time unit]" in shown
     else:
         labels = [axis.get_xlabel() + axis.get_ylabel() for axis in figure.axes]
-        assert "[" in "".join(labels) + figure.get_supxlabel()
+        named = "".join(labels) + figure.get_supxlabel()
+        assert named
+        assert ("[" in named) == (name not in WITHOUT_UNITS), named
+    assert "[1]" not in shown, "what is a ratio or a count has no unit"
 
 
 NOTHING = {

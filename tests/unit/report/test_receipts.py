@@ -10,7 +10,7 @@ import pytest
 from flexbench.paths import receipt_of
 from flexbench.report.catalogue import FIGURES
 from flexbench.report.numbers import amount, duration
-from flexbench.report.page import slug
+from flexbench.report.receipts import slug
 
 # Of a task without evaluations.
 OF_TASK = [name for name, e in FIGURES.items() if "task" in e.of and not e.needs_evaluations]

@@ -14,8 +14,8 @@ from flexbench.report.figures import draw_figure
 from flexbench.report.figures.maps import draw_maps
 from flexbench.report.figures.rollout import draw_rollout
 from flexbench.report.labels import simulated
-from flexbench.report.page import page_figure
 from flexbench.report.receipts import ReceiptIndex
+from flexbench.report.sections import page_figure
 from flexbench.report.shown_snapshot import ShownSnapshot
 
 from .conftest import GRID, SNAPSHOTS, copy_of
