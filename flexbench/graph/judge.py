@@ -135,7 +135,8 @@ class Report(Rule):
     def inputs(self, graph: "Graph", names: Names) -> list[Path]:
         figures = [figure_file(graph.layout, case, name) for case, name in drawn(graph)]
         words = described_in(graph, *graph.cases)
-        return [*tables(graph.layout), graph.layout.claims, *figures, *words]
+        told = (graph.layout.claims, graph.layout.findings)
+        return [*tables(graph.layout), *told, *figures, *words]
 
     def slice(self, graph: "Graph", names: Names) -> dict[str, Any]:
         return {"cases": graph.cases, **words_slice(graph)}

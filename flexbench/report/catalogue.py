@@ -14,6 +14,19 @@ SOURCES = ("", "snapshot", "spectra", "logs", "rollout", "targets", "gradients")
 # many ways to draw samples of such flows stand side by side that they are compared; there, of
 # residuals, what theory is asked about: targets, and gradients where fields are learnt, too.
 KINDS = ("task", "evaluation", "rollout", "calibrated", "samplers", "targets", "gradients")
+
+# Where the page shows the figures of a case, in this order: the one that leads a task, then parts
+# that are folded. A case on an evaluation has one part for all of its figures (`part_of`).
+LEAD = "lead"
+PARTS = {
+    "accuracy": "Accuracy by scale and flow",
+    "uncertainty": "Is the uncertainty right?",
+    "flows": "Other flows",
+    "rollout": "Rollouts",
+    "sampling": "Other ways to sample",
+    "theory": "What theory says of residuals",
+    "cost": "Training and cost",
+}
 SAMPLERS_COMPARED = 4
 
 
@@ -23,7 +36,7 @@ class FigureEntry:
 
     title, caption: with the names in braces that `Labels.worded` fills in, case by case; the
     caption says what better looks like. walls: what it goes on with where the flow has walls.
-    source: one of SOURCES. of: the KINDS of case that have it.
+    source: one of SOURCES. of: the KINDS of case that have it. part: LEAD or one of PARTS.
     animated: a GIF, by a rule of its own, and not a PNG with a PDF beside it.
     needs_evaluations: only drawn where flows unlike those of training are evaluated.
     sizes: bytes of each file that it writes, of six methods in the mean: PNG and PDF; of a GIF,
@@ -36,16 +49,24 @@ class FigureEntry:
     walls: str = ""
     source: str = ""
     of: tuple[str, ...] = ("task",)
+    part: str = "accuracy"
     needs_evaluations: bool = False
     animated: bool = False
 
     def __post_init__(self) -> None:
-        """ValueError for a source or a kind of case that there is not."""
+        """ValueError for a source, a part or a kind of case that there is not."""
         if self.source not in SOURCES:
             raise ValueError(f"source '{self.source}'; allowed: {', '.join(map(repr, SOURCES))}")
+        if self.part not in (LEAD, *PARTS):
+            raise ValueError(f"part '{self.part}'; allowed: {', '.join((LEAD, *PARTS))}")
         for kind in self.of:
             if kind not in KINDS:
                 raise ValueError(f"of '{kind}'; allowed: {', '.join(KINDS)}")
+
+    @property
+    def is_map(self) -> bool:
+        """Whether it shows fields, whose colours are values."""
+        return self.source in ("snapshot", "rollout")
 
 
 _WALLS = (
@@ -56,16 +77,17 @@ _WALLS = (
 FIGURES: dict[str, FigureEntry] = {
     "maps": FigureEntry(
         sizes=(461_000, 236_000),
+        part=LEAD,
         source="snapshot",
         of=("task", "evaluation", "rollout"),
         title="One test snapshot",
         caption=(
-            "{Field} of one test snapshot: the truth, what the methods are given, and the base "
-            "that residuals are added to; then, for each method, one ensemble member, the ensemble "
-            "mean, the mean's absolute error, and the ensemble's spread (standard deviation over "
-            "the members). Maps of the field share one scale, error and spread share another. "
-            "Better: a member as sharp as the truth, a pale error, and a spread that is dark "
-            "where the error is dark."
+            "{Field} of one test snapshot. First column: the truth, its middle, the base that "
+            "residuals are added to, the base's error, and what the methods are given. Then a "
+            "column for each method: one ensemble member, its middle, the ensemble mean, the "
+            "mean's absolute error, and the ensemble's spread (standard deviation over the "
+            "members). Better: a member as sharp as the truth, a pale error, and a spread that is "
+            "dark where the error is dark."
         ),
         walls=_WALLS,
     ),
@@ -93,6 +115,7 @@ FIGURES: dict[str, FigureEntry] = {
     ),
     "accuracy_cost": FigureEntry(
         sizes=(44_000, 19_000),
+        part="cost",
         title="Accuracy against cost",
         caption=(
             "Error of the ensemble mean against what one member of a whole field costs: counted "
@@ -104,6 +127,7 @@ FIGURES: dict[str, FigureEntry] = {
     ),
     "loss": FigureEntry(
         sizes=(84_000, 18_000),
+        part="cost",
         source="logs",
         title="Training",
         caption=(
@@ -115,6 +139,7 @@ FIGURES: dict[str, FigureEntry] = {
     ),
     "target_variance": FigureEntry(
         sizes=(90_000, 20_000),
+        part="theory",
         of=("targets",),
         source="targets",
         title="What a network has to say",
@@ -131,6 +156,7 @@ FIGURES: dict[str, FigureEntry] = {
     ),
     "gradient_noise": FigureEntry(
         sizes=(60_000, 17_000),
+        part="theory",
         of=("gradients",),
         source="gradients",
         title="Noise of gradients",
@@ -144,6 +170,7 @@ FIGURES: dict[str, FigureEntry] = {
     ),
     "pull": FigureEntry(
         sizes=(142_000, 30_000),
+        part="uncertainty",
         of=("task", "calibrated"),
         title="Pull",
         caption=(
@@ -157,6 +184,7 @@ FIGURES: dict[str, FigureEntry] = {
     ),
     "pull_members": FigureEntry(
         sizes=(83_000, 24_000),
+        part="uncertainty",
         of=("task", "calibrated"),
         title="Pull by number of members",
         caption=(
@@ -169,6 +197,7 @@ FIGURES: dict[str, FigureEntry] = {
     ),
     "fifths": FigureEntry(
         sizes=(107_000, 28_000),
+        part="uncertainty",
         of=("task", "calibrated"),
         title="Calibration by predicted spread",
         caption=(
@@ -183,6 +212,7 @@ FIGURES: dict[str, FigureEntry] = {
     ),
     "spread_skill": FigureEntry(
         sizes=(59_000, 21_000),
+        part="uncertainty",
         of=("task", "calibrated"),
         title="Spread and skill",
         caption=(
@@ -194,6 +224,7 @@ FIGURES: dict[str, FigureEntry] = {
     ),
     "rank": FigureEntry(
         sizes=(49_000, 19_000),
+        part="uncertainty",
         of=("task", "calibrated"),
         title="Rank histogram",
         caption=(
@@ -204,6 +235,7 @@ FIGURES: dict[str, FigureEntry] = {
     ),
     "coverage": FigureEntry(
         sizes=(47_000, 16_000),
+        part="uncertainty",
         title="Coverage",
         caption=(
             "How often the truth falls between two order statistics of the ensemble, against how "
@@ -213,6 +245,7 @@ FIGURES: dict[str, FigureEntry] = {
     ),
     "frontier": FigureEntry(
         sizes=(120_000, 26_000),
+        part="cost",
         of=("samplers",),
         title="What an ensemble costs",
         caption=(
@@ -226,6 +259,7 @@ FIGURES: dict[str, FigureEntry] = {
     ),
     "leads": FigureEntry(
         sizes=(98_000, 27_000),
+        part="rollout",
         of=("rollout",),
         title="Rollout",
         caption=(
@@ -238,6 +272,7 @@ FIGURES: dict[str, FigureEntry] = {
     ),
     "rollout": FigureEntry(
         sizes=(50_000,),
+        part="rollout",
         source="rollout",
         of=("rollout",),
         animated=True,
@@ -251,6 +286,7 @@ FIGURES: dict[str, FigureEntry] = {
     ),
     "matrix": FigureEntry(
         sizes=(96_000, 27_000),
+        part="flows",
         needs_evaluations=True,
         title="Out of distribution",
         caption=(
@@ -298,3 +334,11 @@ def figures_of(config: Config, name: str) -> list[str]:
         for figure, entry in FIGURES.items()
         if kinds & set(entry.of) and (shifted or not entry.needs_evaluations)
     ]
+
+
+def part_of(config: Config, name: str, figure: str) -> str:
+    """LEAD or the part of PARTS that shows a figure of a case."""
+    case = config.cases[name]
+    if case.evaluation is None:
+        return FIGURES[figure].part
+    return "rollout" if case.is_rollout else "flows" if case.is_shifted else "sampling"

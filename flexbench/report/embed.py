@@ -1,73 +1,80 @@
-"""PNG files made small enough to live inside a page."""
+"""Pictures made small enough to live inside a page: WebP, which every browser of today reads.
+
+Line drawings keep every pixel: no smaller files than those of a lossy kind, but clean letters.
+Maps are too large for that; they lose what the eye does not see.
+"""
 
 import base64
 import io
+import json
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
-import numpy as np
-from matplotlib import colormaps
-from matplotlib.colors import to_rgb
-from PIL import Image
+from PIL import Image, ImageSequence
 
 from flexbench.errors import FlexbenchError
 from flexbench.report import style
 
-_LARGE = 600_000  # bytes; line drawings stay far below, maps do not
+_QUALITY = 65
+_EFFORT = 5  # of 6
 _PIXELS_PER_INCH = 110.0  # on the page, so that letters have one size in all figures
 
 
 @dataclass(frozen=True, kw_only=True)
 class EmbeddedImage:
-    """An image as a data URI, and the width that it is shown with (CSS pixels)."""
+    """An image as a data URI, with the size that it is shown at (CSS pixels).
+
+    is_map: some colours are values, which nothing may change. boxes: where those are, each as
+    (left, top, width, height) in CSS pixels; of a map without them, everywhere.
+    """
 
     uri: str
     width: int
+    height: int
+    is_map: bool
+    boxes: list[tuple[float, float, float, float]]
 
 
-def embed_png(path: Path) -> EmbeddedImage:
-    """A PNG for the page; a large one is reduced to 256 colours of the suite's own scales."""
-    content = path.read_bytes()
+def embed_png(path: Path, *, is_map: bool) -> EmbeddedImage:
+    """A PNG for the page; FlexbenchError where it is not readable."""
+    with _readable(path, "PNG") as image:
+        dots = float(image.info.get("dpi", (style.RASTER_DPI,))[0])
+        boxes = json.loads(image.info.get(style.PANELS, "[]"))
+        return _embedded(image.convert("RGB"), _PIXELS_PER_INCH / dots, boxes, is_map=is_map)
+
+
+def embed_gif(path: Path) -> list[EmbeddedImage]:
+    """The pictures of an animation, at their own size; FlexbenchError where it is not readable."""
+    with _readable(path, "GIF") as image:
+        pictures = [picture.convert("RGB") for picture in ImageSequence.Iterator(image)]
+        return [_embedded(picture, 1.0, [], is_map=True) for picture in pictures]
+
+
+@contextmanager
+def _readable(path: Path, kind: str) -> Iterator[Image.Image]:
     try:
-        with Image.open(io.BytesIO(content)) as image:
-            dots = float(image.info.get("dpi", (style.RASTER_DPI,))[0])
-            width = round(image.width / dots * _PIXELS_PER_INCH)
-            if len(content) > _LARGE:
-                content = min(content, _with_fewer_colours(image), key=len)
+        with Image.open(io.BytesIO(path.read_bytes())) as image:
+            yield image
     except (OSError, SyntaxError) as error:
-        raise FlexbenchError(f"{path}: not a readable PNG ({error}); draw it again") from error
-    uri = "data:image/png;base64," + base64.b64encode(content).decode("ascii")
-    return EmbeddedImage(uri=uri, width=width)
+        raise FlexbenchError(f"{path}: not a readable {kind} ({error}); draw it again") from error
 
 
-def embed_gif(path: Path) -> EmbeddedImage:
-    """An animation for the page, as it is."""
-    content = path.read_bytes()
-    try:
-        with Image.open(io.BytesIO(content)) as image:
-            width = image.width
-    except (OSError, SyntaxError) as error:
-        raise FlexbenchError(f"{path}: not a readable GIF ({error}); draw it again") from error
-    uri = "data:image/gif;base64," + base64.b64encode(content).decode("ascii")
-    return EmbeddedImage(uri=uri, width=width)
-
-
-def _with_fewer_colours(image: Image.Image) -> bytes:
-    palette = Image.new("P", (1, 1))
-    palette.putpalette(_palette())
-    reduced = image.convert("RGB").quantize(palette=palette, dither=Image.Dither.NONE)
+def _embedded(
+    image: Image.Image, scale: float, boxes: list[list[float]], *, is_map: bool
+) -> EmbeddedImage:
+    width, height = round(image.width * scale), round(image.height * scale)
     buffer = io.BytesIO()
-    reduced.save(buffer, format="PNG", optimize=True)
-    return buffer.getvalue()
-
-
-def _palette() -> list[int]:
-    """256 RGB triples: both colour scales of the maps, greys for text, and all methods' colours."""
-    methods = [*style.METHOD_COLOURS.values(), *(colour for colour, _ in style.OTHER_LOOKS)]
-    fixed = [to_rgb(colour) for colour in dict.fromkeys(methods)]
-    fixed += [(level, level, level) for level in np.linspace(0, 1, 20)]
-    left = 256 - len(fixed)
-    signed = colormaps[style.SIGNED_MAP](np.linspace(0, 1, left // 2))[:, :3]
-    amount = colormaps[style.AMOUNT_MAP](np.linspace(0, 1, left - left // 2))[:, :3]
-    colours = np.concatenate([np.array(fixed), signed, amount])
-    return np.rint(255 * colours).astype(int).ravel().tolist()
+    how = {"quality": _QUALITY} if is_map else {"lossless": True, "exact": True}
+    image.save(buffer, format="WEBP", method=_EFFORT, **how)
+    return EmbeddedImage(
+        uri="data:image/webp;base64," + base64.b64encode(buffer.getvalue()).decode("ascii"),
+        width=width,
+        height=height,
+        is_map=is_map,
+        boxes=[
+            (left * width, top * height, (right - left) * width, (bottom - top) * height)
+            for left, top, right, bottom in boxes
+        ],
+    )

@@ -54,7 +54,7 @@ OTHER_LOOKS = (
 FORMULAS = frozenset({"interpolation", "interpolation-spectral", "persistence", "extrapolation"})
 
 INK = "#1B1F24"
-MUTED = "#8A919B"
+MUTED = "#68707B"  # text in it has a contrast of 4.9 to white
 GRID = "#E3E6EA"
 TRUTH = "#000000"
 
@@ -65,6 +65,8 @@ AMOUNT_MAP = "magma_r"
 WIDTH = 9.0  # inches: the page's column at 100 dots per inch
 RASTER_DPI = 150
 _LEGEND_COLUMNS = 6
+COLOUR_BAR = "<colorbar>"  # what matplotlib calls the axes of those that it places itself
+PANELS = "Panels"  # the PNG's text that holds its `value_boxes`
 RASTER_PIXELS = 2.6e6  # tall figures get fewer dots per inch, so that a page stays small
 
 _SETTINGS: Any = {
@@ -203,6 +205,18 @@ def raster_dpi(figure: "Figure") -> float:
     """Dots per inch of the PNG: sharp, but bounded in pixels."""
     width, height = figure.get_size_inches()
     return min(RASTER_DPI, round((RASTER_PIXELS / (width * height)) ** 0.5))
+
+
+def value_boxes(figure: "Figure") -> list[list[float]]:
+    """Where colours are values: maps and colour bars, as [left, top, right, bottom] in shares of
+    the figure."""
+    boxes = []
+    for axis in figure.axes:
+        if axis.images or axis.get_label() == COLOUR_BAR:
+            # Of a colour bar with its pointed ends.
+            left, bottom, right, top = axis.get_position(original=True).extents
+            boxes.append([round(float(end), 5) for end in (left, 1 - top, right, 1 - bottom)])
+    return boxes
 
 
 def panel_grid(figure: "Figure", count: int, *, columns: int) -> "list[Axes]":

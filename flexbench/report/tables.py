@@ -75,7 +75,7 @@ def summary_table(
     """The headline scores of one case, all Reynolds numbers together, with cost beside them."""
     pooled = scores[(scores["reynolds"] == ALL) & (scores["detail"] == "")]
     present = [score for score in SUMMARY if score in set(pooled["score"])]
-    table = _score_table(pooled, [(score, "") for score in present], find_anchor, labels)
+    table = _score_table(pooled, present, find_anchor, labels)
     runs = {str(method): rows for method, rows in cost.groupby("method", sort=False)}
     table.heads += [
         Head(text="Parameters"),
@@ -101,46 +101,15 @@ def _cost_cells(runs: pd.DataFrame, find_cost: FindCost) -> list[Cell]:
     ]
 
 
-def score_tables(scores: pd.DataFrame, find_anchor: FindAnchor, *, labels: Labels) -> list[Table]:
-    """All scores of one case: a table per group and Reynolds number, one per banded score."""
-    listed = [s for s in in_order(scores["score"]) if not definition_of(s).figure_only]
-    scores = scores[scores["score"].isin(listed)]
-    tables = []
-    for reynolds in reynolds_in_order(scores):
-        part = scores[scores["reynolds"] == reynolds]
-        where = f"{labels.flow_short} {reynolds}"
-        if reynolds == ALL:
-            where = f"all {labels.flows}"
-        single = part[part["detail"] == ""]
-        groups: dict[str, list[tuple[str, str]]] = {}
-        for score in in_order(single["score"]):
-            groups.setdefault(definition_of(score).group, []).append((score, ""))
-        for name, columns in groups.items():
-            table = _score_table(single, columns, find_anchor, labels)
-            table.title = f"{name}, {where}"
-            tables.append(table)
-        detailed = part[part["detail"] != ""]
-        for score in in_order(detailed["score"]):
-            how = definition_of(score)
-            rows = detailed[detailed["score"] == score]
-            columns = [(score, detail) for detail in details_in_order(rows)]
-            table = _score_table(rows, columns, find_anchor, labels)
-            word = how.details.title if how.details else "detail"
-            table.title = f"{how.label} by {word}, {where}"
-            tables.append(table)
-    return tables
-
-
 def _score_table(
-    rows: pd.DataFrame, columns: list[tuple[str, str]], find_anchor: FindAnchor, labels: Labels
+    rows: pd.DataFrame, scores: list[str], find_anchor: FindAnchor, labels: Labels
 ) -> Table:
-    """Methods down, (score, detail) across; the best of each column set off."""
-    heads = [_head(score, detail, labels) for score, detail in columns]
-    table = Table(corner="Method", heads=heads)
+    """Methods down, scores across; the best of each column set off."""
+    table = Table(corner="Method", heads=[_head(score, labels) for score in scores])
     for method, own in rows.groupby("method", sort=False):
         table.rows.append(Row(name=str(method), note=str(own["mode"].iloc[0]), cells=[]))
-    for score, detail in columns:
-        column = rows[(rows["score"] == score) & (rows["detail"] == detail)]
+    for score in scores:
+        column = rows[rows["score"] == score]
         records = {record["method"]: record for record in column.to_dict("records")}
         best = _best(score, records)
         for row in table.rows:
@@ -148,22 +117,19 @@ def _score_table(
     return table
 
 
-def _head(score: str, detail: str, labels: Labels) -> Head:
+def _head(score: str, labels: Labels) -> Head:
     meaning = definition_of(score)
-    unit = "" if meaning.unit == "1" else f" [{labels.unit_of(meaning.unit)}]"
     return Head(
-        text=_shorter(detail) if detail else meaning.label + unit,
+        text=score_name(score, labels),
         sign=BETTER_SIGNS[meaning.better],
         hint=f"{meaning.text} ({BETTER_WORDS[meaning.better]})",
     )
 
 
-def _shorter(detail: str) -> str:
-    """A level such as 0.058823 with three digits; any other detail as it is."""
-    try:
-        return f"{float(detail):.3g}"
-    except ValueError:
-        return detail
+def score_name(score: str, labels: Labels) -> str:
+    """Its label, and its unit where it has one."""
+    meaning = definition_of(score)
+    return meaning.label + ("" if meaning.unit == "1" else f" [{labels.unit_of(meaning.unit)}]")
 
 
 def _best(score: str, records: dict[Any, dict[Any, Any]]) -> float | None:

@@ -1,5 +1,6 @@
 """Step `report`: the page that tells it all."""
 
+from flexbench import git
 from flexbench.graph import Graph
 from flexbench.provenance import Receipt
 from flexbench.report.inputs import ReportInputs
@@ -10,5 +11,5 @@ def report_step(graph: Graph) -> None:
     """Write `report.html`."""
     receipt = Receipt(graph.step("report"))
     inputs = ReportInputs(layout=graph.layout, config=graph.config)
-    write_report(inputs, graph.layout.report, edges=graph.edges)
+    write_report(inputs, graph.layout.report, edges=graph.edges, revision=git.revision())
     receipt.write()

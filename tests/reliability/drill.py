@@ -137,7 +137,8 @@ def without_times(page):
     """The report without images (which are compared as files), receipts, costs and durations."""
     page, _, _ = page.partition("<h3>Receipts</h3>")
     page = re.sub(r'<section id="cost">.*?</section>', "", page, flags=re.DOTALL)
-    page = re.sub(r"data:image/png;base64,[^\"]*", "", page)
+    page = re.sub(r"data:image/webp;base64,[^\"]*", "", page)
+    page = re.sub(r'<p class="facts run">.*?</p>', "", page, flags=re.DOTALL)
     page = re.sub(r">[0-9.]+ (ms|s|min|h)<", "><", page)
     return re.sub(r"^root: .*$", "", page, flags=re.MULTILINE)
 

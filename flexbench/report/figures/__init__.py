@@ -5,6 +5,7 @@ catalogue.
 """
 
 import importlib
+import json
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -41,11 +42,17 @@ def draw_figure(name: str, inputs: ReportInputs, *, case: str) -> "Figure | Anim
 def save(drawn: "Figure | Animation", path: Path) -> None:
     """Write a figure as PNG at `path` and as PDF beside it, or an animation as GIF, atomically.
 
+    The PNG tells where its colours are values (`style.value_boxes`), so that the page can turn all
+    else dark.
     The same drawing gives the same bytes.
     """
     if isinstance(drawn, Animation):
         drawn.write(path)
         return
+    panels = json.dumps(style.value_boxes(drawn))
     for kind, metadata in _METADATA.items():
+        told = {style.PANELS: panels} if kind == "png" else {}
         with style.look(), replacing(path.with_suffix(f".{kind}")) as temporary:
-            drawn.savefig(temporary, format=kind, metadata=metadata, dpi=style.raster_dpi(drawn))
+            drawn.savefig(
+                temporary, format=kind, metadata=metadata | told, dpi=style.raster_dpi(drawn)
+            )

@@ -45,7 +45,7 @@ def draw_coverage(scores: pd.DataFrame) -> "Figure":
         )
     axis.set(xlim=(0, 1), ylim=(0, 1))
     axis.set_box_aspect(1)
-    axis.set_xlabel("nominal coverage [1]")
-    axis.set_ylabel("attained coverage [1]")
+    axis.set_xlabel("nominal coverage")
+    axis.set_ylabel("attained coverage")
     style.legend_below(figure, methods, kind=connected)
     return figure

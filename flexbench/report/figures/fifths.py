@@ -51,8 +51,8 @@ def draw_fifths(scores: pd.DataFrame, *, labels: "Labels") -> "Figure":
     low, high = found["value"].min() / _ROOM, found["value"].max() * _ROOM
     axes[0].set_ylim(min(low, _ENDS[0]), max(high, _ENDS[1]))
     for axis in axes[-columns:]:
-        axis.set_xlabel("fifth of the points [1]")
-    figure.supylabel("spread / skill [1]", fontsize=9)
+        axis.set_xlabel("fifth of the points")
+    figure.supylabel("spread / skill", fontsize=9)
     style.legend_below(figure, methods, kind=connected)
     return figure
 

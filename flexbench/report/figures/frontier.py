@@ -59,7 +59,7 @@ def draw_frontier(scores: pd.DataFrame) -> "Figure":
     steps = sorted(set(shown["calls"].astype(int)))
     for axis in panels[2:]:
         axis.axhline(1.0, color=style.TRUTH, linewidth=1.0, zorder=0)
-        axis.set_xlabel("calls of the network per member [1]")
+        axis.set_xlabel("calls of the network per member")
     # What N deterministic steps keep of the spread of a Gaussian posterior, at most.
     panels[2].plot(steps, [np.cos(np.pi / 2 / n) ** n for n in steps], **_BOUND)
     panels[2].set_ylim(bottom=0.0)

@@ -44,7 +44,7 @@ def draw_loss(logs: pd.DataFrame) -> "Figure":
         axis.yaxis.set_major_formatter(_number)
         axis.yaxis.set_minor_formatter(_number)
         axis.set_xlabel(_CLOCKS[clock])
-    axes[0].set_ylabel("loss [1]")
+    axes[0].set_ylabel("loss")
     style.legend_below(figure, methods_of(logs), kind=connected)
     return figure
 

@@ -4,6 +4,7 @@ from functools import partial
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
+from numpy.typing import NDArray
 
 from flexbench.report import style
 from flexbench.report.figures.parts import (
@@ -25,9 +26,16 @@ if TYPE_CHECKING:
     from flexbench.report.labels import Box, Ends, Labels
 
 # Inches. Square panels have to be placed by hand: a layout engine leaves gaps around them.
-_PANEL, _GAP, _TITLE = 1.87, 0.12, 0.24
-_LEFT, _TOP, _BOTTOM = 0.98, 0.34, 1.1
+_LARGEST, _GAP, _TITLE = 1.25, 0.07, 0.2
+_LEFT, _BETWEEN, _RIGHT = 0.36, 0.36, 0.1  # beside the flow's column, and beside the methods'
+_TOP, _BOTTOM, _BLOCK = 0.4, 0.85, 0.3
+_NARROWEST = 6.0  # the colour bars need so much
+_COLUMNS = 6  # of methods side by side
 _MAX_PIXELS = 512  # per side of a map: more would not be seen, and would swell the page
+_ROWS = ("one member", "the same, zoomed", "ensemble mean", "|mean − truth|", "spread (std)")
+_LONG_NAME = 14  # letters
+_ZOOMED = 1  # place of the row that shows the middle of the fields
+_MIDDLE = (3 / 8, 5 / 8)  # from there to there, of each side
 
 
 def draw(inputs: "ReportInputs", case: str) -> "Figure":
@@ -42,60 +50,91 @@ def draw(inputs: "ReportInputs", case: str) -> "Figure":
 def draw_maps(
     snapshot: ShownSnapshot, *, given_label: str, base_label: str, labels: "Labels"
 ) -> "Figure":
-    """Truth, what is given and the base above; a row of member, mean, error, spread per method.
+    """What is known of the flow in the first column, then a column for each method.
 
-    Outside the flow all of them are grey, and set no end of a scale.
+    First: truth, its middle, the base, the base's error, what is given. Of a method: one member,
+    its middle, the ensemble mean, the mean's error, the spread. Outside the flow all of them are
+    grey, and set no end of a scale.
     """
     methods = list(snapshot.members)
-    errors = {m: np.abs(f.mean(axis=0) - snapshot.truth) for m, f in snapshot.members.items()}
-    mask = snapshot.mask
-    values = field_scale(in_flow(snapshot.truth, mask), labels)
-    amount = amount_scale([in_flow(error, mask) for error in errors.values()])
+    truth, base, mask = snapshot.truth, snapshot.base, snapshot.mask
+    errors = {m: np.abs(f.mean(axis=0) - truth) for m, f in snapshot.members.items()}
+    spreads = {m: f.std(axis=0, ddof=1) for m, f in snapshot.members.items() if len(f) > 1}
+    values = field_scale(in_flow(truth, mask), labels)
+    error = amount_scale([in_flow(field, mask) for field in errors.values()])
+    spread = amount_scale([in_flow(field, mask) for field in spreads.values()])
     show = partial(_show, mask=mask)
-    figure, grid = _place_panels(rows=len(methods) + 1)
+    figure, columns = _place_panels(len(methods))
 
-    base_error = None if snapshot.base is None else np.abs(snapshot.base - snapshot.truth)
-    show(grid[0][0], snapshot.truth, **values)
-    show(grid[0][1], snapshot.given, **values)
-    show(grid[0][2], snapshot.base, **values)
-    show(grid[0][3], base_error, **amount)
-    _add_titles(grid[0], ["truth", given_label, base_label, f"|{base_label} − truth|"])
-    for row, method in zip(grid[1:], methods, strict=True):
-        members = snapshot.members[method]
-        spread = members.std(axis=0, ddof=1) if len(members) > 1 else None
-        show(row[0], members[0], **values)
-        show(row[1], members.mean(axis=0), **values)
-        show(row[2], errors[method], **amount)
-        show(row[3], spread, missing="one member:\nno spread", **amount)
-        _name_row(row[0], method, members=len(members))
-    if methods:
-        _add_titles(grid[1], ["one member", "ensemble mean", "|mean − truth|", "spread (std)"])
-    _label_axes(grid, labels.box)
+    flow = columns[0]
+    show(flow[0], truth, **values)
+    _show(flow[1], _middle(truth), mask=None if mask is None else _middle(mask), **values)
+    show(flow[2], base, **values)
+    show(flow[3], None if base is None else np.abs(base - truth), **error)
+    show(flow[4], snapshot.given, **values)
+    titles = ("truth", "the same, zoomed", base_label, f"|{base_label} − truth|", given_label)
+    for axis, title in zip(flow, titles, strict=True):
+        axis.set_title(title, pad=3, fontsize=8.5)
+    for column, method in zip(columns[1:], methods, strict=True):
+        member = snapshot.members[method][0]
+        show(column[0], member, **values)
+        _show(column[1], _middle(member), mask=None if mask is None else _middle(mask), **values)
+        show(column[2], snapshot.members[method].mean(axis=0), **values)
+        show(column[3], errors[method], **error)
+        show(column[4], spreads.get(method), missing="one member:\nno spread", **spread)
+        column[0].set_title(_on_two_lines(method), pad=3, fontsize=8.5, fontweight="bold")
+    for first in columns[1::_COLUMNS]:
+        for axis, name in zip(first, _ROWS, strict=True):
+            axis.set_ylabel(name, labelpad=4, fontsize=8.5)
+    _label_axes(columns, labels.box)
     field, unit = escaped(labels.field), escaped(labels.unit)
-    _add_scale(figure, grid[-1][:2], values, label=f"{field} [{unit}]", extend="both")
-    _add_scale(figure, grid[-1][2:], amount, label=f"error, spread [{unit}]", extend="max")
-    flow = f"{labels.flow_short} = {snapshot.reynolds:g}"
-    title = f"{snapshot.trajectory}: {flow}, t = {snapshot.time:.6g} {escaped(labels.times)}"
-    height = figure.get_size_inches()[1]
-    figure.text(0.15 / style.WIDTH, 1 - 0.1 / height, title, va="top", fontsize=9.5)
+    _add_scale(figure, 0, values, label=f"{field} [{unit}]", extend="both")
+    _add_scale(figure, 1, error, label=f"error [{unit}]", extend="max")
+    _add_scale(figure, 2, spread, label=f"spread [{unit}]", extend="max")
+    where = f"{labels.flow_short} = {snapshot.reynolds:g}"
+    title = f"{snapshot.trajectory}: {where}, t = {snapshot.time:.6g} {escaped(labels.times)}"
+    width, height = figure.get_size_inches()
+    figure.text(0.1 / width, 1 - 0.08 / height, title, va="top", fontsize=9)
     return figure
 
 
-def _place_panels(*, rows: int) -> "tuple[Figure, list[list[Axes]]]":
-    """A figure with rows of four square panels; the first two rows have room for titles."""
-    titled = min(rows, 2)
-    height = _TOP + titled * _TITLE + rows * (_PANEL + _GAP) + _BOTTOM
-    figure = style.new_figure(height=height)
+def _on_two_lines(method: str) -> str:
+    """A name that is too long for a column, broken at its first dash."""
+    return method.replace("-", "-\n", 1) if len(method) > _LONG_NAME else method
+
+
+def _middle(field: NDArray[Any]) -> NDArray[Any]:
+    """The part of a field (H, W) that is shown zoomed."""
+    rows, columns = (slice(*(round(end * points) for end in _MIDDLE)) for points in field.shape)
+    return field[rows, columns]
+
+
+def _place_panels(methods: int) -> "tuple[Figure, list[list[Axes]]]":
+    """A figure with a column of square panels for the flow, and one for each method.
+
+    More methods than fit side by side go on below.
+    """
+    beside = min(max(methods, 1), _COLUMNS)
+    blocks = max(1, -(-methods // _COLUMNS))
+    between = _LEFT + _BETWEEN + _RIGHT + (beside - 1) * _GAP
+    panel = min(_LARGEST, (style.WIDTH - between) / (beside + 1))
+    width = max(_NARROWEST, between + (beside + 1) * panel)
+    row, block = panel + _TITLE, len(_ROWS) * (panel + _TITLE) + _BLOCK
+    height = _TOP + blocks * block - _BLOCK + _BOTTOM
+    figure = style.new_figure(width=width, height=height)
     figure.set_layout_engine("none")
-    grid = []
-    top = height - _TOP
-    for row in range(rows):
-        top -= _TITLE if row < titled else 0.0
-        places = [(_LEFT + column * (_PANEL + _GAP)) / style.WIDTH for column in range(4)]
-        size = (_PANEL / style.WIDTH, _PANEL / height)
-        grid.append([figure.add_axes((x, (top - _PANEL) / height, *size)) for x in places])
-        top -= _PANEL + _GAP
-    return figure, grid
+
+    def column(left: float, top: float) -> "list[Axes]":
+        size = (panel / width, panel / height)
+        places = [height - top - (number + 1) * row for number in range(len(_ROWS))]
+        return [figure.add_axes((left / width, y / height, *size)) for y in places]
+
+    columns = [column(_LEFT, _TOP)]
+    for number in range(methods):
+        down, across = divmod(number, _COLUMNS)
+        left = _LEFT + panel + _BETWEEN + across * (panel + _GAP)
+        columns.append(column(left, _TOP + down * block))
+    return figure, columns
 
 
 def _show(
@@ -117,44 +156,32 @@ def _show(
         style.grey_out(axis, thinned(mask, most=_MAX_PIXELS))
 
 
-def _add_titles(row: "list[Axes]", titles: list[str]) -> None:
-    for axis, title in zip(row, titles, strict=True):
-        axis.set_title(title, pad=4)
+def _label_axes(columns: "list[list[Axes]]", box: "Box") -> None:
+    """Every panel where it lies; ticks on the truth alone: all have the same axes, growing right
+    and up."""
+    from matplotlib.patches import Rectangle
 
-
-def _name_row(axis: "Axes", method: str, *, members: int) -> None:
-    """The method's name and its number of members, left of its row."""
-    name: dict[str, Any] = {
-        "xycoords": "axes fraction",
-        "rotation": 90,
-        "va": "center",
-        "ha": "center",
-    }
-    axis.annotate(
-        method, (-0.42, 0.5), fontsize=10.5, fontweight="bold", color=style.colour(method), **name
-    )
-    axis.annotate(f"M = {members}", (-0.31, 0.5), fontsize=8, color=style.MUTED, **name)
-
-
-def _label_axes(grid: "list[list[Axes]]", box: "Box") -> None:
-    """Ticks on the outer panels only: all panels have the same axes, growing right and up."""
-    (x, across), (y, up) = _ticks(box.x), _ticks(box.y)
-    for row in grid:
-        for axis in row:
+    for column in columns:
+        for row, axis in enumerate(column):
+            x, y = (_part(ends) if row == _ZOOMED else ends for ends in (box.x, box.y))
             for image in axis.images:
-                image.set_extent((*box.x, *box.y))
-            axis.set(xlim=sorted(box.x), ylim=sorted(box.y), aspect="auto")
-            axis.set_xticks(x, across if row is grid[-1] else [""] * len(x))
-            axis.set_yticks(y, up if axis is row[0] else [""] * len(y))
+                image.set_extent((*x, *y))
+            axis.set(xlim=sorted(x), ylim=sorted(y), aspect="auto", xticks=[], yticks=[])
             axis.spines[["top", "right"]].set_visible(True)
-    # The other rows have their method's name there.
-    grid[0][0].set_ylabel(box.name("y"), labelpad=0)
-    for axis in grid[-1]:
-        axis.set_xlabel(box.name("x"), labelpad=0)
-        # Inwards, or the last label would touch the first one of the next panel.
-        for label, place in zip(axis.get_xticklabels(), x, strict=True):
-            if place in box.x:
-                label.set_horizontalalignment("left" if place == min(box.x) else "right")
+    truth = columns[0][0]
+    places, texts = _ticks(box.y)
+    truth.set_yticks(places, texts, fontsize=7.5)
+    truth.set_ylabel(box.name("y"), labelpad=-2, fontsize=8.5)
+    columns[0][-1].set_xlabel(box.name("x"), labelpad=2, fontsize=8.5)
+    frame: dict[str, Any] = {"fill": False, "edgecolor": style.INK, "linewidth": 1.0}
+    (left, right), (bottom, top) = _part(box.x), _part(box.y)
+    truth.add_patch(Rectangle((left, bottom), right - left, top - bottom, **frame))
+
+
+def _part(ends: "Ends") -> "Ends":
+    """The ends of the part that is shown zoomed."""
+    first, last = (ends[0] + share * (ends[1] - ends[0]) for share in _MIDDLE)
+    return first, last
 
 
 def _ticks(ends: "Ends") -> tuple[list[float], list[str]]:
@@ -169,16 +196,14 @@ def _ticks(ends: "Ends") -> tuple[list[float], list[str]]:
 
 
 def _add_scale(
-    figure: "Figure", below: "list[Axes]", options: dict[str, Any], *, label: str, extend: str
+    figure: "Figure", place: int, options: dict[str, Any], *, label: str, extend: str
 ) -> None:
-    """A horizontal colour bar under two panels of the last row."""
+    """A horizontal colour bar below all panels, one of three side by side."""
     from matplotlib.cm import ScalarMappable
     from matplotlib.colors import Normalize
 
-    first, last = below[0].get_position(), below[-1].get_position()
-    width, height = 0.8 * (last.x1 - first.x0), 0.11 / figure.get_size_inches()[1]
-    left = (first.x0 + last.x1 - width) / 2
-    bottom = first.y0 - 0.68 / figure.get_size_inches()[1]
+    height = figure.get_size_inches()[1]
+    box = (0.05 + 0.33 * place, 0.52 / height, 0.25, 0.1 / height)
+    axis = figure.add_axes(box, label=style.COLOUR_BAR)
     scale = ScalarMappable(Normalize(options["vmin"], options["vmax"]), options["cmap"])
-    axis = figure.add_axes((left, bottom, width, height))
     figure.colorbar(scale, cax=axis, orientation="horizontal", label=label, extend=extend)

@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 Field = NDArray[np.floating]
 Mask = NDArray[np.integer]
 
-RFNE_LABEL = "RFNE of the ensemble mean [1]"
+RFNE_LABEL = "RFNE of the ensemble mean"
 NO_PULL = "no ensemble of this task has enough members for a pull"
 NO_ENSEMBLE = "no method of this task gives an ensemble"
 

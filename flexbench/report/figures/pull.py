@@ -68,8 +68,8 @@ def draw_pull(scores: pd.DataFrame) -> "Figure":
                 linespacing=1.3,
             )
     axes[0].set_ylim(top=_ROOM * axes[0].get_ylim()[1])
-    figure.supxlabel("pull = (truth − mean) / std [1]", fontsize=9)
-    figure.supylabel("density [1]", fontsize=9)
+    figure.supxlabel("pull = (truth − mean) / std", fontsize=9)
+    figure.supylabel("density", fontsize=9)
     return figure
 
 

@@ -46,11 +46,11 @@ def draw_pull_members(scores: pd.DataFrame) -> "Figure":
     for axis in (left, right):
         axis.set_ylim(bottom=0.0)
         axis.set_xticks(sizes)
-        axis.set_xlabel("members of the ensemble, M [1]")
+        axis.set_xlabel("members of the ensemble, M")
     left.set_title("narrows with M, even if perfect")
-    left.set_ylabel("width (standard deviation) of the pull [1]")
+    left.set_ylabel("width (standard deviation) of the pull")
     right.set_title("level: more members do not help")
-    right.set_ylabel("pull ratio: width / perfect width [1]")
+    right.set_ylabel("pull ratio: width / perfect width")
     style.legend_below(figure, methods, kind=connected, first={"perfect ensemble": _PERFECT})
     return figure
 

@@ -52,6 +52,6 @@ def draw_rank(scores: pd.DataFrame) -> "Figure":
         axis.axhline(1.0, color=style.TRUTH, linewidth=1.0, linestyle="--")
         axis.set_title(f"{method} (M = {count - 1})")
     axes[0].set_xlim(0, 1)
-    figure.supxlabel("rank of the truth among the members / M [1]", fontsize=9)
-    figure.supylabel("frequency / flat frequency [1]", fontsize=9)
+    figure.supxlabel("rank of the truth among the members / M", fontsize=9)
+    figure.supylabel("frequency / flat frequency", fontsize=9)
     return figure

@@ -57,7 +57,7 @@ def draw_rfne_by_re(scores: pd.DataFrame, *, trained: set[float], labels: "Label
     axis.set_xlim(-0.5, len(numbers) - 0.5)
     axis.set_xticks(range(len(numbers)), [f"{number:g}" for number in numbers])
     axis.grid(False, axis="x")
-    axis.set_xlabel(f"{labels.flow} [1]")
+    axis.set_xlabel(f"{labels.flow}")
     axis.set_ylabel(RFNE_LABEL)
     style.legend_below(figure, methods)
     return figure

@@ -89,4 +89,4 @@ def _draw_ratio_by_band(axis: "Axes", scores: pd.DataFrame, *, unit: str) -> Non
         axis.axvline(0.5, color=style.MUTED, linewidth=0.8, linestyle=":")
     axis.grid(False, axis="x")
     axis.set_xlabel(f"wavenumber band [{unit}]")
-    axis.set_ylabel("spread / skill [1]")
+    axis.set_ylabel("spread / skill")

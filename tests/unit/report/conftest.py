@@ -23,14 +23,17 @@ from flexbench.claims.registry import default_claims, read_claims
 from flexbench.config import Case, Config, Run
 from flexbench.data.samples import Labels, Snapshot, write_samples
 from flexbench.data.store import write_trajectory
+from flexbench.findings.evidence import Evidence
+from flexbench.findings.make import findings_of
+from flexbench.findings.output import findings_json
 from flexbench.graph import Graph
 from flexbench.metrics.aggregate import aggregate, aggregate_leads
 from flexbench.metrics.comparisons import comparisons, twin_cases
 from flexbench.metrics.cost import cost_row
-from flexbench.metrics.flags import red_flags
+from flexbench.metrics.flags import find_flags
 from flexbench.metrics.matrix import matrix
 from flexbench.metrics.score import score_samples
-from flexbench.metrics.tables import COST
+from flexbench.metrics.tables import COST, RED_FLAGS
 from flexbench.paths import Layout, receipt_of
 from flexbench.report.inputs import ReportInputs
 
@@ -213,28 +216,35 @@ class Builder:
         cases = self.config.cases
         how: dict[str, Any] = {"bootstrap": self.config.score.bootstrap, "confidence": 0.95}
         scores = aggregate(self.frames, **how)
-        flags = red_flags(
+        flags = find_flags(
             scores,
             self.frames,
             tasks=self.config.tasks,
             planned={name: len(case.runs) * case.settings.leads for name, case in cases.items()},
             resolutions={},
             matched={},
+            **how,
         )
         shown = [case for case in cases.values() if not case.evaluation or case.is_shifted]
         tables = {
             "scores": scores,
             "leads": aggregate_leads(self.frames, **how),
             "comparisons": comparisons(self.frames, twins=twin_cases(cases.values()), **how),
-            "red_flags": flags,
+            "red_flags": RED_FLAGS.of(flag.row for flag in flags),
             "cost": COST.of(self.costs),
             "matrix": matrix(scores, cases=shown, trained=self.config.split("train").reynolds),
         }
         for name, table in tables.items():
             table.to_csv(self._place(self.layout.table(name)), index=False)
-        ledger = ledger_of(Graph.of(self.config), read_claims(default_claims()))
-        self.layout.claims.write_text(ledger_json(ledger), encoding="utf-8")
-        made = [*(self.layout.table(name) for name in tables), self.layout.claims]
+        graph = Graph.of(self.config)
+        claims = ledger_json(ledger_of(graph, read_claims(default_claims())))
+        self.layout.claims.write_text(claims, encoding="utf-8")
+        told = {name: tables[name] for name in ("scores", "leads", "comparisons", "cost")}
+        evidence = Evidence(graph=graph, flags=flags, claims=json.loads(claims), **told)
+        findings = findings_json(findings_of(evidence))
+        self.layout.findings.write_text(findings, encoding="utf-8")
+        made = [self.layout.table(name) for name in tables]
+        made += [self.layout.claims, self.layout.findings]
         self._receipt(*made, step="tabulate", inputs=[])
 
     @staticmethod

@@ -1,6 +1,7 @@
 """Every figure: it is found by its name, draws from full and from meagre inputs, says its units."""
 
 import hashlib
+import json
 import textwrap
 from pathlib import Path
 
@@ -14,7 +15,7 @@ from flexbench.config.reading import load_config
 from flexbench.errors import FlexbenchError
 from flexbench.report import FIGURES, style
 from flexbench.report.animation import Animation
-from flexbench.report.catalogue import FigureEntry, figures_of
+from flexbench.report.catalogue import LEAD, FigureEntry, figures_of, part_of
 from flexbench.report.figures import draw_figure, save
 from flexbench.report.page import render_page
 
@@ -56,6 +57,9 @@ def test_samplers_are_compared_where_there_are_many():
         assert "frontier" not in figures_of(load_config({"tier": "desk"}), task)
 
 
+WITHOUT_UNITS = {"rfne_by_re", "pull", "pull_members", "fifths", "rank", "coverage", "frontier"}
+
+
 @pytest.mark.parametrize("name", STILL)
 def test_every_figure_labels_its_axes_with_units(name, usual):
     figure = draw_figure(name, usual, case=ROLLOUT if name == "leads" else CASE)
@@ -69,7 +73,10 @@ def test_every_figure_labels_its_axes_with_units(name, usual):
         assert name == "matrix" or "[time unit]" in shown
     else:
         labels = [axis.get_xlabel() + axis.get_ylabel() for axis in figure.axes]
-        assert "[" in "".join(labels) + figure.get_supxlabel()
+        named = "".join(labels) + figure.get_supxlabel()
+        assert named
+        assert ("[" in named) == (name not in WITHOUT_UNITS), named
+    assert "[1]" not in shown, "what is a ratio or a count has no unit"
 
 
 NOTHING = {
@@ -163,12 +170,43 @@ def test_unknown_names_say_what_is_allowed(usual):
     ("wrong", "message"),
     [
         ({"source": "samples"}, "source 'samples'; allowed: '', 'snapshot'"),
+        ({"part": "maps"}, "part 'maps'; allowed: lead, accuracy, uncertainty, flows"),
         ({"of": ("task", "rollouts")}, "of 'rollouts'; allowed: task, evaluation, rollout"),
     ],
 )
 def test_the_catalogue_is_checked_as_it_is_built(wrong, message):
     with pytest.raises(ValueError, match=message):
         FigureEntry(title="T", caption="Better: lower.", sizes=(1, 1), **wrong)
+
+
+def test_an_evaluation_has_one_part_for_all_of_its_figures():
+    desk = load_config({"tier": "desk"})
+    assert part_of(desk, "forecast", "maps") == LEAD
+    assert part_of(desk, "forecast", "pull") == "uncertainty"
+    assert part_of(desk, "forecast.no_slip", "maps") == "flows"
+    assert part_of(desk, "forecast.rollout", "spectra") == "rollout"
+    assert part_of(desk, "forecast.calibrated", "pull") == "sampling"
+    assert all(entry.part != LEAD or name == "maps" for name, entry in FIGURES.items())
+
+
+def test_a_png_tells_where_its_colours_are_values(usual, tmp_path):
+    """Maps and colour bars, in the picture itself; a drawing of lines has none."""
+    figure = draw_figure("maps", usual, case=CASE)
+    save(figure, tmp_path / "maps.png")
+    save(draw_figure("rank", usual, case=CASE), tmp_path / "rank.png")
+    with Image.open(tmp_path / "rank.png") as rank:
+        assert json.loads(rank.info[style.PANELS]) == []
+    with Image.open(tmp_path / "maps.png") as maps:
+        boxes = json.loads(maps.info[style.PANELS])
+        pixels = np.asarray(maps.convert("RGB"), float)
+    assert len(boxes) == 3 + sum(bool(axis.images) for axis in figure.axes)
+    ends = np.array(boxes)
+    places = np.rint(ends * [*pixels.shape[1::-1], *pixels.shape[1::-1]]).astype(int)
+    for left, top, right, bottom in places:
+        inside = pixels[top:bottom, left:right]
+        assert np.ptp(inside, axis=2).max() > 50, "it has colours"
+        pixels[max(top - 2, 0) : bottom + 2, max(left - 2, 0) : right + 2] = 0
+    assert np.ptp(pixels, axis=2).max() < 30, "and nothing else has"
 
 
 def test_every_entry_says_how_large_its_files_are():

@@ -15,6 +15,7 @@ from flexbench.errors import FlexbenchError
 from flexbench.report import style
 from flexbench.report.figures import draw_figure
 from flexbench.report.figures.loss import draw_loss
+from flexbench.report.figures.maps import draw_maps
 from flexbench.report.figures.rollout import draw_rollout
 from flexbench.report.figures.spectra import draw_spectra
 from flexbench.report.inputs import read_log
@@ -46,24 +47,27 @@ def test_maps_show_the_fields_of_the_files(usual):
     with Trajectory(usual.layout.trajectory(snapshot.trajectory)) as trajectory:
         truth = trajectory.snapshot(FIRST)
     given = truth.reshape(12, 4, 12, 4).mean(axis=(1, 3))
-    top, panels = images(figure)[:4], images(figure)[4:]
-    np.testing.assert_array_equal(top[0].get_array(), truth)
-    np.testing.assert_allclose(top[1].get_array(), given, rtol=1e-4, atol=1e-4)
-    base = np.asarray(top[2].get_array())
+    flow, panels = images(figure)[:5], images(figure)[5:]
+    middle = np.s_[18:30, 18:30]
+    np.testing.assert_array_equal(flow[0].get_array(), truth)
+    np.testing.assert_array_equal(flow[1].get_array(), truth[middle])
+    base = np.asarray(flow[2].get_array())
     assert base.shape == truth.shape
-    np.testing.assert_allclose(top[3].get_array(), np.abs(base - truth))
+    np.testing.assert_allclose(flow[3].get_array(), np.abs(base - truth))
+    np.testing.assert_allclose(flow[4].get_array(), given, rtol=1e-4, atol=1e-4)
     for method in METHODS:
         with Samples(usual.layout.samples(CASE, method, 0)) as samples:
             (row,) = [
                 i for i, s in enumerate(samples.snapshots) if s.trajectory == "re2000_seed100"
             ]
             members = samples.ensemble(row)[:, 0]
-        shown = [np.asarray(panels.pop(0).get_array()) for _ in range(4 if len(members) > 1 else 3)]
+        shown = [np.asarray(panels.pop(0).get_array()) for _ in range(5 if len(members) > 1 else 4)]
         np.testing.assert_array_equal(shown[0], members[0])
-        np.testing.assert_allclose(shown[1], members.mean(axis=0))
-        np.testing.assert_allclose(shown[2], np.abs(members.mean(axis=0) - truth))
+        np.testing.assert_array_equal(shown[1], members[0][middle])
+        np.testing.assert_allclose(shown[2], members.mean(axis=0))
+        np.testing.assert_allclose(shown[3], np.abs(members.mean(axis=0) - truth))
         if len(members) > 1:
-            np.testing.assert_allclose(shown[3], members.std(axis=0, ddof=1))
+            np.testing.assert_allclose(shown[4], members.std(axis=0, ddof=1))
     assert not panels
     assert words(figure).count("no spread") == 1, "the formula's"
     assert "re2000_seed100: Re = 2000, t = 0.8 time units" in words(figure)
@@ -76,8 +80,38 @@ def test_maps_share_their_limits(usual):
     assert len(signed) + len(amount) == len(shown)
     ((low, high),) = {image.get_clim() for image in signed}
     assert low == -high
-    ((bottom, _),) = {image.get_clim() for image in amount}
-    assert bottom == 0
+    # Errors share one, the base's too, and spreads, which may be far smaller, another.
+    errors, spreads = amount[:1] + amount[1::2], amount[2::2]
+    assert (len(errors), len(spreads)) == (4, 2)
+    for group in (errors, spreads):
+        ((bottom, _),) = {image.get_clim() for image in group}
+        assert bottom == 0
+    assert spreads[0].get_clim() != errors[0].get_clim()
+
+
+def test_a_zoomed_map_lies_where_its_frame_is(usual):
+    figure = draw_figure("maps", usual, case=CASE)
+    truth, zoomed = figure.axes[:2]
+    (frame,) = truth.patches
+    (left, right), (bottom, top) = zoomed.get_xlim(), zoomed.get_ylim()
+    assert frame.get_bbox().extents == pytest.approx((left, bottom, right, top))
+    assert zoomed.images[0].get_extent() == pytest.approx((left, right, bottom, top))
+
+
+def test_more_methods_than_fit_side_by_side_go_on_below(usual):
+    snapshot = shown_snapshot(usual, CASE)
+    many = {f"m{number}": snapshot.members["flex"] for number in range(7)}
+    figure = draw_maps(
+        dataclasses.replace(snapshot, members=many),
+        given_label="given",
+        base_label="base",
+        labels=simulated("w"),
+    )
+    places = [axis.get_position() for axis in figure.axes[:40]]
+    assert len(images(figure)) == 5 + 7 * 5
+    assert all(place.x0 > 0 and place.x1 < 1 and place.y0 > 0 for place in places)
+    assert places[35].y1 < places[34].y0, "the last begins below the others"
+    assert places[35].x0 == places[5].x0
 
 
 def test_forecasts_show_the_past(usual):

@@ -2,24 +2,34 @@
 
 import json
 import re
+from dataclasses import replace
 from html.parser import HTMLParser
 from itertools import pairwise
 
 import pytest
 
+from flexbench.config.reading import load_config
 from flexbench.errors import FlexbenchError
-from flexbench.metrics.definitions import DEFINITIONS_VERSION
-from flexbench.metrics.tables import COMPARISONS, RED_FLAGS
+from flexbench.findings.names import case_names
+from flexbench.findings.output import findings_json, read_findings
+from flexbench.findings.results import Alert, Sentence
+from flexbench.metrics.definitions import DEFINITIONS_VERSION, definition_of
+from flexbench.metrics.tables import COMPARISONS
 from flexbench.report.catalogue import figures_of
 from flexbench.report.figures import draw_figure, save
 from flexbench.report.inputs import ReportInputs
-from flexbench.report.page import render_page, slug, write_report
+from flexbench.report.numbers import with_interval
+from flexbench.report.origin import origin_of
+from flexbench.report.page import render_page, write_report
+from flexbench.report.receipts import slug
 
 from .conftest import World, copy_of
 
 CASE = "superres_x4"
-NOTE = (CASE, "flex", "information", "pull ratio 1.3, outside 0.9 to 1.1")
-FLAG = (CASE, "unet", "worse_than_formula", "0.31 of unet, 0.30 of interpolation")
+NOTE = Alert(kind="overconfident", method="flex", cases=[CASE], text="FLEX is too sure of itself.")
+FLAG = Alert(
+    kind="worse than formula", method="unet", cases=[CASE], text="U-Net is worse than a formula."
+)
 DRAWN = ("rank", "coverage")
 # Rules as they follow one another; what is skipped over is not drawn.
 EDGES = [
@@ -61,8 +71,8 @@ class Page(HTMLParser):
 @pytest.fixture(scope="module")
 def inputs(usual: ReportInputs, tmp_path_factory: pytest.TempPathFactory) -> ReportInputs:
     inputs = copy_of(usual, tmp_path_factory.mktemp("page"))
-    flags = [dict(zip(RED_FLAGS.columns, ("smoke", *flag), strict=True)) for flag in (NOTE, FLAG)]
-    RED_FLAGS.of(flags).to_csv(inputs.layout.table("red_flags"), index=False)
+    found = replace(read_findings(inputs.layout.findings), defects=[FLAG], notes=[NOTE])
+    inputs.layout.findings.write_text(findings_json(found), encoding="utf-8")
     for name in DRAWN:
         save(draw_figure(name, inputs, case=CASE), inputs.layout.figure(CASE, name))
     return inputs
@@ -86,20 +96,44 @@ def test_the_page_needs_nothing_else(html, page):
     assert all(source.startswith(("#", "data:")) for source in sources)
     assert "@import" not in html
     assert not re.search(r"url\((?!#)", html)
-    assert len(html) < 15e6
+    assert len(html) < 6e6
 
 
-def test_red_flags_come_before_the_summary_and_the_rest_in_order(inputs, page):
+def test_the_page_has_its_sections_in_order(inputs, page):
     sections = [values["id"] for tag, values in page.tags if tag == "section"]
-    cases = [slug("case", case) for case in inputs.config.cases]
+    tasks = [slug("case", case) for case in inputs.config.tasks]
+    parts = [slug("part", part) for part in ("accuracy", "uncertainty", "flows", "rollout", "cost")]
     assert sections == [
-        "red-flags", "summary", *cases, "comparisons", "scores", "cost", "definitions",
-        "provenance",
+        "one-minute", "scorecard", "warnings", *tasks, *parts, "comparisons", "explorer",
+        "cost", "definitions", "provenance",
     ]  # fmt: skip
+    assert {f"#{name}" for name in sections} <= set(page.links)
+
+
+def test_flags_come_before_notes_and_both_before_what_they_are_about(page):
     text = page.text
-    assert text.index(FLAG[3]) < text.index("RFNE, mean")
-    assert "worse than formula" in text
-    assert text.index(FLAG[3]) < text.index(NOTE[3]) < text.index("RFNE, mean")
+    assert FLAG.kind in text
+    assert text.index(FLAG.text) < text.index(NOTE.text) < text.index("One test snapshot")
+
+
+def test_what_leads_is_not_folded_and_all_else_is(html):
+    """One figure for each task, the scorecard, the flags."""
+    shown = unfolded(html)
+    assert shown.count("<figure>") == 2
+    for words in ('id="scorecard"', 'id="warnings"', "RFNE, mean", FLAG.text):
+        assert words in shown
+    assert NOTE.text not in shown
+
+
+def unfolded(html):
+    """The page without what stands in a <details>."""
+    parts = re.split(r"(<details|</details>)", html)
+    kept, depth = [], 0
+    for part in parts:
+        depth += {"<details": 1, "</details>": -1}.get(part, 0)
+        kept += [part] if depth == 0 else []
+    assert depth == 0
+    return "".join(kept)
 
 
 def test_the_version_of_the_definitions_is_told(html):
@@ -147,7 +181,7 @@ def test_numbers_stand_with_their_interval(inputs, html):
 
 
 def test_the_best_of_a_column_is_set_off(inputs, html):
-    summary = html[html.index('id="summary"') : html.index('id="comparisons"')]
+    summary = html[html.index(f'<section id="{slug("case", CASE)}"') :]
     rows = re.findall(r'<tr><th scope="row">.*?</tr>', summary, flags=re.S)
     flex = next(row for row in rows if "flex" in row)
     unet = next(row for row in rows if "unet" in row)
@@ -159,16 +193,13 @@ def test_figures_are_embedded_and_missing_ones_named(inputs, page, html):
     images = [values for tag, values in page.tags if tag == "img"]
     figures = sum(len(figures_of(inputs.config, case)) for case in inputs.config.cases)
     assert len(images) == len(DRAWN)
-    assert all(values["src"].startswith("data:image/png;base64,") for values in images)
-    assert all(values["alt"] and int(values["width"]) > 300 for values in images)
+    assert all(values["src"].startswith("data:image/webp;base64,") for values in images)
+    assert all(int(values["width"]) > 300 for values in images)
+    assert next(values["alt"] for values in images).startswith(
+        "Super-resolution ×4. Rank histogram: "
+    )
     assert html.count("Not drawn:") == figures - len(DRAWN)
     assert "figures/forecast/maps.png" in page.text
-
-
-def test_histograms_are_told_by_figures_alone(page):
-    scores = page.text[page.text.rindex("All scores") : page.text.rindex("Definitions")]
-    assert "Rank histogram" not in scores
-    assert "Coverage by nominal level" in scores
 
 
 def test_a_rewrite_has_the_same_bytes(bare, tmp_path):
@@ -180,12 +211,17 @@ def test_a_rewrite_has_the_same_bytes(bare, tmp_path):
 def test_text_from_files_is_escaped(bare, tmp_path):
     inputs = copy_of(bare, tmp_path)
     ratio = {"case": CASE, "reference": HOSTILE, "score": "crps", "reynolds": "all", "value": 0.5}
-    flag = {"tier": "smoke", "case": CASE, "flag": HOSTILE, "message": HOSTILE}
+    alert = Alert(kind=HOSTILE, method=HOSTILE, cases=[HOSTILE], text=HOSTILE)
+    said = Sentence(about=HOSTILE, text=HOSTILE)
+    found = replace(
+        read_findings(inputs.layout.findings),
+        **{"minute": [said], "cannot_tell": [said], "defects": [alert], "notes": [alert]},
+    )
+    inputs.layout.findings.write_text(findings_json(found), encoding="utf-8")
     changed = {
         "scores": inputs.table("scores"),
         "cost": inputs.table("cost").assign(device=HOSTILE),
         "comparisons": COMPARISONS.of([ratio]),
-        "red_flags": RED_FLAGS.of([flag]),
     }
     for name, table in changed.items():
         table.assign(method=HOSTILE).to_csv(inputs.layout.table(name), index=False)
@@ -193,13 +229,74 @@ def test_text_from_files_is_escaped(bare, tmp_path):
     assert "<script>alert" not in html
     assert "&lt;script&gt;alert(1)&lt;/script&gt;" in html
     page = Page(html)
-    assert [tag for tag, _ in page.tags].count("script") == 1
-    assert page.text.count(HOSTILE) > 10
+    assert [tag for tag, _ in page.tags].count("script") == 2, "the scores, and what sorts them"
+    assert page.text.count(HOSTILE) > 8
+    assert HOSTILE in score_columns(html)[1]["texts"]
+
+
+def score_columns(html):
+    """The columns of the table of all scores, as its script reads them."""
+    (content,) = re.findall(r'<script type="application/json"[^>]*>(.*?)</script>', html, re.DOTALL)
+    return json.loads(content)
+
+
+def test_the_table_of_all_scores_has_every_row_and_number_of_the_file(inputs, html):
+    columns = score_columns(html)
+    names = [column["name"] for column in columns]
+    cells = {
+        column["name"]: (
+            [column["texts"][place] for place in column["at"]]
+            if "texts" in column
+            else column["cells"]
+        )
+        for column in columns
+    }
+    table = inputs.table("scores")
+    assert names == [
+        "Case", "Method", "Score", "Re", "Detail", "Value", "Interval", "Snapshots", "Flows",
+        "Seeds", "Receipt",
+    ]  # fmt: skip
+    assert {len(own) for own in cells.values()} == {len(table)}
+    titles = case_names(inputs.config)
+    ids = set(Page(html).ids)
+    for number, row in enumerate(table.to_dict("records")):
+        own = {name: cells[name][number] for name in names}
+        assert own["Case"] == titles[row["case"]]
+        assert (own["Method"], own["Re"]) == (row["method"], row["reynolds"])
+        assert own["Detail"] == row["detail"]
+        assert own["Score"].startswith(definition_of(row["score"]).label)
+        assert (own["Value"], own["Interval"]) == with_interval(
+            row["value"], row["low"], row["high"]
+        )
+        assert int(own["Snapshots"]) == row["snapshots"]
+        assert int(own["Flows"]) == row["trajectories"]
+        assert int(own["Seeds"]) == row["training_seeds"]
+        assert own["Receipt"] in ids
+    # What sorts by the order of its texts has them in order.
+    texts = dict(zip(names, (column.get("texts") for column in columns), strict=True))
+    assert texts["Re"] == ["all", "500", "2000", "8000"]
+    assert texts["Method"] == inputs.config.methods
+    assert texts["Flows"] == sorted(texts["Flows"], key=int)
+
+
+def test_the_header_says_when_where_and_how_to_get_it_again(bare, tmp_path):
+    dated = copy_of(bare, tmp_path)
+    for number, path in enumerate(sorted(dated.layout.folder.rglob("*.receipt.json"))):
+        receipt = json.loads(path.read_text())
+        own = {"finished": f"2026-05-0{1 + number % 3}T10:00:00+00:00", "processor": "Abacus 3"}
+        path.write_text(json.dumps(receipt | own))
+    text = Page(render_page(dated, edges=[], revision="0123456789abcdef+")).text
+    assert "finished 3 May 2026, 10:00 UTC · on Abacus 3" in text
+    assert "at commit 012345678 and changes" in text
+    assert "flexbench run --resolved config.yaml" in text, "it is no tier's own configuration"
+    origin = origin_of(load_config({"tier": "smoke"}), [], revision=None)
+    assert origin.command == "flexbench run --tier smoke"
+    assert len(origin.facts) == 1
 
 
 def test_a_run_without_flags_says_so(bare):
     html = render_page(bare, edges=EDGES)
-    assert "None: no method is worse" in html
+    assert "No red flag: no method is worse" in html
     assert 'class="best">0' not in html, "one method alone is not the best of anything"
 
 
@@ -269,3 +366,20 @@ def test_claims_stand_on_the_page_with_their_verdicts(build, tmp_path):
 
 def test_a_run_that_judges_no_claim_says_nothing_of_them(bare):
     assert "#claims" not in Page(render_page(bare, edges=EDGES)).links
+
+
+def test_the_page_says_what_was_found(html, inputs):
+    """The sentences, what the run cannot tell, and the scorecard: those of the findings."""
+    found = read_findings(inputs.layout.findings)
+    text = " ".join(Page(unfolded(html)).text.split())
+    for sentence in (*found.minute, *found.cannot_tell):
+        assert " ".join(sentence.text.split()) in text
+    assert found.minute
+    cell = found.scorecard.cell(CASE, "unet")
+    scorecard = text[text.index("The error of each method over") : text.index("Warnings", 2000)]
+    assert f"{cell.ratio:.2f} {cell.width} ({cell.pull:.2f})" in scorecard
+
+    changed = replace(found, minute=[Sentence(about="winner", text="Nobody is ahead.")])
+    inputs.layout.findings.write_text(findings_json(changed), encoding="utf-8")
+    assert "<li>Nobody is ahead.</li>" in render_page(inputs, edges=EDGES)
+    inputs.layout.findings.write_text(findings_json(found), encoding="utf-8")

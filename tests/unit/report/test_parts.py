@@ -1,5 +1,7 @@
 """Numbers, tables, the graph, the readers, and the captions beside them."""
 
+import base64
+import io
 import math
 import re
 from pathlib import Path
@@ -10,14 +12,16 @@ import pandas as pd
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from matplotlib import colormaps
 from PIL import Image
 
 from flexbench.errors import FlexbenchError
 from flexbench.metrics.definitions import DEFINITIONS
 from flexbench.report import FIGURES
+from flexbench.report.animation import Animation
 from flexbench.report.better import SUMMARY, loss_of
 from flexbench.report.dag import draw_graph, reduce_edges
-from flexbench.report.embed import embed_png
+from flexbench.report.embed import embed_gif, embed_png
 from flexbench.report.inputs import in_method_order, read_log
 from flexbench.report.labels import simulated
 from flexbench.report.numbers import amount, duration, with_interval
@@ -129,7 +133,7 @@ def test_broken_images_are_named(tmp_path):
     image = tmp_path / "x.png"
     image.write_bytes(b"\x89PNG\r\n")
     with pytest.raises(FlexbenchError, match=r"x\.png: not a readable PNG"):
-        embed_png(image)
+        embed_png(image, is_map=False)
 
 
 def test_a_log_cut_by_a_kill_is_read_up_to_there(tmp_path):
@@ -141,9 +145,14 @@ def test_a_log_cut_by_a_kill_is_read_up_to_there(tmp_path):
         read_log(path)
 
 
-def test_a_large_image_keeps_its_look_in_fewer_bytes(tmp_path):
-    from matplotlib import colormaps
+def shown(uri):
+    kind, _, content = uri.partition(",")
+    assert kind == "data:image/webp;base64"
+    with Image.open(io.BytesIO(base64.b64decode(content))) as image:
+        return np.asarray(image.convert("RGB"), float)
 
+
+def test_a_map_keeps_its_look_in_far_fewer_bytes(tmp_path):
     field = np.random.default_rng(0).normal(size=(60, 60))
     smooth = np.kron(field, np.ones((15, 15)))
     fine = colormaps["RdBu_r"](
@@ -151,17 +160,29 @@ def test_a_large_image_keeps_its_look_in_fewer_bytes(tmp_path):
     )
     image = Image.fromarray((255 * fine[:, :, :3]).astype(np.uint8))
     image.save(tmp_path / "a.png", dpi=(100, 100))
-    embedded = embed_png(tmp_path / "a.png")
-    size = (tmp_path / "a.png").stat().st_size
-    assert size > 600_000
-    assert len(embedded.uri) < size
-    assert embedded.width == 990
-    import base64
-    import io
+    embedded = embed_png(tmp_path / "a.png", is_map=True)
+    assert len(embedded.uri) < (tmp_path / "a.png").stat().st_size / 4
+    assert (embedded.width, embedded.height) == (990, 990)
+    difference = shown(embedded.uri) - np.asarray(image, float)
+    assert np.sqrt((difference**2).mean()) < 12.0
 
-    shown = Image.open(io.BytesIO(base64.b64decode(embedded.uri.split(",")[1]))).convert("RGB")
-    difference = np.asarray(shown, float) - np.asarray(image, float)
-    assert np.sqrt((difference**2).mean()) < 6.0
+
+def test_a_drawing_of_lines_keeps_every_pixel(tmp_path):
+    image = Image.fromarray(np.random.default_rng(0).integers(0, 256, (40, 60, 3), np.uint8))
+    image.save(tmp_path / "a.png")
+    embedded = embed_png(tmp_path / "a.png", is_map=False)
+    np.testing.assert_array_equal(shown(embedded.uri), np.asarray(image, float))
+
+
+def test_an_animation_becomes_its_pictures(tmp_path):
+    ramp = np.linspace(0, 255, 30).astype(np.uint8)
+    fields = [np.tile(ramp // (4 - n), (20, 1)) for n in range(4)]
+    pictures = [Image.fromarray(np.stack(3 * [field], axis=2)) for field in fields]
+    Animation(pictures, 100).write(tmp_path / "a.gif")
+    embedded = embed_gif(tmp_path / "a.gif")
+    assert [picture.width for picture in embedded] == [30] * 4
+    for picture, field in zip(embedded, fields, strict=True):
+        assert shown(picture.uri).mean() == pytest.approx(field.mean(), abs=4)
 
 
 def test_every_figure_says_what_better_means():

@@ -14,8 +14,8 @@ from flexbench.report.figures import draw_figure
 from flexbench.report.figures.maps import draw_maps
 from flexbench.report.figures.rollout import draw_rollout
 from flexbench.report.labels import simulated
-from flexbench.report.page import page_figure
 from flexbench.report.receipts import ReceiptIndex
+from flexbench.report.sections import page_figure
 from flexbench.report.shown_snapshot import ShownSnapshot
 
 from .conftest import GRID, SNAPSHOTS, copy_of
@@ -60,9 +60,12 @@ def draw(snapshot: ShownSnapshot):
 
 def test_every_map_is_grey_outside_the_flow():
     panels = draw(shown(1.0))
-    assert len(panels) == 4 + 4 + 3
-    for axis in panels:
-        np.testing.assert_array_equal(greys(axis), OUTSIDE)
+    assert len(panels) == 5 + 5 + 4
+    zoomed = OUTSIDE[GRID * 3 // 8 : GRID * 5 // 8, GRID * 3 // 8 : GRID * 5 // 8]
+    covered = [greys(axis) for axis in panels]
+    for cover in covered:
+        np.testing.assert_array_equal(cover, OUTSIDE if len(cover) == GRID else zoomed)
+    assert [len(cover) for cover in covered].count(GRID // 4) == 3
 
 
 def test_what_lies_outside_the_flow_sets_no_end_of_a_scale():
@@ -105,7 +108,8 @@ def test_captions_explain_the_grey_where_there_are_walls(walled):
     index = ReceiptIndex(inputs.layout, [])
 
     def caption(case, name):
-        return page_figure(inputs, case, name, index, inputs.labels(case)).caption
+        labels = inputs.labels(case)
+        return page_figure(inputs, case, name, index, labels, title="").caption
 
     for name in ("maps", "rollout"):
         assert FIGURES[name].walls
