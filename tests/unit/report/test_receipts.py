@@ -59,12 +59,12 @@ def test_cost_leads_to_the_step_that_took_the_time(html):
 
 
 def test_costs_are_those_of_a_whole_field(folder, html):
-    """In the scorecard as in the table of costs: all calls of the network, on all tiles."""
+    """Where the task is shown, as in the table of costs: all calls of the network, on all tiles."""
     costs = pd.read_csv(folder / "tables" / "cost.csv")
     (cost,) = costs[(costs["case"] == TASK) & (costs["method"] == "flex")].to_dict("records")
     whole = cost["flops_per_call"] * cost["calls"] * cost["tiles"]
     assert cost["flops_per_member"] == pytest.approx(whole)
-    for section in ("scorecard", "cost"):
+    for section in (slug("case", TASK), "cost"):
         row = next(row for row in rows_of(html, section) if "</i>flex" in row)
         cells = re.findall(r">([^<>]+)</a>", row)
         assert {amount(whole), duration(cost["seconds_per_member"])} <= set(cells)
