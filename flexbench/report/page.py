@@ -9,6 +9,7 @@ from flexbench import BENCHMARK_VERSION
 from flexbench.atomic import write_text
 from flexbench.config.reading import to_yaml
 from flexbench.findings.output import read_findings
+from flexbench.metrics.comparisons import FORMULA
 from flexbench.metrics.definitions import DEFINITIONS_VERSION
 from flexbench.report import style
 from flexbench.report.claims import claims_view
@@ -59,6 +60,7 @@ def render_page(inputs: ReportInputs, *, edges: Sequence[Edge], revision: str | 
         # Methods that were left out have no scores.
         methods = [method for method in config.methods if method in set(scores["method"])]
         colours = {method: style.colour(method) for method in methods}
+    formulas = set(scores.loc[scores["mode"] == FORMULA, "method"])
     return environment.get_template("page.html").render(
         tier=config.tier,
         benchmark_version=BENCHMARK_VERSION,
@@ -67,7 +69,11 @@ def render_page(inputs: ReportInputs, *, edges: Sequence[Edge], revision: str | 
         config=config,
         confidence=f"{100 * config.score.confidence:g} %",
         findings=findings,
-        scorecard=scorecard_table(findings, index.of(inputs.layout.table("comparisons"))),
+        scorecard=scorecard_table(
+            findings,
+            [method for method in methods if method in formulas],
+            index.of(inputs.layout.table("comparisons")),
+        ),
         claims=claims_view(inputs.layout.claims, anchors),
         titles=titles,
         cases=cases,

@@ -1,5 +1,7 @@
 """The scorecard of the findings as a table of the page: cases down, methods across."""
 
+from collections.abc import Collection
+
 from flexbench.findings.results import Cell as Found
 from flexbench.findings.results import Findings
 from flexbench.report.tables import Cell, Head, Row, Table
@@ -8,16 +10,20 @@ from flexbench.report.tables import Cell, Head, Row, Table
 _KINDS = {"better": "best", "worse": "worse"}
 
 
-def scorecard_table(findings: Findings, anchor: str) -> Table:
-    """Error over the best formula's, and under it what the pull ratio says.
+def scorecard_table(findings: Findings, formulas: Collection[str], anchor: str) -> Table:
+    """Error over the best formula's, and under it what the pull ratio says; the formula by name.
 
-    anchor: of the receipt of the tables, where the numbers lead to.
+    formulas: the methods that learn nothing. anchor: of the receipt of the tables, where the
+    numbers lead to.
     """
     card, names = findings.scorecard, findings.method_names
-    table = Table(corner="flows", heads=[Head(text=names[method]) for method in card.methods])
+    learned = [method for method in card.methods if method not in formulas]
+    table = Table(corner="flows", heads=[Head(text=names[method]) for method in learned])
+    table.heads.append(Head(text="best formula"))
     for case in card.cases:
-        found = [card.cell(case, method) for method in card.methods]
-        cells = [_cell(it, anchor) for it in found]
+        cells = [_cell(card.cell(case, method), anchor) for method in learned]
+        best = [names[it] for it in formulas if card.cell(case, it).state == "formula"]
+        cells.append(Cell(text=", ".join(best) or "not run"))
         table.rows.append(Row(name=findings.case_names[case], cells=cells))
     return table
 
