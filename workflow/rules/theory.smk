@@ -16,8 +16,7 @@ rule targets:
     params:
         **of("targets").params,
     shell:
-        "flexbench targets {wildcards.task}"
-        " --resolved {params.resolved:q} --log {log:q}"
+        "flexbench targets {wildcards.task}" " --resolved {params.resolved:q} --log {log:q}"
 
 
 rule gradients:
