@@ -76,7 +76,7 @@ _WALLS = (
 
 FIGURES: dict[str, FigureEntry] = {
     "maps": FigureEntry(
-        sizes=(461_000, 236_000),
+        sizes=(1_700_000, 1_450_000),
         part=LEAD,
         source="snapshot",
         of=("task", "evaluation", "rollout"),
@@ -92,7 +92,7 @@ FIGURES: dict[str, FigureEntry] = {
         walls=_WALLS,
     ),
     "spectra": FigureEntry(
-        sizes=(177_000, 26_000),
+        sizes=(190_000, 40_000),
         of=("task", "rollout"),
         source="spectra",
         title="{Density} spectra",
@@ -258,7 +258,7 @@ FIGURES: dict[str, FigureEntry] = {
         ),
     ),
     "leads": FigureEntry(
-        sizes=(98_000, 27_000),
+        sizes=(165_000, 22_000),
         part="rollout",
         of=("rollout",),
         title="Rollout",

@@ -359,8 +359,8 @@ def test_a_second_run_has_nothing_to_do(finished):
     assert done.returncode == 0
     assert "Nothing to be done" in done.stdout + done.stderr
     # And says again what was found, and where all of it stands.
-    folder = finished.clone.folder / "results" / "smoke"
-    found = read_findings(folder / "tables" / "findings.json")
+    folder = Path("results", "smoke")
+    found = read_findings(finished.clone.folder / folder / "tables" / "findings.json")
     assert done.stdout.splitlines()[-len(found.first) - 1 :] == [
         *found.first,
         f"All of it: {folder / 'report.html'}",

@@ -15,8 +15,9 @@ _LEDGER = (100_000, 45_000)
 _FOUND, _FOUND_CELL, _FOUND_FLAGS = 6_000, 330, 600
 # What a case adds to the page besides figures, and each of its methods.
 _CASE_TEXT, _METHOD_TEXT = 65_000, 18_000
-# Of a case's figures the page shows the PNG, as text: 4 characters for 3 bytes.
-_EMBEDDED = 4 / 3
+# Figures on the page are WebP, as text, and a rollout is no GIF: over the bytes of PNG and GIF.
+_EMBEDDED = 0.21
+_COLUMNS = 7  # of maps, in the catalogue: six methods and the truth
 _SCORE_FIELDS = 40  # in multiples of a float32 field
 # Maps prepare a task, and so import what tasks need.
 _MAPS = 240 * MIB
@@ -94,8 +95,12 @@ class FigureCost(Cost):
     receipt, process = 860, 200
 
     def sizes(self, facts: RunFacts, names: Names) -> list[int]:
-        """PNG and PDF, in the mean over methods and grids."""
-        return list(FIGURES[names["name"]].sizes)
+        """PNG and PDF, in the mean over grids; of maps by their columns."""
+        entry = FIGURES[names["name"]]
+        if entry.source != "snapshot":
+            return list(entry.sizes)
+        methods = {job.method for job in facts.graph.jobs_of(names["case"])}
+        return [size * (len(methods) + 1) // _COLUMNS for size in entry.sizes]
 
     def start(self, facts: RunFacts, speed: Measurement, names: Names) -> float:
         """The whole verb; of a figure that was not measured, as long as the longest."""
