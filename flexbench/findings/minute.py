@@ -220,7 +220,30 @@ def _other_flows(evidence: Evidence) -> Iterator[Sentence]:
         f"({evidence.case(farthest[0])}), {paired[farthest[-1]].value:.2f} times at worst "
         f"({evidence.case(farthest[-1])})."
     )
-    yield Sentence(about="flows", text=" ".join([text, *other_flows_calibrated(evidence, cases)]))
+    words = [text, *_rivals_there(evidence, cases), *other_flows_calibrated(evidence, cases)]
+    yield Sentence(about="flows", text=" ".join(words))
+
+
+def _rivals_there(evidence: Evidence, cases: list[str]) -> Iterator[str]:
+    """How often the leading network is ahead of each other one that ran on other flows."""
+    found: dict[tuple[str, str], Counter[str]] = {}
+    for case in cases:
+        own = leader(evidence, case)
+        for rival in evidence.learned(case):
+            if own is None or rival == own:
+                continue
+            ratio = evidence.to_best(case, rival, own, ERROR)
+            trainings = min(evidence.trainings(case, it) for it in (own, rival))
+            said = verdict(ratio, trainings=trainings)
+            found.setdefault((own, rival), Counter())[said] += 1
+    for (own, rival), counts in found.items():
+        results = [
+            f"ahead in {counts['worse']} of {counts.total()}",
+            f"behind in {counts['better']}",
+        ]
+        level = counts.total() - counts["worse"] - counts["better"]
+        results += [f"not told apart in {level}"] if level else []
+        yield f"Against {evidence.method(rival)}, {evidence.method(own)} is {listed(results)}."
 
 
 def _rollouts(evidence: Evidence) -> Iterator[Sentence]:

@@ -9,6 +9,8 @@ from flexbench.metrics.tables import ALL, MATRIX
 
 # Accuracy, correlation and calibration, as the scores are named.
 MATRIX_SCORES = ("rfne_mean", "pearson", "pull_ratio")
+# Of what a value of the test split and one of other flows have to be, to be compared.
+_OF = ["task", "method", "score"]
 
 
 def matrix(
@@ -19,8 +21,10 @@ def matrix(
     scores: the table of `aggregate`. cases: the test split's first, of each task, then those
     whose flows differ in kind. trained: Reynolds numbers of the training split.
     in_distribution: periodic vorticity at a Reynolds number of training. to_reference: the value
-    over the mean of the same method's in-distribution values on the test split, of that task and
-    score; NaN where it has none. Without cases the table is empty.
+    over that of the same method, task and score on the test split's flows like those of training,
+    at the same Reynolds number; where no network was trained at it, over the mean of all of them.
+    reference_reynolds: which of the two, as the number or "all". Both are missing where the
+    method has no such value. Without cases the table is empty.
     """
     rows = scores[
         scores["score"].isin(MATRIX_SCORES) & (scores["detail"] == "") & (scores["reynolds"] != ALL)
@@ -37,9 +41,12 @@ def matrix(
     if not parts:
         return MATRIX.of([])
     table = pd.concat(parts, ignore_index=True)
-    key = ["task", "method", "score"]
-    split = table["in_distribution"] & (table["case"] == table["task"])
-    known = table[split].groupby(key)["value"].mean().rename("reference")
-    table = table.join(known, on=key)
-    table["to_reference"] = table["value"] / table["reference"]
+    known = table[table["in_distribution"] & (table["case"] == table["task"])]
+    for name, key in (("same", [*_OF, "reynolds"]), ("mean", _OF)):
+        table = table.join(known.groupby(key)["value"].mean().rename(name), on=key)
+    # A wall or a velocity is not to look easier for having a low Reynolds number.
+    reference = table["same"].fillna(table["mean"])
+    named = table["reynolds"].where(table["same"].notna(), ALL)
+    table["reference_reynolds"] = named.where(reference.notna())
+    table["to_reference"] = table["value"] / reference
     return table[list(MATRIX.columns)]

@@ -141,7 +141,7 @@ COST = Table(
 MATRIX = Table(
     columns=(
         *("task", "case", "observable", "boundary", "reynolds", "in_distribution"),
-        *("method", "score", *_INTERVAL, "to_reference", "trajectories"),
+        *("method", "score", *_INTERVAL, "to_reference", "reference_reynolds", "trajectories"),
     ),
     made_by="tabulate",
     pooled=True,

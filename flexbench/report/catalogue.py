@@ -290,13 +290,14 @@ FIGURES: dict[str, FigureEntry] = {
         needs_evaluations=True,
         title="Out of distribution",
         caption=(
-            "Every method on flows that no network was trained on: other Reynolds numbers, "
-            "velocities in place of vorticity, walls. Error and correlation of the ensemble mean, "
-            "and how wide its pulls are; dots with intervals by bootstrap over trajectories. Pull "
-            "ratios above 20 are cut off. White rows: the test split at Reynolds numbers of "
-            "training; shaded: out of distribution. Better: a small error, a correlation and a "
-            "pull ratio near 1, and no loss from white rows to shaded ones beyond that of the "
-            "formula (×, +), which tells how much harder a flow is."
+            "What the methods make of flows that no network was trained on: other Reynolds "
+            "numbers, velocities in place of vorticity, walls. If a formula's error (×, +) "
+            "rises from the white rows, which are like the training, to the shaded ones as much "
+            "as a network's, the flow is simply harder; if the network's rises more, it does "
+            "not generalise. Compare rows of one Reynolds number. Dots: error and correlation "
+            "of the ensemble mean, and how wide its pulls are (above 20 cut off), with "
+            "intervals by bootstrap over trajectories. A method without a dot was not run "
+            "there. Better: a small error, a correlation and a pull ratio near 1."
         ),
     ),
 }

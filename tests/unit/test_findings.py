@@ -291,6 +291,17 @@ def test_other_flows(graph):
     assert "in 0 of 1 cases and worse in 1" in told(graph, "flows", world)
     tied = USUAL | {("forecast.no_slip", "flex"): (0.5, 1.3, 24.0)}
     assert "in 0 of 1 cases and open in 1" in told(graph, "flows", tied)
+    rival = USUAL | {
+        ("forecast.no_slip", "unet"): (0.1, 1.3, 12.0),
+        ("forecast.free_slip", "flex"): (0.2, 1.1, 24.0),
+        ("forecast.free_slip", "persistence"): (0.5, math.nan, 0.0),
+    }
+    assert "Against U-Net, FLEX is ahead in 0 of 1 and behind in 1." in told(graph, "flows", rival)
+    assert "Against" not in text
+    near = rival | {("forecast.free_slip", "unet"): (0.205, 1.3, 12.0)}
+    assert "ahead in 0 of 2, behind in 1 and not told apart in 1." in told(graph, "flows", near)
+    far = rival | {("forecast.free_slip", "unet"): (0.3, 1.3, 12.0)}
+    assert "ahead in 1 of 2 and behind in 1." in told(graph, "flows", far)
 
 
 def test_rollouts_and_their_energy(graph):

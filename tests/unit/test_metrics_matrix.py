@@ -77,16 +77,19 @@ def test_values_and_intervals_are_those_of_the_scores(table):
             assert own[name] == wanted[name]
 
 
-def test_the_reference_is_the_methods_own_mean_in_distribution(table):
+def test_the_reference_is_the_method_itself_at_the_same_reynolds_number(table):
     own = table[table["task"] == "forecast"]
     flex = own[(own["method"] == "flex") & (own["score"] == "rfne_mean")]
+    known = {"100": 0.1, "200": 0.3, "all": 0.2}
+    assert flex["reference_reynolds"].tolist() == ["100", "200", "all", "200", "100", "100"]
     np.testing.assert_allclose(
-        flex["to_reference"], np.array([0.1, 0.3, 0.4, 0.9, 0.45, 0.5]) / 0.2
+        flex["to_reference"], flex["value"] / flex["reference_reynolds"].map(known)
     )
     for method, score in (("unet", "rfne_mean"), ("flex", "pearson")):
         alone = own[(own["method"] == method) & (own["score"] == score)]
         assert alone["to_reference"].tolist() == [1.0]
-    assert own[own["method"] == "persistence"]["to_reference"].isna().all()
+    formula = own[own["method"] == "persistence"]
+    assert formula[["to_reference", "reference_reynolds"]].isna().all(axis=None)
     assert table[table["task"] == "superres_x4"]["to_reference"].tolist() == [1.0]
 
 
