@@ -5,18 +5,12 @@ source that made them. Trajectories, weights and samples go in on request, and a
 size and hash where they do not. The same results give the same bytes.
 """
 
-import hashlib
-import os
-import shutil
-import tempfile
-import zipfile
 from collections.abc import Iterator
-from contextlib import contextmanager
 from datetime import date, datetime
 from pathlib import Path
-from typing import Any, Protocol
+from typing import Any
 
-from flexbench.atomic import replacing
+from flexbench.archive import Archive, new_folder, zipped
 from flexbench.config.reading import to_yaml
 from flexbench.crate import Contents, File, metadata_json
 from flexbench.errors import FlexbenchError
@@ -28,7 +22,6 @@ from flexbench.verify import verify
 METADATA = "ro-crate-metadata.json"
 SOFTWARE = "software"
 
-_CHUNK = 1 << 20
 _DATA_LICENCE = "LICENSE-DATA"
 _TEXTS = ("LICENSE", _DATA_LICENCE, "CITATION.cff")
 # All that an installation and a run need of the checkout.
@@ -36,12 +29,6 @@ _SOURCES = (
     *("Snakefile", "pyproject.toml", "constraints.txt", "README.md", *_TEXTS),
     *("flexbench", "baselines", "workflow"),
 )
-
-
-class Archive(Protocol):
-    """Takes files; says what it has written of each: SHA-256 and size."""
-
-    def add(self, name: str, source: Path | bytes) -> tuple[str, int]: ...
 
 
 def export(
@@ -66,7 +53,7 @@ def export(
             "repair it with `flexbench run`, or export all the same with --force"
         )
     contents = Contents(graph=graph)
-    with _zipped(output) if output.suffix == ".zip" else new_folder(output) as archive:
+    with zipped(output) if output.suffix == ".zip" else new_folder(output) as archive:
         _add_results(archive, contents, with_data=with_data, trusted=found.clean)
         _add_texts(archive, contents)
         contents.published = published or _last_day(contents)
@@ -169,71 +156,3 @@ To check the archive, install `{SOFTWARE}/` (its pyproject.toml), and in that fo
 To make the results again: `flexbench run --tier {tier}` with the settings in `{tier}/config.yaml`.
 Licences: LICENSE (the software), {others} (everything else).
 """
-
-
-# --- where the files go ---------------------------------------------------------------------
-
-
-class _Folder:
-    def __init__(self, root: Path):
-        self.root = root
-
-    def add(self, name: str, source: Path | bytes) -> tuple[str, int]:
-        path = self.root / name
-        path.parent.mkdir(parents=True, exist_ok=True)
-        with path.open("xb") as file:
-            result = _copy(source, file)
-            file.flush()
-            os.fsync(file.fileno())
-        return result
-
-
-class _Zip:
-    def __init__(self, file: zipfile.ZipFile):
-        self.file = file
-
-    def add(self, name: str, source: Path | bytes) -> tuple[str, int]:
-        entry = zipfile.ZipInfo(name)  # no time of its own: 1980, like all others
-        entry.compress_type = zipfile.ZIP_DEFLATED
-        entry.external_attr = 0o644 << 16
-        entry.create_system = 3
-        with self.file.open(entry, "w", force_zip64=True) as file:
-            return _copy(source, file)
-
-
-def _copy(source: Path | bytes, target: Any) -> tuple[str, int]:
-    """Copy in chunks; what was written, not what is read later, is what the hash is of."""
-    digest, size = hashlib.sha256(), 0
-    for chunk in _chunks(source):
-        digest.update(chunk)
-        size += len(chunk)
-        target.write(chunk)
-    return digest.hexdigest(), size
-
-
-def _chunks(source: Path | bytes) -> Iterator[bytes]:
-    if isinstance(source, bytes):
-        yield source
-        return
-    with source.open("rb") as file:
-        while chunk := file.read(_CHUNK):
-            yield chunk
-
-
-@contextmanager
-def _zipped(output: Path) -> Iterator[Archive]:
-    with replacing(output) as temporary, zipfile.ZipFile(temporary, "w") as file:
-        yield _Zip(file)
-
-
-@contextmanager
-def new_folder(output: Path) -> Iterator[Archive]:
-    """A folder that appears under its name when it is whole."""
-    output.parent.mkdir(parents=True, exist_ok=True)
-    temporary = Path(tempfile.mkdtemp(prefix=f".{output.name}.", suffix=".tmp", dir=output.parent))
-    try:
-        yield _Folder(temporary)
-        temporary.chmod(0o755)
-        temporary.rename(output)
-    finally:
-        shutil.rmtree(temporary, ignore_errors=True)

@@ -13,6 +13,7 @@
     scores/<case>/<method>/seed<k>.csv
     tables/*.csv   tables/headline.json   figures/<case>/*.png   report.html
     tables/claims.json   tables/claims.md        what the run says of the registered claims
+    drawn.zip      what figures were drawn from, small, so that git can keep it
     networks/      trained networks that git keeps, with what is needed to use them
     tables/findings.json                         what it found, in sentences
     state/         restart points of unfinished work (never an output of a rule)
@@ -89,7 +90,12 @@ class Layout:
         return folder / f"seed{seed}.{fit}.calibration.json"
 
     def samples(self, task: str, method: str, seed: int | str) -> Path:
-        return self.folder / "samples" / task / method / f"seed{seed}.h5"
+        return self.all_samples / task / method / f"seed{seed}.h5"
+
+    @property
+    def all_samples(self) -> Path:
+        """The folder of all samples."""
+        return self.folder / "samples"
 
     def scores(self, task: str, method: str, seed: int | str) -> Path:
         return self.folder / "scores" / task / method / f"seed{seed}.csv"
@@ -127,6 +133,11 @@ class Layout:
     @property
     def report(self) -> Path:
         return self.folder / "report.html"
+
+    @property
+    def drawn(self) -> Path:
+        """What `flexbench keep` makes."""
+        return self.folder / "drawn.zip"
 
     @property
     def networks(self) -> Path:

@@ -1,4 +1,4 @@
-"""Verbs about trained networks that stand in the repository."""
+"""Verbs about what of a run stands in the repository: trained networks, and drawn data."""
 
 import tempfile
 from pathlib import Path
@@ -28,6 +28,16 @@ def share(
     sizes = write(graph, folder, methods=method, seed=seed)
     networks = sum(name.endswith(".safetensors") for name in sizes)
     print(f"{folder}: {networks} networks, {len(sizes)} files, {sum(sizes.values()) / 1e6:.1f} MB")
+
+
+@graph_verb(RESULTS)
+def keep(graph: "Graph") -> None:
+    """Keep what the figures are drawn from in one small file, for `report` to draw them anew."""
+    from flexbench.report.drawn import keep_drawn
+    from flexbench.report.inputs import ReportInputs
+
+    size = keep_drawn(ReportInputs(layout=graph.layout, config=graph.config))
+    print(f"{graph.layout.drawn}: {size / 1e6:.1f} MB")
 
 
 @app.command("try", rich_help_panel=RESULTS)

@@ -17,6 +17,8 @@ from flexbench.theory.tables import GRADIENTS, SPACES, TARGETS
 
 if TYPE_CHECKING:
     from flexbench.report.labels import Labels
+    from flexbench.report.shown_rollout import ShownRollout
+    from flexbench.report.shown_snapshot import ShownSnapshot
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -36,6 +38,11 @@ class ReportInputs:
 
     layout: Layout
     config: Config
+
+    @property
+    def redraws(self) -> bool:
+        """Whether figures are to be drawn where their files are gone."""
+        return False
 
     def table(self, name: str) -> pd.DataFrame:
         """tables/<name>.csv; FlexbenchError where the file or one of its columns is missing."""
@@ -61,14 +68,30 @@ class ReportInputs:
         """What the results of a case are labelled with."""
         from flexbench.report.labels import labels_of
 
-        statistics = None
-        if self.config.data is not None:
-            path = self.layout.statistics(self.config.cases[case].task)
-            try:
-                statistics = json.loads(path.read_text(encoding="utf-8"))
-            except (OSError, ValueError) as error:
-                raise FlexbenchError(f"{path}: not readable statistics ({error})") from None
+        own = self.config.data is not None
+        statistics = self.statistics(self.config.cases[case].task) if own else None
         return labels_of(self.config, case, statistics)
+
+    def statistics(self, task: str) -> dict[str, Any]:
+        """What the data of a task are like; FlexbenchError where the file is not readable."""
+        path = self.layout.statistics(task)
+        try:
+            found: dict[str, Any] = json.loads(path.read_text(encoding="utf-8"))
+        except (OSError, ValueError) as error:
+            raise FlexbenchError(f"{path}: not readable statistics ({error})") from None
+        return found
+
+    def snapshot(self, case: str) -> "ShownSnapshot | None":
+        """What the maps of a case show; None where no snapshot was predicted by every method."""
+        from flexbench.report.shown_snapshot import shown_snapshot
+
+        return shown_snapshot(self, case)
+
+    def rollout(self, case: str) -> "ShownRollout":
+        """What the animation of a case that is rolled out shows."""
+        from flexbench.report.shown_rollout import shown_rollout
+
+        return shown_rollout(self, case)
 
     def spectra(self, case: str) -> pd.DataFrame:
         """Spectra of every method and training seed of a case; empty where none was written."""

@@ -1,11 +1,14 @@
 """What the page shows of each case, and how it falls into sections."""
 
+import tempfile
 from collections.abc import Mapping
 from dataclasses import dataclass
+from pathlib import Path
 
 from flexbench.metrics.tables import ALL
-from flexbench.report.catalogue import FIGURES, PARTS, figures_of, part_of
+from flexbench.report.catalogue import FIGURES, PARTS, FigureEntry, figures_of, part_of
 from flexbench.report.embed import EmbeddedImage, embed_gif, embed_png
+from flexbench.report.figures import draw_figure, save
 from flexbench.report.inputs import ReportInputs
 from flexbench.report.labels import Labels
 from flexbench.report.receipts import ReceiptIndex, slug
@@ -124,7 +127,12 @@ def page_figure(
     path = (inputs.layout.animation if entry.animated else inputs.layout.figure)(case, name)
     images: list[EmbeddedImage] = []
     if path.is_file():
-        images = embed_gif(path) if entry.animated else [embed_png(path, is_map=entry.is_map)]
+        images = _embedded(path, entry)
+    elif inputs.redraws:
+        with tempfile.TemporaryDirectory() as folder:
+            redrawn = Path(folder) / path.name
+            save(draw_figure(name, inputs, case=case), redrawn)
+            images = _embedded(redrawn, entry)
     named = labels.worded(entry.title)
     caption = labels.worded(entry.caption + (entry.walls if has_walls else ""))
     return PageFigure(
@@ -138,3 +146,7 @@ def page_figure(
         images=images,
         anchor=index.of(path),
     )
+
+
+def _embedded(path: Path, entry: FigureEntry) -> list[EmbeddedImage]:
+    return embed_gif(path) if entry.animated else [embed_png(path, is_map=entry.is_map)]

@@ -19,12 +19,32 @@ Field = NDArray[np.floating]
 
 
 @dataclass(frozen=True, kw_only=True)
+class ShownEnsemble:
+    """What the maps show of an ensemble; fields (H, W), physical units.
+
+    size: its members. member: the first of them. spread: standard deviation over them; None of
+    one member.
+    """
+
+    size: int
+    member: Field
+    mean: Field
+    spread: Field | None = None
+
+    @classmethod
+    def of(cls, members: Field) -> "ShownEnsemble":
+        """members: (M, H, W)."""
+        spread = members.std(axis=0, ddof=1) if len(members) > 1 else None
+        return cls(size=len(members), member=members[0], mean=members.mean(axis=0), spread=spread)
+
+
+@dataclass(frozen=True, kw_only=True)
 class ShownSnapshot:
     """One test snapshot as the maps show it; fields (H, W), physical units.
 
     given: what a method starts from, (h, w): the low-resolution field, or the oldest of the past
-    snapshots. base: the field that the residual is added to. members: (M, H, W) by method. mask:
-    (H, W), 1 outside the flow; None: no walls.
+    snapshots. base: the field that the residual is added to. ensembles: by method. mask: (H, W), 1
+    outside the flow; None: no walls.
     """
 
     trajectory: str
@@ -32,7 +52,7 @@ class ShownSnapshot:
     index: int
     time: float
     truth: Field
-    members: dict[str, Field]
+    ensembles: dict[str, ShownEnsemble]
     given: Field | None = None
     base: Field | None = None
     mask: NDArray[np.uint8] | None = None
@@ -69,21 +89,22 @@ def shown_snapshot(inputs: ReportInputs, case: str) -> ShownSnapshot | None:
         if not common:
             return None
         place = common[len(common) // 2]
-        members = {
-            method: file.ensemble(rows[method][place])[:, 0] for method, file in samples.items()
+        ensembles = {
+            method: ShownEnsemble.of(file.ensemble(rows[method][place])[:, 0])
+            for method, file in samples.items()
         }
-    shown = _with_truth(inputs, case, place, members)
-    for method, fields in members.items():
-        if fields.shape[1:] != shown.truth.shape:
+    shown = _with_truth(inputs, case, place, ensembles)
+    for method, ensemble in ensembles.items():
+        if ensemble.mean.shape != shown.truth.shape:
             raise FlexbenchError(
-                f"{paths[method]}: fields are {fields.shape[1:]}, but {place.trajectory} has "
+                f"{paths[method]}: fields are {ensemble.mean.shape}, but {place.trajectory} has "
                 f"{shown.truth.shape}"
             )
     return shown
 
 
 def _with_truth(
-    inputs: ReportInputs, case: str, place: _Place, members: dict[str, Field]
+    inputs: ReportInputs, case: str, place: _Place, ensembles: dict[str, ShownEnsemble]
 ) -> ShownSnapshot:
     """The truth and what was given, beside what was predicted."""
     settings = inputs.task(case)
@@ -109,7 +130,7 @@ def _with_truth(
         index=place.number,
         time=place.time,
         truth=truth,
-        members=members,
+        ensembles=ensembles,
         given=example.inputs[0, 0].numpy(),
         base=example.base[0, 0].numpy(),
         mask=mask,

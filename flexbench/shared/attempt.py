@@ -22,7 +22,7 @@ from flexbench.graph.names import Training
 from flexbench.metrics.tables import SNAPSHOT_SCORES
 from flexbench.report.figures import draw_figure, save
 from flexbench.report.inputs import ReportInputs
-from flexbench.report.shown_snapshot import ShownSnapshot, shown_snapshot
+from flexbench.report.shown_snapshot import ShownSnapshot
 from flexbench.shared.folder import SharedNetworks
 from flexbench.steps.sample import sample_step
 from flexbench.steps.score import score_step
@@ -64,10 +64,10 @@ class Attempt:
             file.attrs.update({"reynolds": shown.reynolds, "index": shown.index})
             file.attrs["time"] = shown.time
             file["truth"], file["given"] = shown.truth, shown.given
-            for method, members in shown.members.items():
-                file[f"{method}/mean"] = members.mean(axis=0)
-                if len(members) > 1:
-                    file[f"{method}/spread"] = members.std(axis=0, ddof=1)
+            for method, ensemble in shown.ensembles.items():
+                file[f"{method}/mean"] = ensemble.mean
+                if ensemble.spread is not None:
+                    file[f"{method}/spread"] = ensemble.spread
                 check()
 
 
@@ -112,7 +112,7 @@ def attempt(
         score_step(graph, case=task, method=job.method, seed=job.seed)
         frames.append(SNAPSHOT_SCORES.read(graph.layout.scores(task, job.method, job.seed)))
     inputs = ReportInputs(layout=graph.layout, config=graph.config)
-    shown = shown_snapshot(inputs, task)
+    shown = inputs.snapshot(task)
     assert shown is not None  # all methods predicted the same snapshots
     return Attempt(
         graph=graph,

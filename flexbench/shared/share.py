@@ -10,10 +10,10 @@ from typing import Any
 import pandas as pd
 import yaml
 
+from flexbench.archive import new_folder
 from flexbench.config import Run
 from flexbench.config.reading import plain
 from flexbench.errors import FlexbenchError
-from flexbench.export import new_folder
 from flexbench.graph import Graph
 from flexbench.graph.names import Job, Training
 from flexbench.metrics.tables import SNAPSHOT_SCORES

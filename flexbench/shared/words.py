@@ -46,10 +46,10 @@ def _asked(found: Attempt) -> Iterator[str]:
     )
     yield f"Task {found.task}: {goal_of(task)}"
     parameters = int(found.scores[found.scores["method"] == method]["parameters"].iloc[0])
-    sample = config.sample
+    sample, size = config.sample, shown.ensembles[method].size
     yield (
         f"Network: {method}, training seed {found.network.seed}, {parameters:,} parameters; "
-        f"{len(shown.members[method])} members in {sample.steps} steps of sampler {sample.sampler}."
+        f"{size} members in {sample.steps} steps of sampler {sample.sampler}."
     )
     trained = config.split("train").reynolds
     if shown.reynolds not in trained:

@@ -4,8 +4,8 @@ from flexbench.errors import FlexbenchError
 from flexbench.graph import Graph
 from flexbench.provenance import Receipt
 from flexbench.report.catalogue import FIGURES, figures_of
+from flexbench.report.drawn import report_inputs
 from flexbench.report.figures import draw_figure, save
-from flexbench.report.inputs import ReportInputs
 
 
 def figure_step(graph: Graph, *, case: str, name: str) -> None:
@@ -15,7 +15,7 @@ def figure_step(graph: Graph, *, case: str, name: str) -> None:
         raise FlexbenchError(f"{case} has no figure '{name}'; allowed: {', '.join(allowed)}")
     step = graph.step("animation" if FIGURES[name].animated else "figure", case=case, name=name)
     receipt = Receipt(step)
-    inputs = ReportInputs(layout=graph.layout, config=graph.config)
+    inputs = report_inputs(graph.layout, graph.config)
     inputs.table("scores")  # an error where nothing was scored yet, not an empty figure
     save(draw_figure(name, inputs, case=case), step.outputs[0])
     receipt.write()

@@ -12,11 +12,11 @@ import pandas as pd
 import pytest
 import yaml
 
+from flexbench.archive import new_folder
 from flexbench.config import Config, Run
 from flexbench.config.reading import plain
 from flexbench.config.strict_yaml import read_yaml
 from flexbench.errors import FlexbenchError
-from flexbench.export import new_folder
 from flexbench.graph import Graph
 from flexbench.metrics.tables import SCORES, SNAPSHOT_SCORES
 from flexbench.paths import checkout, receipt_of

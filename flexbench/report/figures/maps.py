@@ -13,10 +13,10 @@ from flexbench.report.figures.parts import (
     amount_scale,
     field_scale,
     in_flow,
-    thinned,
 )
 from flexbench.report.labels import escaped
-from flexbench.report.shown_snapshot import ShownSnapshot, shown_snapshot
+from flexbench.report.shown_snapshot import ShownSnapshot
+from flexbench.report.thinning import thinned
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -40,7 +40,7 @@ _MIDDLE = (3 / 8, 5 / 8)  # from there to there, of each side
 
 def draw(inputs: "ReportInputs", case: str) -> "Figure":
     """The figure of a case."""
-    snapshot = shown_snapshot(inputs, case)
+    snapshot = inputs.snapshot(case)
     if snapshot is None:
         return style.nothing_to_show("no test snapshot was predicted by every method")
     task, labels = inputs.task(case), inputs.labels(case)
@@ -56,13 +56,14 @@ def draw_maps(
     its middle, the ensemble mean, the mean's error, the spread. Outside the flow all of them are
     grey, and set no end of a scale.
     """
-    methods = list(snapshot.members)
+    ensembles = snapshot.ensembles
+    methods = list(ensembles)
     truth, base, mask = snapshot.truth, snapshot.base, snapshot.mask
-    errors = {m: np.abs(f.mean(axis=0) - truth) for m, f in snapshot.members.items()}
-    spreads = {m: f.std(axis=0, ddof=1) for m, f in snapshot.members.items() if len(f) > 1}
+    errors = {method: np.abs(own.mean - truth) for method, own in ensembles.items()}
+    spreads = [own.spread for own in ensembles.values() if own.spread is not None]
     values = field_scale(in_flow(truth, mask), labels)
     error = amount_scale([in_flow(field, mask) for field in errors.values()])
-    spread = amount_scale([in_flow(field, mask) for field in spreads.values()])
+    spread = amount_scale([in_flow(field, mask) for field in spreads])
     show = partial(_show, mask=mask)
     figure, columns = _place_panels(len(methods))
 
@@ -76,12 +77,12 @@ def draw_maps(
     for axis, title in zip(flow, titles, strict=True):
         axis.set_title(title, pad=3, fontsize=8.5)
     for column, method in zip(columns[1:], methods, strict=True):
-        member = snapshot.members[method][0]
+        member = ensembles[method].member
         show(column[0], member, **values)
         _show(column[1], _middle(member), mask=None if mask is None else _middle(mask), **values)
-        show(column[2], snapshot.members[method].mean(axis=0), **values)
+        show(column[2], ensembles[method].mean, **values)
         show(column[3], errors[method], **error)
-        show(column[4], spreads.get(method), missing="one member:\nno spread", **spread)
+        show(column[4], ensembles[method].spread, missing="one member:\nno spread", **spread)
         column[0].set_title(_on_two_lines(method), pad=3, fontsize=8.5, fontweight="bold")
     for first in columns[1::_COLUMNS]:
         for axis, name in zip(first, _ROWS, strict=True):

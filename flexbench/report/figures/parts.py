@@ -78,12 +78,6 @@ def panels_by_method(methods: list[str]) -> "tuple[Figure, list[Axes]]":
     return figure, style.panel_grid(figure, len(methods), columns=columns)
 
 
-def thinned(field: NDArray[Any], *, most: int) -> NDArray[Any]:
-    """Every n-th point of a field (H, W), so that a side has no more than `most`."""
-    step = max(1, -(-max(field.shape) // most))
-    return field[::step, ::step]
-
-
 def in_flow(field: Field, mask: Mask | None) -> Field:
     """A field's values where the mask (H, W) is 0, in the flow; the field where there is none."""
     return field if mask is None else field[mask == 0]

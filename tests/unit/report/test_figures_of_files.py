@@ -20,6 +20,7 @@ from flexbench.report.figures.rollout import draw_rollout
 from flexbench.report.figures.spectra import draw_spectra
 from flexbench.report.inputs import read_log
 from flexbench.report.labels import simulated
+from flexbench.report.shown_rollout import rollout_of
 from flexbench.report.shown_snapshot import shown_snapshot
 
 from .conftest import FIRST, copy_of
@@ -100,9 +101,9 @@ def test_a_zoomed_map_lies_where_its_frame_is(usual):
 
 def test_more_methods_than_fit_side_by_side_go_on_below(usual):
     snapshot = shown_snapshot(usual, CASE)
-    many = {f"m{number}": snapshot.members["flex"] for number in range(7)}
+    many = {f"m{number}": snapshot.ensembles["flex"] for number in range(7)}
     figure = draw_maps(
-        dataclasses.replace(snapshot, members=many),
+        dataclasses.replace(snapshot, ensembles=many),
         given_label="given",
         base_label="base",
         labels=simulated("w"),
@@ -133,9 +134,10 @@ def test_the_snapshot_is_one_that_all_methods_have(usual):
     snapshot = shown_snapshot(usual, CASE)
     assert snapshot is not None
     assert snapshot.trajectory == "re2000_seed100"
-    assert list(snapshot.members) == METHODS
-    assert snapshot.members["flex"].shape == (8, 48, 48)
-    error = snapshot.members["flex"].mean(axis=0) - snapshot.truth
+    assert list(snapshot.ensembles) == METHODS
+    flex = snapshot.ensembles["flex"]
+    assert (flex.size, flex.member.shape) == (8, (48, 48))
+    error = flex.mean - snapshot.truth
     assert error.std() / snapshot.truth.std() == pytest.approx(0.21, rel=0.15)
 
 
@@ -267,8 +269,8 @@ def test_a_rollout_shows_truth_member_mean_and_spread_of_each_lead(usual, pictur
 
 def test_an_ensemble_is_shown_before_a_formula(usual):
     """And a formula where there is nothing else."""
-    from flexbench.report.figures.rollout import _shown_samples
     from flexbench.report.inputs import ReportInputs
+    from flexbench.report.shown_rollout import _shown_samples
 
     def shown(methods):
         config = usual.config.model_copy(update={"methods": methods})
@@ -308,9 +310,10 @@ def rollout_files(folder, *, case):
 def test_a_rollout_of_a_velocity_is_drawn_beside_that_velocity(tmp_path, pictured):
     path, velocity = rollout_files(tmp_path, case="forecast.u")
     with Samples(tmp_path / "samples.h5") as samples:
-        draw_rollout(samples, path, lead_time=0.1, labels=simulated("u"), observable="u")
+        shown = rollout_of(samples, path, lead_time=0.1, observable="u")
+        draw_rollout(shown, labels=simulated("u"))
         with pytest.raises(FlexbenchError, match="no rollout of re9_seed9"):
-            draw_rollout(samples, tmp_path / "re9_seed9.h5", lead_time=0.1, labels=simulated("u"))
+            rollout_of(samples, tmp_path / "re9_seed9.h5", lead_time=0.1)
     truths, members = pictured[-8::4], pictured[-7::4]
     for truth, member, index in zip(truths, members, (2, 3), strict=True):
         np.testing.assert_array_equal(truth, velocity[index])

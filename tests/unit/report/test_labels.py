@@ -12,7 +12,7 @@ from flexbench.report import FIGURES, style
 from flexbench.report.figures.maps import draw_maps
 from flexbench.report.figures.parts import field_scale
 from flexbench.report.labels import Box, of_own_data, simulated
-from flexbench.report.shown_snapshot import ShownSnapshot
+from flexbench.report.shown_snapshot import ShownEnsemble, ShownSnapshot
 
 from .drawn import words
 
@@ -118,7 +118,7 @@ def test_any_word_can_be_drawn(word):
         index=3,
         time=2.5,
         truth=field,
-        members={"flex": field[None]},
+        ensembles={"flex": ShownEnsemble.of(field[None])},
     )
     with style.look():
         figure = draw_maps(shot, given_label="given", base_label="base", labels=labels)
@@ -130,7 +130,7 @@ def test_rows_that_run_down_in_y_are_drawn_so():
     labels = dataclasses.replace(own(), box=Box(x=(0, 8), y=(90, -90)))
     field = np.zeros((8, 8))
     shot = ShownSnapshot(
-        trajectory="own_test", reynolds=7, index=3, time=2.5, truth=field, members={}
+        trajectory="own_test", reynolds=7, index=3, time=2.5, truth=field, ensembles={}
     )
     axis = draw_maps(shot, given_label="given", base_label="base", labels=labels).axes[0]
     assert axis.get_ylim() == (-90, 90)

@@ -16,7 +16,8 @@ from flexbench.report.figures.rollout import draw_rollout
 from flexbench.report.labels import simulated
 from flexbench.report.receipts import ReceiptIndex
 from flexbench.report.sections import page_figure
-from flexbench.report.shown_snapshot import ShownSnapshot
+from flexbench.report.shown_rollout import rollout_of
+from flexbench.report.shown_snapshot import ShownEnsemble, ShownSnapshot
 
 from .conftest import GRID, SNAPSHOTS, copy_of
 
@@ -46,7 +47,10 @@ def shown(beyond: float) -> ShownSnapshot:
         index=3,
         time=0.8,
         truth=truth,
-        members={"flex": np.stack(members), "interpolation": fields[1:2]},
+        ensembles={
+            "flex": ShownEnsemble.of(np.stack(members)),
+            "interpolation": ShownEnsemble.of(fields[1:2]),
+        },
         given=truth[::4, ::4],
         base=fields[2],
         mask=MASK,
@@ -160,7 +164,7 @@ def test_animations_are_grey_outside_the_flow(tmp_path, monkeypatch):
             labels=Labels(**words, **numbers),
         )
         with style.look(), Samples(tmp_path / "samples.h5") as samples:
-            draw_rollout(samples, path, lead_time=0.1, labels=simulated("w"))
+            draw_rollout(rollout_of(samples, path, lead_time=0.1), labels=simulated("w"))
         last = images[-4:]
         for image in last:
             np.testing.assert_array_equal(greys(image.axes), OUTSIDE)
