@@ -7,6 +7,7 @@ import yaml
 
 from flexbench.claims.registry import claim_digests, default_claims, read_claims
 from flexbench.claims.verdict import Equivalence, NonInferiority, Superiority
+from flexbench.config.reading import load_config, read_own, tier_file
 from flexbench.config.strict_yaml import read_yaml
 from flexbench.errors import FlexbenchError
 from flexbench.provenance import plain
@@ -31,6 +32,33 @@ def test_the_fourteen_and_the_public_numbers_are_registered():
     kinds = {type(part.settings.says.statement) for part in claims.parts}
     assert kinds == {Superiority, Equivalence, NonInferiority}
     assert all(part.settings.seeds >= 3 for part in claims.parts)
+
+
+# Of which the configurations for GPUs say that they leave them out.
+STUDY_ALONE = {"flex-slow", "flex-fast", "fno-longer", "flex-xxs-longer"}
+
+
+@pytest.mark.parametrize("tier", ["lab", "paper"])
+def test_larger_tiers_have_the_same_arms(tier):
+    config = load_config(read_own(tier_file("study").with_name(f"{tier}-claims.yaml")))
+    for name, arm in read_claims(default_claims()).arms.items():
+        if name in STUDY_ALONE:
+            assert name not in config.methods
+            continue
+        own = config.method(name)
+        assert name in config.methods
+        assert (own.network or name) == arm.network
+        assert (own.size, own.options, own.diffusion) == (arm.size, arm.options, arm.diffusion)
+        assert len(own.together or []) == len(arm.together or [])
+        longer = config.train_settings(name).steps > config.train.steps
+        assert longer == (arm.equal == "training_flops" or bool(arm.together))
+    evaluations = config.evaluations
+    assert evaluations["ddim_16"].sample["steps"] == 16
+    assert {"calibrated", "members", "velocity_u", "velocity_v", "free_slip", "no_slip"} <= set(
+        evaluations
+    )
+    fields = [task for task in config.tasks.values() if not task.residual]
+    assert {task.kind for task in fields} == {"superres", "forecast"}
 
 
 def test_a_comparison_stands_for_each_task_rival_and_score(registered, tmp_path):
