@@ -179,7 +179,9 @@ Licences: LICENSE (the software), {others} (everything else).
 # --- where the files go ---------------------------------------------------------------------
 
 
-class _Folder:
+class Folder:
+    """root: where the files go until the folder is whole."""
+
     def __init__(self, root: Path):
         self.root = root
 
@@ -232,12 +234,12 @@ def _zipped(output: Path) -> Iterator[Archive]:
 
 
 @contextmanager
-def new_folder(output: Path) -> Iterator[Archive]:
+def new_folder(output: Path) -> Iterator["Folder"]:
     """A folder that appears under its name when it is whole."""
     output.parent.mkdir(parents=True, exist_ok=True)
     temporary = Path(tempfile.mkdtemp(prefix=f".{output.name}.", suffix=".tmp", dir=output.parent))
     try:
-        yield _Folder(temporary)
+        yield Folder(temporary)
         temporary.chmod(0o755)
         temporary.rename(output)
     finally:

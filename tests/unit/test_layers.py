@@ -36,6 +36,7 @@ LAYERS = [
     "crate",
     "croissant",
     "export",
+    "well",
     "shared",
     "versions",
     "planning",
