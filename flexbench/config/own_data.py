@@ -1,5 +1,6 @@
 """Section `data` of the configuration: data of a user's own, in place of simulated trajectories."""
 
+from collections import Counter
 from itertools import pairwise
 from typing import Annotated, Literal
 
@@ -132,6 +133,12 @@ class DataSettings(Settings):
     gap: NonNegative | None = Field(
         None, description="least time between splits of one source; null: the longest window's"
     )
+    block: PositiveFloat | None = Field(
+        None,
+        description="where a flow parameter has one test source alone: how long stretches of it "
+        "are, over which intervals are drawn; null: so many scored snapshots as the cube root of "
+        "their number, rounded up",
+    )
 
     @model_validator(mode="after")
     def _consistent(self) -> "DataSettings":
@@ -191,6 +198,12 @@ class DataSettings(Settings):
     def flow(self) -> str:
         """What the number that tells flows apart is called, for short."""
         return "Re" if self.observable else "flow parameter"
+
+    @property
+    def has_one_flow(self) -> bool:
+        """Whether a flow parameter has a single test source: no other tells how flows differ."""
+        tested = Counter(self.sources[name].reynolds for name in self.sources_of("test"))
+        return 1 in tested.values()
 
     @property
     def is_vorticity(self) -> bool:
