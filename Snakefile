@@ -39,6 +39,10 @@ wildcard_constraints:
     velocity=r"(\.[uv])?",
 
 
+# What `snakemake --report` begins with; captions of outputs stand beside their rules.
+report: "workflow/report/workflow.rst"
+
+
 localrules:
     all,
 

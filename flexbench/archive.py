@@ -23,7 +23,9 @@ class Archive(Protocol):
     def add(self, name: str, source: Path | bytes) -> tuple[str, int]: ...
 
 
-class _Folder:
+class Folder:
+    """root: where the files go until the folder is whole."""
+
     def __init__(self, root: Path):
         self.root = root
 
@@ -77,12 +79,12 @@ def zipped(output: Path) -> Iterator[Archive]:
 
 
 @contextmanager
-def new_folder(output: Path) -> Iterator[Archive]:
+def new_folder(output: Path) -> Iterator[Folder]:
     """A folder that appears under its name when it is whole."""
     output.parent.mkdir(parents=True, exist_ok=True)
     temporary = Path(tempfile.mkdtemp(prefix=f".{output.name}.", suffix=".tmp", dir=output.parent))
     try:
-        yield _Folder(temporary)
+        yield Folder(temporary)
         temporary.chmod(0o755)
         temporary.rename(output)
     finally:

@@ -5,18 +5,13 @@ by name, size and SHA-256, so that an archive of the data can be recognised.
 """
 
 import json
-import mimetypes
-from dataclasses import dataclass, field
-from datetime import date, datetime, timedelta
-from pathlib import Path
+from datetime import datetime, timedelta
 from typing import TYPE_CHECKING, Any
 
 from flexbench import __version__
-from flexbench.config.strict_yaml import read_yaml
 from flexbench.errors import FlexbenchError
-from flexbench.graph import Graph
-from flexbench.paths import checkout
 from flexbench.provenance import Step
+from flexbench.publication import MIT, Author, Contents, File, Licence, media_type
 
 if TYPE_CHECKING:
     from rocrate.model import Entity
@@ -24,49 +19,6 @@ if TYPE_CHECKING:
 
 PROFILE = "https://w3id.org/ro/wfrun/process/0.5"
 _TERMS = "https://w3id.org/ro/terms/workflow-run/context"  # sha256 is one of them
-_CC0 = "https://spdx.org/licenses/CC0-1.0"
-_MIT = "https://spdx.org/licenses/MIT"
-_FORMATS = {
-    ".h5": "application/x-hdf5",
-    ".jsonl": "application/jsonl",
-    ".safetensors": "application/octet-stream",
-    ".smk": "text/plain",
-    ".cff": "application/yaml",
-    ".yaml": "application/yaml",
-    ".toml": "application/toml",
-    ".md": "text/markdown",
-}
-
-
-@dataclass(frozen=True, kw_only=True)
-class File:
-    """A file as it was written, or as its receipt describes it; step: the rule that made it."""
-
-    sha256: str | None
-    size: int | None
-    step: str = ""
-
-
-@dataclass(kw_only=True)
-class Contents:
-    """What an archive holds and describes; names are paths from its root.
-
-    absent: outputs that were left out. runs: the steps that were run, with their receipts.
-    """
-
-    graph: Graph
-    files: dict[str, File] = field(default_factory=dict)
-    absent: dict[str, File] = field(default_factory=dict)
-    runs: list[tuple[Step, dict[str, Any]]] = field(default_factory=list)
-    published: date | None = None
-
-    def name_of(self, path: Path) -> str:
-        """A path of the results folder as the archive names it: <tier>/..."""
-        return path.relative_to(self.graph.layout.root).as_posix()
-
-    @property
-    def title(self) -> str:
-        return f"flexbench {__version__}: results of the {self.graph.config.tier} tier"
 
 
 def metadata_json(contents: Contents) -> str:
@@ -88,35 +40,23 @@ def metadata_json(contents: Contents) -> str:
 
 def _describe_root(crate: "ROCrate", contents: Contents) -> None:
     """Title, authors, licence, date: what a repository that gives DOIs asks for."""
-    if contents.published is None:
-        raise ValueError("an archive needs a date")
-    config = contents.graph.config
     profile = {"@type": "CreativeWork", "name": "Process Run Crate", "version": "0.5"}
-    root = crate.root_dataset
+    root, citation = crate.root_dataset, contents.citation
     root["name"] = contents.title
-    flows = "two-dimensional decaying turbulence"
-    if config.data is not None:
-        flows = f"own data ({', '.join(config.data.sources)})"
-    root["description"] = (
-        f"Scores, tables, figures and report of {len(config.methods)} methods "
-        f"({', '.join(config.methods)}) on {', '.join(contents.graph.tasks)} of {flows}, "
-        "with the receipt of every file and the software that made it."
-    )
-    root["datePublished"] = contents.published.isoformat()
+    root["description"] = contents.description
+    root["datePublished"] = contents.day.isoformat()
     root["conformsTo"] = _entity(crate, PROFILE, profile)
-    root["license"] = _results_licence(crate, own=config.data is not None)
-    citation = read_yaml(checkout() / "CITATION.cff")
-    authors = [_author(crate, author) for author in citation["authors"]]
+    root["license"] = _licence(crate, contents.licence)
+    authors = [_author(crate, author) for author in citation.authors]
     root["author"] = _one_or_all(authors)
     publishers = [author for author in authors if author.type == "Organization"]
     if publishers:
         root["publisher"] = publishers[0]
-    root["keywords"] = ", ".join(citation.get("keywords", []))
-    works = [work for work in citation.get("references", []) if "url" in work]
+    root["keywords"] = ", ".join(citation.keywords)
     root["citation"] = _one_or_all(
         [
-            _entity(crate, work["url"], {"@type": "ScholarlyArticle", "name": work["title"]})
-            for work in works
+            _entity(crate, work.url, {"@type": "ScholarlyArticle", "name": work.title})
+            for work in citation.works
         ]
     )
 
@@ -126,33 +66,23 @@ def _one_or_all(entities: list["Entity"]) -> "Entity | list[Entity]":
     return entities[0] if len(entities) == 1 else entities
 
 
-def _author(crate: "ROCrate", author: dict[str, str]) -> "Entity":
-    """A person or an organisation of the citation file."""
-    if "name" in author:
-        kind, name = "Organization", author["name"]
-    else:
-        kind = "Person"
-        name = " ".join(filter(None, (author.get("given-names"), author.get("family-names"))))
-    identifier = author.get("orcid") or author.get("website") or f"#{name.replace(' ', '-')}"
-    return _entity(crate, identifier, {"@type": kind, "name": name})
+def _author(crate: "ROCrate", author: Author) -> "Entity":
+    identifier = author.url or f"#{author.name.replace(' ', '-')}"
+    return _entity(crate, identifier, {"@type": author.kind, "name": author.name})
 
 
-def _licence(crate: "ROCrate", identifier: str, name: str, description: str) -> "Entity":
-    facts = {"@type": "CreativeWork", "name": name, "description": description}
-    return _entity(crate, identifier, facts)
-
-
-def _results_licence(crate: "ROCrate", *, own: bool) -> "Entity":
-    """Of all but the software; nobody but their owner can give other people's fields away."""
-    if own:
-        terms = "Fields, and what was made of them: ask whoever owns the data."
-        return _licence(crate, "#terms-of-the-data", "Terms of the data's owner", terms)
-    return _licence(crate, _CC0, "CC0 1.0 Universal", "Public domain.")
+def _licence(crate: "ROCrate", licence: Licence) -> "Entity":
+    facts = {
+        "@type": "CreativeWork",
+        "name": licence.name,
+        "description": licence.description,
+    }
+    return _entity(crate, licence.url or "#terms-of-the-data", facts)
 
 
 def _describe_files(crate: "ROCrate", contents: Contents) -> dict[str, "Entity"]:
     """Every file, by its name; the software under its own licence."""
-    mit = _licence(crate, _MIT, "MIT License", "Use as you like; keep the notice.")
+    mit = _licence(crate, MIT)
     entities = {}
     for name, file in contents.files.items():
         facts = _facts(name, file)
@@ -170,9 +100,7 @@ def _describe_files(crate: "ROCrate", contents: Contents) -> dict[str, "Entity"]
 
 def _facts(name: str, file: File) -> dict[str, Any]:
     """Name, format, size and hash of a file; what is not known is left out."""
-    suffix = Path(name).suffix
-    kind = _FORMATS.get(suffix) or mimetypes.guess_type(name)[0] or "text/plain"
-    facts = {"name": name, "encodingFormat": kind, "sha256": file.sha256}
+    facts = {"name": name, "encodingFormat": media_type(name), "sha256": file.sha256}
     facts["contentSize"] = None if file.size is None else str(file.size)
     return {key: value for key, value in facts.items() if value is not None}
 

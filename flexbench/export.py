@@ -12,11 +12,13 @@ from typing import Any
 
 from flexbench.archive import Archive, new_folder, zipped
 from flexbench.config.reading import to_yaml
-from flexbench.crate import Contents, File, metadata_json
+from flexbench.crate import metadata_json
+from flexbench.croissant import CROISSANT, DATA_CARD, croissant_json
 from flexbench.errors import FlexbenchError
 from flexbench.graph import Graph
 from flexbench.paths import checkout
 from flexbench.provenance import PACKAGE, Step, read_receipt
+from flexbench.publication import Contents, File
 from flexbench.verify import verify
 
 METADATA = "ro-crate-metadata.json"
@@ -27,7 +29,7 @@ _TEXTS = ("LICENSE", _DATA_LICENCE, "CITATION.cff")
 # All that an installation and a run need of the checkout.
 _SOURCES = (
     *("Snakefile", "pyproject.toml", "constraints.txt", "README.md", *_TEXTS),
-    *("flexbench", "baselines", "workflow"),
+    *(DATA_CARD, "flexbench", "baselines", "workflow"),
 )
 
 
@@ -57,6 +59,7 @@ def export(
         _add_results(archive, contents, with_data=with_data, trusted=found.clean)
         _add_texts(archive, contents)
         contents.published = published or _last_day(contents)
+        _add(archive, contents, CROISSANT, croissant_json(contents).encode())
         archive.add(METADATA, metadata_json(contents).encode())
     return contents
 
@@ -147,7 +150,9 @@ def _readme(contents: Contents) -> str:
 `{tier}/figures/` its figures, `{tier}/scores/` the scores of every snapshot. Beside the files are
 their receipts (`*.receipt.json`): what made them, from what, with which settings and code.
 `{METADATA}` (RO-Crate 1.1, Process Run Crate 0.5) says the same for machines, with the
-SHA-256 of every file, and of the data that were left out. `{SOFTWARE}/` is the source that made it.
+SHA-256 of every file, and of the data that were left out. `{CROISSANT}` (Croissant 1.0) says what
+stands in the tables, column by column, and how the data were made. `{SOFTWARE}/` is the source that
+made it.
 
 To check the archive, install `{SOFTWARE}/` (its pyproject.toml), and in that folder:
 

@@ -3,6 +3,7 @@
 from collections import defaultdict
 from contextlib import nullcontext
 from datetime import datetime
+from enum import StrEnum
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -14,6 +15,14 @@ from flexbench.errors import FlexbenchError
 if TYPE_CHECKING:
     from flexbench.graph import Graph
     from flexbench.verify import Finding, Verification
+
+
+class Format(StrEnum):
+    """What `export` writes."""
+
+    CRATE = "crate"
+    WELL = "well"
+
 
 _SHOWN = 3  # of a kind and step, unless all are asked for
 
@@ -90,6 +99,14 @@ def _lines(found: "Verification", *, shown: int | None) -> list[str]:
 def export(
     graph: "Graph",
     output: Annotated[Path, typer.Argument(help="what to write: a .zip, or else a folder")],
+    format_: Annotated[
+        Format,
+        typer.Option(
+            "--format",
+            help="crate: tables, figures, receipts, an RO-Crate; well: the trajectories alone, as "
+            "The Well has them",
+        ),
+    ] = Format.CRATE,
     with_data: Annotated[
         bool, typer.Option("--with-data", help="with trajectories, weights and samples")
     ] = False,
@@ -102,6 +119,11 @@ def export(
     ] = False,
 ) -> None:
     """Write the results as an archive to publish: an RO-Crate, with all receipts."""
+    if format_ is Format.WELL:
+        if with_data or published or force:
+            raise FlexbenchError("--with-data, --published, --force: of --format crate alone")
+        _export_well(graph, output)
+        return
     from flexbench.export import export as write
 
     day = published.date() if published else None
@@ -109,6 +131,13 @@ def export(
     size = sum(file.size or 0 for file in contents.files.values())
     left_out = f"; {len(contents.absent)} data files are described only" if contents.absent else ""
     print(f"{output}: {len(contents.files)} files, {size / 1e6:.1f} MB{left_out}")
+
+
+def _export_well(graph: "Graph", output: Path) -> None:
+    from flexbench.well import export_well
+
+    written = export_well(graph, output)
+    print(f"{output}: {sum(written.values())} trajectories in {len(written)} files")
 
 
 @graph_verb(RESULTS)

@@ -1,5 +1,6 @@
 """Section `data` of the configuration: data of a user's own, in place of simulated trajectories."""
 
+from collections import Counter
 from itertools import pairwise
 from typing import Annotated, Literal
 
@@ -23,7 +24,7 @@ Words = Annotated[
 Share = Annotated[float, Field(ge=0, le=1)]
 
 # Whether the fields of a layout go on beyond their edges, where `periodic` does not say.
-_PERIODIC = {"flex": True, "superbench": True, "era5": False, "custom": False}
+_PERIODIC = {"flex": True, "superbench": True, "era5": False, "well": False, "custom": False}
 # Layouts whose channels are known: a flow on [0, 2 pi]^2, without units.
 _FLOWS = {"flex", "superbench"}
 _CHANNELS: tuple[Observable, ...] = ("u", "v", "w")
@@ -37,6 +38,9 @@ class SourceSettings(Settings):
 
     file: str = Field(description="HDF5 or NetCDF-4; relative: to the YAML file (or the checkout)")
     key: str | None = Field(None, min_length=1, description="the dataset; null: the layout's own")
+    trajectory: Index | None = Field(
+        None, description="which one of a file that holds several (layout well), from 0; null: 0"
+    )
     reynolds: Reynolds = Field(
         description="the flow parameter that networks are told; any number where there is none"
     )
@@ -84,7 +88,7 @@ class PartsSettings(Settings):
 class DataSettings(Settings):
     """Where the data is, how it lies in its files, and which split gets what of it."""
 
-    layout: Literal["flex", "superbench", "era5", "custom"] = Field(
+    layout: Literal["flex", "superbench", "era5", "well", "custom"] = Field(
         "custom", description="of the files; custom: any array, as the keys here say"
     )
     sources: dict[Name, SourceSettings] = Field(min_length=1)
@@ -129,6 +133,12 @@ class DataSettings(Settings):
     gap: NonNegative | None = Field(
         None, description="least time between splits of one source; null: the longest window's"
     )
+    block: PositiveFloat | None = Field(
+        None,
+        description="where a flow parameter has one test source alone: how long stretches of it "
+        "are, over which intervals are drawn; null: so many scored snapshots as the cube root of "
+        "their number, rounded up",
+    )
 
     @model_validator(mode="after")
     def _consistent(self) -> "DataSettings":
@@ -138,6 +148,13 @@ class DataSettings(Settings):
             missing = sorted({"time", "y", "x"} - set(self.axes))
             if missing:
                 raise ValueError(f"axes: '{missing[0]}' is missing; time, y and x are needed")
+        if self.layout != "well":
+            for name, source in self.sources.items():
+                if source.trajectory is not None:
+                    raise ValueError(
+                        f"sources.{name}.trajectory: layout '{self.layout}' has one in a file; "
+                        "allowed: null"
+                    )
         if self.layout == "custom":
             for name, source in self.sources.items():
                 if source.key is None:
@@ -181,6 +198,12 @@ class DataSettings(Settings):
     def flow(self) -> str:
         """What the number that tells flows apart is called, for short."""
         return "Re" if self.observable else "flow parameter"
+
+    @property
+    def has_one_flow(self) -> bool:
+        """Whether a flow parameter has a single test source: no other tells how flows differ."""
+        tested = Counter(self.sources[name].reynolds for name in self.sources_of("test"))
+        return 1 in tested.values()
 
     @property
     def is_vorticity(self) -> bool:

@@ -5,6 +5,7 @@ Layouts, with T times, C channels, y down axis H and x along axis W:
     flex         /w       (T,H,W), or (T,3,H,W) = u, v, w
     superbench   /fields  (T,3,H,W) = u, v, w
     era5         /fields  (T,H,W) or (T,C,H,W)
+    well         The Well's: any field of `t0_fields` or `t1_fields`, with the axes that it says
     custom       any dataset with the axes that the configuration names
 
 Files are HDF5 or NetCDF-4 (which is HDF5). Conventions of NetCDF for packed and for missing values
@@ -12,7 +13,7 @@ are followed (`packing`); what is missing is refused.
 """
 
 import re
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -23,9 +24,9 @@ from numpy.typing import NDArray
 
 from flexbench.config.own_data import DataSettings
 from flexbench.config.reading import in_one_line
-from flexbench.data import schema
+from flexbench.data import schema, well
 from flexbench.data.attributes import text_of
-from flexbench.data.coordinates import coordinates_of
+from flexbench.data.coordinates import Coordinates, coordinates_of
 from flexbench.data.packing import Packing
 from flexbench.data.source import Source, Square
 from flexbench.data.store import open_readonly, own_dataset, write_trajectory
@@ -48,18 +49,22 @@ _BY_RANK = {3: ("time", "y", "x"), 4: ("time", "channel", "y", "x")}
 
 @dataclass(frozen=True)
 class _Layout:
-    """key: of the dataset. ranks: that it may have. channel: that is taken; channels: there are."""
+    """key: of the dataset. ranks: that it may have. channel: that is taken; channels: there are.
+    described: the file itself says what its axes, coordinates and times are (The Well).
+    """
 
     key: str | None
     ranks: tuple[int, ...]
     channel: int | None = None
     channels: int | None = None
+    described: bool = False
 
 
 LAYOUTS = {
     "flex": _Layout("w", (3, 4), channel=2, channels=3),
     "superbench": _Layout("fields", (4,), channel=2, channels=3),
     "era5": _Layout("fields", (3, 4), channel=0),
+    "well": _Layout(None, (), described=True),
     "custom": _Layout(None, (3, 4)),
 }
 
@@ -94,24 +99,61 @@ def open_source(data: DataSettings, name: str, file: Path) -> Iterator[Source]:
 
 def _source(data: DataSettings, name: str, file: Path, opened: h5py.File) -> Source:
     layout = LAYOUTS[data.layout]
-    key = data.sources[name].key or layout.key or ""
+    key = data.sources[name].key or layout.key
+    if key is None:
+        key = well.default_key(opened, file)
     dataset = _dataset(opened, file, key)
     where = f"{file}: '{key}'"
-    axes = _axes(data, layout, dataset, where)
-    time, rounding = _time(data, opened, file, dataset.shape[axes.index("time")])
+    told = (_by_well if layout.described else _by_settings)(data, name, opened, file, dataset)
     return Source(
         path=file,
         dataset=dataset,
-        axes=axes,
-        channel=_channel(data, layout, dataset, axes, where),
+        axes=told.axes,
+        channel=_channel(data, layout, dataset, told.axes, where),
         packing=Packing.of(dataset, where),
-        time=time,
-        time_rounding=rounding,
+        time=told.time,
+        time_rounding=told.time_rounding,
         time_units=_time_units(data, opened, file),
-        coordinates=coordinates_of(opened, dataset, axes),
+        coordinates=told.coordinates,
         subtract=data.subtract,
         divide_by=data.divide_by,
+        trajectory=told.trajectory,
     )
+
+
+@dataclass(frozen=True)
+class _Told:
+    """Where the values of an array lie, by the settings, or by a file that says it itself."""
+
+    axes: tuple[str, ...]
+    coordinates: Mapping[str, Coordinates]
+    time: NDArray[np.float64]
+    time_rounding: float
+    trajectory: int = 0
+
+
+def _by_settings(
+    data: DataSettings, name: str, opened: h5py.File, file: Path, dataset: h5py.Dataset
+) -> _Told:
+    where = f"{file}: '{data.sources[name].key or LAYOUTS[data.layout].key}'"
+    axes = _axes(data, LAYOUTS[data.layout], dataset, where)
+    times = _time(data, opened, file, dataset.shape[axes.index("time")])
+    return _Told(axes, coordinates_of(opened, dataset, axes), *times)
+
+
+def _by_well(
+    data: DataSettings, name: str, opened: h5py.File, file: Path, dataset: h5py.Dataset
+) -> _Told:
+    axes = well.axes_of(opened, file, dataset)
+    trajectory = _trajectory(data, name, dataset, axes, file)
+    if data.is_periodic:
+        well.refuse_edges(opened, file)
+    count = dataset.shape[axes.index("time")]
+    if data.time is None:
+        times = well.times_of(opened, file, trajectory=trajectory, count=count)
+    else:
+        times = _time(data, opened, file, count)
+    return _Told(axes, well.coordinates_of(opened, file), *times, trajectory)
 
 
 def _refuse_other_formats(file: Path) -> None:
@@ -188,6 +230,19 @@ def _channel(
             f"{'null' if channel is None else channel}; allowed: 0 to {channels - 1}"
         )
     return channel
+
+
+def _trajectory(
+    data: DataSettings, name: str, dataset: h5py.Dataset, axes: tuple[str, ...], file: Path
+) -> int:
+    asked = data.sources[name].trajectory
+    count = dataset.shape[axes.index(well.TRAJECTORY)] if well.TRAJECTORY in axes else 1
+    if asked is not None and asked >= count:
+        raise FlexbenchError(
+            f"{file}: holds {count} trajectories; sources.{name}.trajectory is {asked}; allowed: 0 "
+            f"to {count - 1}"
+        )
+    return asked or 0
 
 
 def _time(

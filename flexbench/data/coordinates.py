@@ -71,7 +71,7 @@ def coordinates_of(
         place = axes.index(axis)
         values = _variable(opened, dataset, place, axis)
         if values is not None:
-            found[axis] = _read(values)
+            found[axis] = read_coordinates(values)
     return {axis: it for axis, it in found.items() if it is not None}
 
 
@@ -107,8 +107,8 @@ def _variable(
     return None
 
 
-def _read(dataset: h5py.Dataset) -> Coordinates | None:
-    """None where a value is missing: what lies where is then not said."""
+def read_coordinates(dataset: h5py.Dataset) -> Coordinates | None:
+    """Of a dataset (N,); None where a value is missing: what lies where is then not said."""
     name = str(dataset.name).removeprefix("/")
     packing = Packing.of(dataset, f"{dataset.file.filename}: '{name}'")
     stored = dataset[()]

@@ -18,6 +18,8 @@ from flexbench.errors import FlexbenchError
 
 # So much of an array is read at once: compressed chunks may span many snapshots.
 BLOCK_BYTES = 1 << 26
+# Axes of which one index is taken.
+_SINGLE = ("channel", "trajectory")
 # What h5py raises where a file is damaged.
 _DAMAGE = (OSError, RuntimeError)
 # Of a label that a file brings: a title of a figure holds no more.
@@ -38,7 +40,7 @@ class Source:
     """An open array of a user's: its snapshots (H, W), one per entry of `time` (T,).
 
     time_rounding: how far its times may have been moved when they were written. coordinates: of
-    axes y and x, where the file has any.
+    axes y and x, where the file has any. channel, trajectory: which one, where there are several.
     """
 
     path: Path
@@ -52,6 +54,7 @@ class Source:
     coordinates: Mapping[str, Coordinates]
     subtract: float
     divide_by: float
+    trajectory: int = 0
 
     def side(self, axis: str) -> int:
         return int(self.dataset.shape[self.axes.index(axis)])
@@ -66,14 +69,14 @@ class Source:
         Raises FlexbenchError naming file, dataset and snapshot where one holds what is missing, or
         not finite in float32. What was never written looks like data: `refuse_unwritten` first.
         """
-        kept = [axis for axis in self.axes if axis != "channel"]
+        kept = [axis for axis in self.axes if axis not in _SINGLE]
         order = [kept.index(axis) for axis in ("time", "y", "x")]
         step = max(1, BLOCK_BYTES // (8 * square.size**2))
         for start in range(first, last, step):
             place = self._part(start, min(start + step, last), square)
-            # A number, not a range, for the channel: its axis is dropped.
+            # A number, not a range, where one is taken: its axis is dropped.
             chosen = tuple(
-                along.start if axis == "channel" else slice(along.start, along.stop)
+                along.start if axis in _SINGLE else slice(along.start, along.stop)
                 for axis, along in zip(self.axes, place, strict=True)
             )
             try:
@@ -150,6 +153,7 @@ class Source:
         place = {
             "time": range(first, last),
             "channel": range(self.channel, self.channel + 1),
+            "trajectory": range(self.trajectory, self.trajectory + 1),
             "y": range(square.y, square.y + square.size),
             "x": range(square.x, square.x + square.size),
         }

@@ -133,6 +133,10 @@ def _sure(evidence: Evidence) -> Iterator[Sentence]:
         return
     confidence = f"{evidence.graph.config.score.confidence:.0%}".replace("%", " %")
     flows = counted(evidence.test_flows(main_tasks(evidence)[0]), "test flow")
+    data = evidence.graph.config.data
+    in_blocks = data is not None and data.has_one_flow
+    if in_blocks:
+        flows = f"stretches of time of {flows}"
     if not evidence.has_intervals:
         text = f"How sure: no comparison has an interval, which {flows} cannot give."
         yield Sentence(about="sure", text=text)
@@ -140,14 +144,16 @@ def _sure(evidence: Evidence) -> Iterator[Sentence]:
     flows = f"How sure: intervals ({confidence}, paired) hold the differences between {flows}"
     fewest, most = min(each), max(each)
     if most == 1:
+        no = "neither those between flows nor" if in_blocks else "not"
         text = (
-            f"{flows}, not those between trainings. There is one training each: gaps under about "
+            f"{flows}, {no} those between trainings. There is one training each: gaps under about "
             f"{100 * CHANCE:g} % may be chance."
         )
     else:
         count = str(most) if fewest == most else f"{fewest} to {most}"
         few = "" if fewest >= FEWEST_SEEDS else f", fewer than the {FEWEST_SEEDS} that tell it well"
-        text = f"{flows} and between trainings: {count} of each network{few}."
+        but = ", but not between flows" if in_blocks else ""
+        text = f"{flows} and between trainings{but}: {count} of each network{few}."
     yield Sentence(about="sure", text=text)
 
 

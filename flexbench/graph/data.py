@@ -77,7 +77,7 @@ class ImportData(Rule):
         """What decides an imported trajectory, beside the bytes of its file."""
         data, source, split = graph.config.data, names["source"], names["split"]
         assert data is not None  # there are no jobs of this rule without
-        part = data.model_dump(exclude={"sources", "splits", "gap", *WORDS})
+        part = data.model_dump(exclude={"sources", "splits", "gap", "block", *WORDS})
         own = data.sources[source].model_dump(exclude={"file"})
         return part | {
             "source": source,

@@ -61,7 +61,9 @@ class Tabulate(Rule):
         return [*scores, *measured(graph)]
 
     def slice(self, graph: "Graph", names: Names) -> dict[str, Any]:
+        data = graph.config.data
         return {
+            **({"block": data.block} if data is not None and data.has_one_flow else {}),
             "score": graph.config.score.model_dump(),
             "jobs": [[job.case, job.method, job.seed] for job in graph.jobs],
             "trained": graph.split("train").reynolds,

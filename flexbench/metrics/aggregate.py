@@ -61,7 +61,7 @@ def _estimated(
     first: dict[Any, Any] = rows.iloc[0].to_dict()
     common = first | {
         "reynolds": group.reynolds,
-        "trajectories": len(group.means.trajectories),
+        "trajectories": group.means.flows,
         "training_seeds": len(group.means.seeds),
     }
     return [

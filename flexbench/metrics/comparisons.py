@@ -147,6 +147,6 @@ def ratio_rows(
             first
             | {"reference": other.method, "score": score, "reynolds": reynolds}
             | {"value": ratio.value[0], "low": ratio.low[0], "high": ratio.high[0]}
-            | {"trajectories": len(group.means.trajectories)}
+            | {"trajectories": group.means.flows}
         )
     return found

@@ -6,12 +6,15 @@ from typing import Any
 import yaml
 
 from flexbench.config import TaskSettings
+from flexbench.croissant import DATA_CARD
 from flexbench.graph import Graph
 from flexbench.graph.names import Training
 from flexbench.metrics.definitions import definition_of
 from flexbench.metrics.headline import HEADLINE
 from flexbench.metrics.tables import ALL
+from flexbench.paths import checkout
 from flexbench.provenance import read_receipt
+from flexbench.publication import CITATION, Citation
 from flexbench.report.inputs import ReportInputs
 from flexbench.report.labels import simulated
 from flexbench.report.numbers import amount, duration, with_interval
@@ -32,6 +35,10 @@ def card(graph: Graph, network: Training, *, cases: Mapping[str, Sequence[str]])
         _use(network),
         "## Limits",
         _limits(graph, network, receipt, [name for names in cases.values() for name in names]),
+        "## Data",
+        f"`{DATA_CARD}` says how such flows are made, and what their limits and biases are.",
+        "## Citation",
+        _citation(),
         "## Licence",
         "Weights, fits, scores and this card: CC0 1.0 (LICENSE-DATA). The code: MIT (LICENSE).",
     ]
@@ -149,6 +156,15 @@ def _limits(
     own = flags[(flags["method"] == network.method) & flags["case"].isin(cases)]
     lines += [f"On `{it.case}`: {it.message}." for it in own.itertuples()]
     return "\n".join(f"- {line}" for line in lines)
+
+
+def _citation() -> str:
+    """The project, and the works whose claims it tests."""
+    citation = Citation.read(checkout() / CITATION)
+    works = [f"{', '.join(it.authors)} ({it.year}): {it.title}. {it.url}" for it in citation.works]
+    names = ", ".join(author.name for author in citation.authors)
+    own = f"{names}: {citation.title} ({CITATION})"
+    return "\n".join(f"- {work}" for work in [own, *works])
 
 
 def _table(heads: Sequence[str], rows: Sequence[Sequence[str]]) -> str:

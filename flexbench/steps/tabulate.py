@@ -15,6 +15,7 @@ from flexbench.findings.make import findings_of
 from flexbench.findings.output import findings_json
 from flexbench.graph import Graph, Job
 from flexbench.metrics.aggregate import aggregate, aggregate_leads
+from flexbench.metrics.blocks import in_blocks
 from flexbench.metrics.comparisons import comparisons, twin_cases
 from flexbench.metrics.cost import cost_row
 from flexbench.metrics.definitions import DEFINITIONS_VERSION
@@ -32,6 +33,9 @@ def tabulate_step(graph: Graph) -> None:
     layout, settings = graph.layout, graph.config.score
     paths = [layout.scores(job.case, job.method, job.seed) for job in graph.jobs]
     frames = [SNAPSHOT_SCORES.read(path) for path in paths]
+    data = graph.config.data
+    if data is not None and data.has_one_flow:
+        frames = in_blocks(frames, length=data.block)
     cases = [graph.case(name) for name in graph.cases]
     how: dict[str, Any] = {"bootstrap": settings.bootstrap, "confidence": settings.confidence}
     scores = aggregate(frames, **how)
@@ -42,8 +46,8 @@ def tabulate_step(graph: Graph) -> None:
         planned={name: planned_rows(graph, name) for name in graph.cases},
         resolutions={name: _resolutions(graph, name) for name in graph.cases},
         matched=_matched(graph),
-        flow=graph.config.data.flow if graph.config.data else "Re",
-        decaying=graph.config.data is None,
+        flow=data.flow if data else "Re",
+        decaying=data is None,
         **how,
     )
     tables = {
@@ -61,9 +65,7 @@ def tabulate_step(graph: Graph) -> None:
         ),
         "matrix": matrix(
             scores,
-            cases=[]
-            if graph.config.data
-            else [graph.case(n) for n in (*graph.tasks, *graph.shifted)],
+            cases=[] if data else [graph.case(n) for n in (*graph.tasks, *graph.shifted)],
             trained=graph.split("train").reynolds,
         ),
     }

@@ -50,6 +50,8 @@ def sealed(tiny_run, tmp_path_factory):
         pytest.skip("a read-only file system of its own needs root and unshare")
     clone = tiny_run.copy(tmp_path_factory.mktemp("sealed") / "clone")
     shutil.copy2(checkout() / "CITATION.cff", clone.folder)
+    (clone.folder / "docs").mkdir()
+    shutil.copy2(checkout() / "docs/data-card.md", clone.folder / "docs")
     home = tmp_path_factory.mktemp("home")
 
     def run(*words, program=("-m",), writable=(), temporary=None, timeout=300):

@@ -17,11 +17,12 @@ from typer.testing import CliRunner
 
 from flexbench import cli
 from flexbench.config.own_data import DataSettings
-from flexbench.crate import Contents, metadata_json
+from flexbench.crate import metadata_json
 from flexbench.errors import FlexbenchError
 from flexbench.graph import Graph
 from flexbench.paths import receipt_of
 from flexbench.provenance import read_receipt
+from flexbench.publication import Contents
 
 rocrate = pytest.importorskip("rocrate.rocrate", reason="the package rocrate is not installed")
 export = pytest.importorskip("flexbench.export").export

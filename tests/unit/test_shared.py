@@ -118,6 +118,12 @@ def test_its_scores_are_rows_of_the_runs_files(run, folder):
 
 def test_the_card_quotes_receipt_and_table(run, folder):
     text = (folder / "checkpoints/superres_x4/flex/seed0.md").read_text()
+    headings = [line for line in text.splitlines() if line.startswith("## ")]
+    assert headings == [
+        *("## How it was trained", "## Scores on `superres_x4`", "## What it is for"),
+        *("## Limits", "## Data", "## Citation", "## Licence"),
+    ]
+    assert "Erichson" in text
     _, head, body = text.split("---\n", 2)
     assert yaml.safe_load(head)["license"] == "cc0-1.0"
     weights = run.layout.checkpoint("superres_x4", "flex", 0)

@@ -13,7 +13,7 @@ from flexbench.paths import checkout
 
 GITHUB = sorted((checkout() / ".github" / "workflows").glob("*.yml"))
 GITLAB = checkout() / ".gitlab-ci.yml"
-PROGRAMS = {"pip", "ruff", "snakefmt", "mypy", "pytest", "flexbench", "test", "cat"}
+PROGRAMS = {"pip", "ruff", "snakefmt", "mypy", "pytest", "flexbench", "test", "cat", "cffconvert"}
 
 
 def flat(values):

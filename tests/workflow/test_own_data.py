@@ -11,6 +11,7 @@ import pandas as pd
 import pytest
 import yaml
 
+from flexbench.config.own_data import DataSettings
 from flexbench.config.reading import load_config
 from flexbench.data.example import write_example
 from flexbench.data.store import Trajectory
@@ -43,8 +44,7 @@ def blocks(language):
 
 
 def page_values():
-    (text,) = blocks("yaml")
-    return yaml.safe_load(text)
+    return yaml.safe_load(blocks("yaml")[0])
 
 
 @pytest.fixture(scope="module")
@@ -54,13 +54,14 @@ def every_method(tmp_path_factory, make_steps):
     write_example(root / "tank.nc", snapshots=40, height=36, width=44)
     values = page_values()
     values["data"]["sources"]["tank"]["file"] = str(root / "tank.nc")
+    values["data"]["block"] = 0.1  # one snapshot: there are only three
     values |= {
         "root": str(root),
         "methods": [*names(), *OTHERS],
         "method_settings": OTHERS | WIDTHS,
         "tasks": SMALL,
         "train": {"steps": 2, "batch": 2, "warmup_steps": 1, "validation_batches": 1},
-        "sample": {"members": 6, "steps": 1, "snapshots": 1},
+        "sample": {"members": 6, "steps": 1, "snapshots": 3},
         "score": {"bootstrap": 20},
         "evaluations": {"rollout": {"leads": 3, "methods": ["flex", "persistence"]}},
     }
@@ -92,6 +93,26 @@ def test_every_method_runs_on_both_tasks(every_method):
     assert found.minute
     assert not any(re.search(r"\bRe \d", sentence.text) for sentence in told)
     assert pd.read_csv(every_method.layout.table("matrix")).empty
+
+
+def test_one_recording_has_intervals_over_its_time(every_method):
+    scores = pd.read_csv(every_method.layout.table("scores"))
+    own = scores[scores["score"] == "crps"]
+    assert (own["low"] <= own["value"]).all()
+    assert (own["value"] <= own["high"]).all()
+    assert set(scores["trajectories"]) == {1}
+    (sure,) = (
+        it for it in read_findings(every_method.layout.findings).minute if it.about == "sure"
+    )
+    assert "between stretches of time of one test flow, neither those between flows" in sure.text
+    assert "stretches of time of one flow" in every_method.layout.report.read_text(encoding="utf-8")
+
+
+def test_other_examples_of_the_page_are_read():
+    _, *others = blocks("yaml")
+    assert len(others) == 1
+    for text in others:
+        DataSettings.model_validate(yaml.safe_load(text)["data"])
 
 
 def test_every_network_knew_that_the_field_is_not_periodic(every_method):
@@ -155,7 +176,7 @@ def page(make_clone, tmp_path_factory, make_steps):
     are made in this one, and the last command of the page finds that nothing is left to do.
     """
     clone, folder = make_clone(), tmp_path_factory.mktemp("page")
-    (text,) = blocks("yaml")
+    text = blocks("yaml")[0]
     (folder / "tank.yaml").write_text(text, encoding="utf-8")
     (folder / "own").mkdir()
     shutil.copy(checkout() / "baselines" / "persistence.py", folder / "own" / "mine.py")

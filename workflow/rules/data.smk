@@ -57,7 +57,11 @@ rule splits:
     input:
         of("splits").input,
     output:
-        of("splits").output,
+        report(
+            of("splits").output,
+            caption="../report/splits.rst",
+            category="Data",
+        ),
     log:
         of("splits").log,
     benchmark:
@@ -75,7 +79,11 @@ rule statistics:
     input:
         of("statistics").input,
     output:
-        of("statistics").output,
+        report(
+            of("statistics").output,
+            caption="../report/statistics.rst",
+            category="Data",
+        ),
     log:
         of("statistics").log,
     benchmark:

@@ -5,7 +5,16 @@ rule score:
     input:
         of("score").input,
     output:
-        of("score").output,
+        [
+            report(
+                path,
+                caption="../report/score.rst",
+                category="Scores",
+                subcategory="{case}",
+                labels={"method": "{method}", "training seed": "{seed}", "of": told},
+            )
+            for path, told in zip(of("score").output, ("snapshots", "spectra"))
+        ],
     log:
         of("score").log,
     benchmark:
@@ -24,7 +33,11 @@ rule tabulate:
     input:
         of("tabulate").input,
     output:
-        of("tabulate").output,
+        report(
+            of("tabulate").output,
+            caption="../report/tabulate.rst",
+            category="Tables",
+        ),
     log:
         of("tabulate").log,
     benchmark:
@@ -42,7 +55,16 @@ rule figure:
     input:
         of("figure").input,
     output:
-        of("figure").output,
+        [
+            report(
+                path,
+                caption="../report/figure.rst",
+                category="Figures",
+                subcategory="{case}",
+                labels={"figure": "{name}", "format": path.suffix[1:].upper()},
+            )
+            for path in of("figure").output
+        ],
     log:
         of("figure").log,
     benchmark:
@@ -62,7 +84,13 @@ rule animation:
     input:
         of("animation").input,
     output:
-        of("animation").output,
+        report(
+            of("animation").output,
+            caption="../report/animation.rst",
+            category="Figures",
+            subcategory="{case}",
+            labels={"figure": "{name}", "format": "GIF"},
+        ),
     log:
         of("animation").log,
     benchmark:

@@ -15,7 +15,14 @@ rule train:
     input:
         of("train").input,
     output:
-        of("train").output,
+        of("train").output[0],
+        report(
+            of("train").output[1],
+            caption="../report/train.rst",
+            category="Training",
+            subcategory="{training}",
+            labels={"method": "{method}", "training seed": "{seed}"},
+        ),
     log:
         of("train").log,
     benchmark:
@@ -36,7 +43,13 @@ rule calibrate:
     input:
         of("calibrate").input,
     output:
-        of("calibrate").output,
+        report(
+            of("calibrate").output,
+            caption="../report/calibrate.rst",
+            category="Calibration fits",
+            subcategory="{fit}",
+            labels={"method": "{method}", "training seed": "{seed}"},
+        ),
     log:
         of("calibrate").log,
     benchmark:

@@ -5,7 +5,11 @@ rule targets:
     input:
         of("targets").input,
     output:
-        of("targets").output,
+        report(
+            of("targets").output,
+            caption="../report/targets.rst",
+            category="Theory",
+        ),
     log:
         of("targets").log,
     benchmark:
@@ -23,7 +27,13 @@ rule gradients:
     input:
         of("gradients").input,
     output:
-        of("gradients").output,
+        report(
+            of("gradients").output,
+            caption="../report/gradients.rst",
+            category="Theory",
+            subcategory="{training}",
+            labels={"method": "{method}", "training seed": "{seed}"},
+        ),
     log:
         of("gradients").log,
     benchmark:

@@ -4,7 +4,6 @@ import base64
 import io
 import math
 import re
-from pathlib import Path
 from xml.etree import ElementTree
 
 import numpy as np
@@ -189,8 +188,3 @@ def test_every_figure_says_what_better_means():
     for name, entry in FIGURES.items():
         assert re.search(r"[Bb]etter", entry.caption), name
         assert entry.title
-
-
-def test_captions_of_the_workflow_stand_where_rules_look():
-    folder = Path(__file__).resolve().parents[3] / "workflow" / "report"
-    assert (folder / "report.rst").read_text().strip()
