@@ -58,7 +58,6 @@ pygments_style, pygments_dark_style = "default", "monokai"
 
 # Anchors are those of GitHub; of one that is not there Sphinx warns, and `docs/build` fails.
 myst_heading_anchors = 4
-myst_enable_extensions = ["dollarmath"]
 nb_execution_mode = "off"  # a test runs the notebook; the page shows what is committed
 
 autodoc_member_order = "bysource"
@@ -92,6 +91,11 @@ def plain(app, what, name, obj, options, lines):
     lines[:] = written
 
 
+def told_in_the_signature(app, what, name, obj, skip, options):
+    """Fields of a named tuple have no words of their own."""
+    return True if type(obj).__name__ == "_tuplegetter" else None
+
+
 def navigation(app, docname, source):
     """The sidebar. In the page itself, which GitHub shows as well, it would be noise."""
     if docname == root_doc:
@@ -105,4 +109,5 @@ def setup(app):
 
     app.add_lexer("snakemake", PythonLexer)
     app.connect("autodoc-process-docstring", plain)
+    app.connect("autodoc-skip-member", told_in_the_signature)
     app.connect("source-read", navigation)
