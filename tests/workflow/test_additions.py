@@ -13,6 +13,7 @@ import textwrap
 
 import pytest
 import whole_run
+import yaml
 
 from flexbench.paths import checkout
 
@@ -21,8 +22,9 @@ pytestmark = pytest.mark.slow
 PAGE = "docs/how-to/extend.md"
 # How many files an addition may touch, beside the list of tasks of networks that can do a new kind,
 # and the schema, which is generated.
-MOST = {"task": 3, "step": 8, "score": 2, "figure": 2, "ablation": 1}
+MOST = {"method": 1, "task": 3, "step": 8, "score": 2, "figure": 2, "ablation": 1}
 SECTIONS = {
+    "A method": "method",
     "A kind of task": "task",
     "A step": "step",
     "A score": "score",
@@ -99,7 +101,7 @@ def test_an_addition_touches_few_files(added):
     counts["task"] += 1
     assert not found["ablation"]
     assert all(counts[name] <= most for name, most in MOST.items()), found
-    assert all(found[name] for name in ("task", "step", "score", "figure"))
+    assert all(found[name] for name in ("method", "task", "step", "score", "figure"))
 
 
 @pytest.fixture(scope="module")
@@ -107,19 +109,23 @@ def settings(tmp_path_factory, tiny):
     """A configuration with the new task and an ablation, over the smallest of runs."""
     text = """\
         tier: smoke
-        methods: [flex, unet, flex-eps, interpolation, persistence, mean]
+        methods: [flex, unet, flex-eps, interpolation, persistence, mean, blocks]
         method_settings:
           flex-eps: {network: flex, diffusion: {target: eps}}
         evaluations: null
         tasks:
           forecast: {methods: []}
-          superres_x4: {patch: 32, methods: [flex, flex-eps, interpolation]}
+          superres_x4: {patch: 32, methods: [flex, flex-eps, interpolation, blocks]}
           superres_x4_field:
             {kind: superres, factor: 4, patch: 32, residual: false, methods: [flex, interpolation]}
-          halfway: {kind: between, lead: 0.1, patch: 32, methods: [unet, mean]}
         """
+    values = yaml.safe_load(text)
+    page = (checkout() / PAGE).read_text()
+    (block,) = re.findall(r"```yaml\n( *tasks:\n *halfway: .*\n)", page)
+    (halfway,) = yaml.safe_load(block)["tasks"].values()
+    values["tasks"]["halfway"] = halfway | {"patch": 32, "methods": ["unet", "mean"]}
     path = tmp_path_factory.mktemp("settings") / "additions.yaml"
-    path.write_text(textwrap.dedent(text))
+    path.write_text(yaml.safe_dump(values))
     kept = [text for text in tiny if not text.startswith(("methods", "tasks", "evaluations"))]
     options = [word for text in kept for word in ("--set", text)]
     return ["--config", path, *options]
@@ -173,6 +179,22 @@ def test_a_run_goes_through_to_the_report(ran):
     assert (folder / "figures" / "superres_x4" / "bias_by_re.png").is_file()
     drawn = {path.stem for path in (folder / "logs" / "figure").rglob("*.log")}
     assert drawn == {"bias_by_re"}, "what the one process had made was not made again"
+
+
+def test_a_method_repeats_what_it_was_given(ran):
+    """The new formula's samples: the truth's means over blocks, which are what it is given."""
+    import h5py
+    import numpy as np
+
+    _, _, folder = ran
+    with h5py.File(folder / "samples" / "superres_x4" / "blocks" / "seed0.h5") as samples:
+        predicted, index = samples["prediction"][0, 0, 0], int(samples["index"][0])
+        stem = samples["trajectory"][0].decode()
+    with h5py.File(folder / "data" / f"{stem}.h5") as trajectory:
+        truth = trajectory["w"][index]
+    size = len(truth) // 4
+    means = truth.reshape(size, 4, size, 4).mean(axis=(1, 3))
+    np.testing.assert_allclose(predicted, np.kron(means, np.ones((4, 4))), rtol=1e-4, atol=1e-5)
 
 
 def test_a_formula_is_the_mean_of_its_neighbours(ran):

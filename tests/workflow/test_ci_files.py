@@ -13,7 +13,10 @@ from flexbench.paths import checkout
 
 GITHUB = sorted((checkout() / ".github" / "workflows").glob("*.yml"))
 GITLAB = checkout() / ".gitlab-ci.yml"
-PROGRAMS = {"pip", "ruff", "snakefmt", "mypy", "pytest", "flexbench", "test", "cat", "cffconvert"}
+PROGRAMS = {
+    *("pip", "ruff", "snakefmt", "mypy", "pytest", "flexbench", "test", "cat"),
+    *("cffconvert", "docs/build"),
+}
 
 
 def flat(values):
@@ -63,7 +66,7 @@ def test_every_command_is_real(command):
         words = [word for word in shlex.split(part) if not re.match(r"[A-Z_]+=", word)]
         assert words[0] in PROGRAMS
         for word in words:
-            if re.match(r"(tests|workflow|flexbench)/|Snakefile$|constraints\.txt$", word):
+            if re.match(r"(tests|workflow|flexbench|docs)/|Snakefile$|constraints\.txt$", word):
                 assert (checkout() / word).exists()
         if words[0] == "flexbench":
             options = {option for it in verbs[words[1]].params for option in it.opts}
