@@ -11,6 +11,7 @@ import pandas as pd
 from flexbench.config import Config, TaskSettings
 from flexbench.errors import FlexbenchError
 from flexbench.graph import TOGETHER
+from flexbench.graph.names import imported_stem
 from flexbench.metrics.tables import SPECTRA, TABLES
 from flexbench.paths import Layout, receipt_of
 from flexbench.theory.tables import GRADIENTS, SPACES, TARGETS
@@ -68,7 +69,16 @@ class ReportInputs:
                 statistics = json.loads(path.read_text(encoding="utf-8"))
             except (OSError, ValueError) as error:
                 raise FlexbenchError(f"{path}: not readable statistics ({error})") from None
-        return labels_of(self.config, case, statistics)
+        return labels_of(self.config, case, statistics, self._place())
+
+    def _place(self) -> dict[str, Any]:
+        """What the first test trajectory of own data says of where and when it lies."""
+        from flexbench.data.placed import place_of
+
+        data = self.config.data
+        if data is None:
+            return {}
+        return place_of(self.layout.trajectory(imported_stem(data.sources_of("test")[0], "test")))
 
     def spectra(self, case: str) -> pd.DataFrame:
         """Spectra of every method and training seed of a case; empty where none was written."""
