@@ -28,6 +28,7 @@ from flexbench.data import schema, well
 from flexbench.data.attributes import text_of
 from flexbench.data.coordinates import Coordinates, coordinates_of
 from flexbench.data.packing import Packing
+from flexbench.data.placed import origin_of, placed
 from flexbench.data.source import Source, Square
 from flexbench.data.store import open_readonly, own_dataset, write_trajectory
 from flexbench.data.times import evened, rounding_of
@@ -118,6 +119,7 @@ def _source(data: DataSettings, name: str, file: Path, opened: h5py.File) -> Sou
         subtract=data.subtract,
         divide_by=data.divide_by,
         trajectory=told.trajectory,
+        origin=origin_of(_dataset(opened, file, data.time) if data.time else None),
     )
 
 
@@ -367,6 +369,8 @@ def import_part(
                 "last_column": square.x + square.size - 1,
                 "columns": opened.side("x"),
                 **opened.words,
+                **placed(opened.coordinates, square),
+                **(opened.origin or {}),
             },
         )
         text = (

@@ -11,7 +11,9 @@ from flexbench.config import Config
 from flexbench.config.own_data import DataSettings
 from flexbench.data.adapters import EVEN, open_source, square_of, window_of
 from flexbench.data.coordinates import check_extent
-from flexbench.data.source import Source, Square
+from flexbench.data.gaps import crop_hint
+from flexbench.data.placed import Dates, edges
+from flexbench.data.source import MissingError, Source, Square
 from flexbench.data.store import SHORT, even_interval
 from flexbench.errors import FlexbenchError
 
@@ -56,14 +58,66 @@ def check_sources(config: Config, file_of: Callable[[str], Path]) -> tuple[int, 
             _check_gaps(source, spans, gap=config.gap or 0.0)
             for window in spans.values():
                 source.refuse_unwritten(*window, square=square)
+            most = SCAN_BYTES // (len(data.sources) * len(spans))
             for window in spans.values():
-                _scan(source, window, square, most=SCAN_BYTES // (len(data.sources) * len(spans)))
+                try:
+                    _scan(source, window, square, most=most)
+                except MissingError as error:
+                    if error.snapshot is None:
+                        raise
+                    hint = crop_hint(
+                        source, spans.values(), first=error.snapshot, side_step=config.side_step
+                    )
+                    raise FlexbenchError(f"{error}; {hint}") from None
     if len(set(grids.values())) > 1:
         sides = ", ".join(f"{name} {grid}" for name, grid in grids.items())
         raise FlexbenchError(f"data.sources: squares differ in size ({sides}); set data.crop")
     _refuse_different(units, what="`units`", alike=str)
     _refuse_different(clocks, what=f"`units` of '{data.time}'", alike=_unit_of_time)
     return longest, next(iter(grids.values()))
+
+
+def told_of_sources(config: Config, file_of: Callable[[str], Path]) -> list[str]:
+    """Of each source, in a line: its field, when and where it lies by its own axes, what is used.
+
+    Reads headers alone. Raises FlexbenchError as `check_sources` does for them.
+    """
+    data = config.data
+    if data is None:
+        return []
+    lines = []
+    for name in data.sources:
+        with open_source(data, name, file_of(name)) as source:
+            square = square_of(source, data, side_step=config.side_step)
+            words = source.words
+            field = data.name or words.get("field_name") or source.dataset.name.split("/")[-1]
+            units = data.units or source.units
+            parts = [f"{field} [{units}]" if units else field, _when(source)]
+            for axis, first in (("y", square.y), ("x", square.x)):
+                last = first + square.size - 1
+                along = f"{axis} {first} to {last} of {source.side(axis)}"
+                own = source.coordinates.get(axis)
+                if own is not None and len(own.values) > 1:
+                    low, high = edges(own, first, last)
+                    label = own.name.split("/")[-1]
+                    along += f" ({label} {low:g} to {high:g} {own.units or ''}".rstrip() + ")"
+                parts.append(along)
+            lines.append(f"{name}: {'; '.join(parts)}")
+    return lines
+
+
+def _when(source: Source) -> str:
+    """The snapshots of a source, with the dates of its first and last where it has any."""
+    time, units = source.time, source.time_units or ""
+    ends = [float(time[0]), float(time[-1])]
+    told = f"{len(time)} snapshots, time {ends[0]:g} to {ends[1]:g} {units}".rstrip()
+    dates = Dates.of(source.origin or {}, units=source.time_units)
+    if dates is None:
+        return told
+    first, last = (dates.date_of(end) for end in ends)
+    if first is None or last is None:
+        return f"{told} since {dates.origin} ({dates.calendar})"
+    return f"{len(time)} snapshots, {first} to {last}"
 
 
 def _check_spacing(data: DataSettings, source: Source) -> None:

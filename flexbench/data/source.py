@@ -1,6 +1,6 @@
 """An open array of a user's own: its snapshots, its times, and what it says of itself."""
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -26,6 +26,15 @@ _DAMAGE = (OSError, RuntimeError)
 MOST_LETTERS = 60
 
 
+class MissingError(FlexbenchError):
+    """snapshot: the first with a missing value, or one that is not finite, where one is used; None
+    where it lacks all of them, so that no other square would help."""
+
+    def __init__(self, message: str, *, snapshot: int | None):
+        super().__init__(message)
+        self.snapshot = snapshot
+
+
 @dataclass(frozen=True)
 class Square:
     """What is used of a field: size x size points from row y and column x on."""
@@ -41,6 +50,7 @@ class Source:
 
     time_rounding: how far its times may have been moved when they were written. coordinates: of
     axes y and x, where the file has any. channel, trajectory: which one, where there are several.
+    origin: when its time is 0, as `placed` has it, where the file says so.
     """
 
     path: Path
@@ -55,6 +65,7 @@ class Source:
     subtract: float
     divide_by: float
     trajectory: int = 0
+    origin: Mapping[str, str] | None = None
 
     def side(self, axis: str) -> int:
         return int(self.dataset.shape[self.axes.index(axis)])
@@ -90,6 +101,19 @@ class Source:
                     stored = block.transpose(order)[number]
                     raise self._gap(start + number, square, stored=stored, field=field)
                 yield field
+
+    def lacking(self, snapshots: Iterable[int]) -> NDArray[np.bool_]:
+        """Points (H, W) of the whole field that are missing, or not finite, in any of these."""
+        kept = [axis for axis in self.axes if axis not in _SINGLE]
+        single = {"channel": self.channel, "trajectory": self.trajectory}
+        found = np.zeros((self.side("y"), self.side("x")), dtype=bool)
+        for index in snapshots:
+            place = single | {"time": int(index)}
+            stored = self.dataset[tuple(place.get(axis, slice(None)) for axis in self.axes)]
+            with np.errstate(over="ignore"):
+                values = ~np.isfinite(self._values(stored).astype(np.float32))
+            found |= values if kept.index("y") < kept.index("x") else values.T
+        return found
 
     def refuse_unwritten(self, first: int, last: int, *, square: Square) -> None:
         """FlexbenchError where the file lacks chunks of snapshots first <= i < last."""
@@ -165,7 +189,7 @@ class Source:
 
     def _gap(
         self, snapshot: int, square: Square, *, stored: NDArray[Any], field: NDArray[Any]
-    ) -> FlexbenchError:
+    ) -> MissingError:
         """Of a field (size, size) that is not finite everywhere: which value, where, what helps."""
         lacking = ~np.isfinite(field)
         y, x = np.argwhere(lacking)[0]
@@ -177,7 +201,8 @@ class Source:
         else:
             what = "holds a value that is not finite"
         helps = "data.splits" if lacking.all() else "data.crop, or data.splits,"
-        return FlexbenchError(
+        return MissingError(
             f"{self._where}: snapshot {snapshot} {what} at {lacking.sum()} of {field.size} points, "
-            f"the first in row {square.y + y}, column {square.x + x}; choose {helps} without it"
+            f"the first in row {square.y + y}, column {square.x + x}; choose {helps} without it",
+            snapshot=None if lacking.all() else snapshot,
         )

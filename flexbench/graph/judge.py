@@ -97,7 +97,8 @@ class Figure(Rule):
 
     def inputs(self, graph: "Graph", names: Names) -> list[Path]:
         sources = SOURCES[FIGURES[names["name"]].source](graph, names["case"])
-        return [*tables(graph.layout), *sources, *described_in(graph, names["case"])]
+        found = (*tables(graph.layout), *sources, *described_in(graph, names["case"]))
+        return list(dict.fromkeys(found))
 
     def slice(self, graph: "Graph", names: Names) -> dict[str, Any]:
         case = names["case"]
@@ -174,10 +175,11 @@ def figure_file(layout: Layout, case: str, name: str) -> Path:
 
 
 def described_in(graph: "Graph", *cases: str) -> list[Path]:
-    """The files that say how own data is to be labelled: the statistics of its tasks."""
+    """The files that say how own data is to be labelled: the statistics of its tasks, and the first
+    test trajectory, which knows where and when it lies."""
     if graph.config.data is None:
         return []
-    return list(dict.fromkeys(graph.statistics(case) for case in cases))
+    return [*dict.fromkeys(graph.statistics(case) for case in cases), graph.trajectories("test")[0]]
 
 
 def shown_rollout(graph: "Graph", case: str) -> Job:

@@ -6,6 +6,7 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
+from flexbench.data.own_data import told_of_sources
 from flexbench.dry_run import DryRun
 from flexbench.errors import FlexbenchError
 from flexbench.graph import Graph
@@ -19,7 +20,9 @@ from flexbench.planning.stale import Stale, explained
 
 @dataclass(frozen=True, kw_only=True)
 class Plan:
-    """everything: the whole tier from nothing. left: what would run now. stale: why, by job."""
+    """everything: the whole tier from nothing. left: what would run now. stale: why, by job. data:
+    what the files of own data say of themselves, in lines.
+    """
 
     tier: str
     folder: str
@@ -29,6 +32,7 @@ class Plan:
     left: Forecast
     stale: dict[str, Stale]
     warnings: list[str]
+    data: list[str]
 
     def as_json(self) -> dict[str, Any]:
         return {
@@ -43,6 +47,7 @@ class Plan:
                 for one in self.stale.values()
             ],
             "warnings": self.warnings,
+            "data": self.data,
         }
 
 
@@ -87,6 +92,7 @@ def make_plan(
             *_of_hours(graph, speed, slots, own=own),
             *cluster_warnings(facts, planned, seconds, profile=found, slots=slots),
         ],
+        data=told_of_sources(graph.config, graph.source_file),
     )
 
 

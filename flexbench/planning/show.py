@@ -15,6 +15,7 @@ def plan_text(plan: Plan) -> str:
     lines = [
         f"tier {plan.tier} in {plan.folder}, on {plan.slots.text}",
         f"rates: {source}, {speed.machine}, {speed.device}",
+        *(f"data: {text}" for text in plan.data),
         "",
         *_why(plan),
         "",

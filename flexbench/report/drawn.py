@@ -31,6 +31,7 @@ Field = NDArray[np.floating]
 Entries = Iterator[tuple[str, bytes]]  # names in the file, and what stands there
 
 _RECEIPTS = "receipts.jsonl"
+_PLACE = "place.json"
 _MOST_POINTS = 512  # per side of a field: maps show no more
 _SHADES = 255
 # Quality of WebP, of 100: of fields, whose filaments are looked at, and of errors and spreads,
@@ -65,6 +66,8 @@ def keep_drawn(inputs: ReportInputs) -> int:
         if config.data is not None:
             task = config.cases[case].task
             entries[_statistics(task)] = json.dumps(inputs.statistics(task)).encode()
+    if config.data is not None:
+        entries[_PLACE] = json.dumps(inputs.place()).encode()
     lines = [json.dumps({"output": it.output, "content": it.content}) for it in inputs.receipts()]
     entries[_RECEIPTS] = "\n".join(lines).encode()
     with zipped(inputs.layout.drawn) as archive:
@@ -198,6 +201,12 @@ class KeptInputs(ReportInputs):
 
     def statistics(self, task: str) -> dict[str, Any]:
         found: dict[str, Any] = json.loads(self._entry(_statistics(task)))
+        return found
+
+    def place(self) -> dict[str, Any]:
+        if self.config.data is None:
+            return {}
+        found: dict[str, Any] = json.loads(self._entry(_PLACE))
         return found
 
     def spectra(self, case: str) -> pd.DataFrame:

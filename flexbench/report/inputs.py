@@ -11,6 +11,7 @@ import pandas as pd
 from flexbench.config import Config, TaskSettings
 from flexbench.errors import FlexbenchError
 from flexbench.graph import TOGETHER
+from flexbench.graph.names import imported_stem
 from flexbench.metrics.tables import SPECTRA, TABLES
 from flexbench.paths import Layout, receipt_of
 from flexbench.theory.tables import GRADIENTS, SPACES, TARGETS
@@ -70,7 +71,16 @@ class ReportInputs:
 
         own = self.config.data is not None
         statistics = self.statistics(self.config.cases[case].task) if own else None
-        return labels_of(self.config, case, statistics)
+        return labels_of(self.config, case, statistics, self.place())
+
+    def place(self) -> dict[str, Any]:
+        """What the first test trajectory of own data says of where and when it lies."""
+        from flexbench.data.placed import place_of
+
+        data = self.config.data
+        if data is None:
+            return {}
+        return place_of(self.layout.trajectory(imported_stem(data.sources_of("test")[0], "test")))
 
     def statistics(self, task: str) -> dict[str, Any]:
         """What the data of a task are like; FlexbenchError where the file is not readable."""

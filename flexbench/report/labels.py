@@ -10,6 +10,7 @@ import numpy as np
 
 from flexbench.config import Config
 from flexbench.config.own_data import DataSettings, ExtentSettings
+from flexbench.data.placed import AXES, Dates
 from flexbench.metrics.definitions import OF_FIELD, OF_TIME
 from flexbench.spec import Observable
 
@@ -23,15 +24,19 @@ Ends = tuple[float, float]
 class Box:
     """Where a square field lies: x and y at its outer edges, from its first point to its last.
 
-    units: of x and y, "" where they have none.
+    units: of x and y, "" where they have none. names: of x and y. y_units: where those of y differ.
     """
 
     x: Ends = (0.0, 2 * np.pi)
     y: Ends = (0.0, 2 * np.pi)
     units: str = ""
+    names: tuple[str, str] = ("x", "y")
+    y_units: str | None = None
 
     def name(self, axis: str) -> str:
-        return f"{axis} [{escaped(self.units)}]" if self.units else axis
+        name = self.names["xy".index(axis)]
+        units = self.units if axis == "x" or self.y_units is None else self.y_units
+        return f"{escaped(name)} [{escaped(units)}]" if units else escaped(name)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -42,6 +47,7 @@ class Labels:
     energy, not of variance; windowed: under a window. per_side: wavenumbers count waves per side,
     as the length of a side is not known. signed: the field takes both signs about zero; None: see
     its values. flow, flows: what trajectories differ in; flow_short: the same before a number.
+    dates: what turns a time into a date, where the files say when their time begins.
     """
 
     field: str
@@ -54,6 +60,12 @@ class Labels:
     flow: str = "Reynolds number"
     flow_short: str = "Re"
     box: Box = Box()
+    dates: Dates | None = None
+
+    def when(self, time: float) -> str:
+        """A time in words: its date where times have one."""
+        date = None if self.dates is None else self.dates.date_of(time)
+        return date or f"t = {time:.6g} {escaped(self.times)}"
 
     @property
     def flows(self) -> str:
@@ -94,11 +106,17 @@ def escaped(text: str) -> str:
     return text.replace("$", r"\$")
 
 
-def labels_of(config: Config, case: str, statistics: Mapping[str, Any] | None = None) -> Labels:
-    """The labels of a case. statistics: of own data, those of its task."""
+def labels_of(
+    config: Config,
+    case: str,
+    statistics: Mapping[str, Any] | None = None,
+    place: Mapping[str, Any] | None = None,
+) -> Labels:
+    """The labels of a case. statistics, place: of own data, those of its task, and what a
+    trajectory says of where and when it lies (`data.placed`)."""
     if config.data is None:
         return simulated(config.cases[case].settings.observable)
-    return of_own_data(config.data, statistics or {})
+    return of_own_data(config.data, statistics or {}, place or {})
 
 
 def simulated(observable: Observable) -> Labels:
@@ -106,11 +124,14 @@ def simulated(observable: Observable) -> Labels:
     return Labels(field=_NAMES[observable], unit=_UNITS[observable], kinetic=observable == "w")
 
 
-def of_own_data(data: DataSettings, statistics: Mapping[str, Any]) -> Labels:
+def of_own_data(
+    data: DataSettings, statistics: Mapping[str, Any], place: Mapping[str, Any] | None = None
+) -> Labels:
     """Of own data: what the configuration says, or else the files, or else the layout.
 
-    statistics: of a task, which tell what the files say (`described`).
+    statistics: of a task, which tell what the files say (`described`). place: of a trajectory.
     """
+    place = place or {}
     said = statistics.get("described", {})
     periodic = bool(statistics.get("periodic", data.is_periodic))
     flow = simulated(data.observable) if data.observable else None
@@ -125,7 +146,8 @@ def of_own_data(data: DataSettings, statistics: Mapping[str, Any]) -> Labels:
         windowed=not periodic,
         per_side=True,
         signed=True if data.is_vorticity else None,
-        box=_box(data.extent, said, known=flow is not None and periodic),
+        box=_box(data.extent, said, place, known=flow is not None and periodic),
+        dates=Dates.of(place, units=said.get("time_units")),
     )
     return own if flow else replace(own, flow=data.flow, flow_short=data.flow)
 
@@ -138,10 +160,19 @@ def _scaled_name(data: DataSettings, name: str) -> str:
     return f"{name} {sign} {abs(data.subtract):g}"
 
 
-def _box(extent: ExtentSettings | None, said: Mapping[str, Any], *, known: bool) -> Box:
-    """Of the square that was taken from the whole field."""
+def _box(
+    extent: ExtentSettings | None,
+    said: Mapping[str, Any],
+    place: Mapping[str, Any],
+    *,
+    known: bool,
+) -> Box:
+    """Of the square that was taken from the whole field: as configured, or by the file's axes."""
     if extent is None and known:
         return Box()
+    if extent is None and all(set(AXES[axis]) <= set(place) for axis in "xy"):
+        x, y = ([place[key] for key in AXES[axis]] for axis in "xy")
+        return Box(x=(x[2], x[3]), y=(y[2], y[3]), names=(x[0], y[0]), units=x[1], y_units=y[1])
     rows = (said["first_row"], said["last_row"] + 1)
     columns = (said["first_column"], said["last_column"] + 1)
     if extent is None:

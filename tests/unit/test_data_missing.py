@@ -95,7 +95,7 @@ def test_marked_values_are_refused(tmp_path, name):
     with h5py.File(path, "r+") as file:
         file["a"].attrs.update(attributes)
     line, again = refusals(config(path), path)
-    assert line == again
+    assert line.startswith(again)  # and goes on with what may help
     assert line.startswith(f"{path}: 'a': snapshot 4 holds ")
     assert told in line
     assert "at 1 of 1024 points, the first in row 9, column 7; choose data.crop, or" in line
@@ -188,7 +188,7 @@ def test_what_was_never_written_is_refused(tmp_path, make, settings, told):
     with h5py.File(path, "w") as file:
         make(file)
     line, again = refusals(config(path, **settings), path)
-    assert line == again
+    assert line.startswith(again)  # and goes on with what may help
     assert told in line
 
 

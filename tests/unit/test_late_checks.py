@@ -72,6 +72,7 @@ LATE = {
     "data/own_data.py:_check_length": HEADERS,
     "data/own_data.py:_check_gaps": HEADERS,
     "data/source.py:Source.refuse_unwritten": HEADERS,
+    "data/well.py:refuse_edges": HEADERS,
 }
 
 

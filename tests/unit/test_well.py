@@ -180,8 +180,11 @@ def test_a_dimension_more_and_a_trajectory_that_is_not_there_are_told(foreign):
 
 
 def test_edges_are_not_wrapped_around(foreign):
+    settings = one(foreign, "t0_fields/pressure", periodic=True)
     with pytest.raises(FlexbenchError, match="boundary in y is wall"):
-        imported(one(foreign, "t0_fields/pressure", periodic=True), foreign)
+        imported(settings, foreign)
+    with pytest.raises(FlexbenchError, match="boundary in y is wall"):
+        check_sources(settings, lambda name: foreign)
 
 
 def test_one_trajectory_is_all_that_other_layouts_have(tmp_path):

@@ -93,7 +93,7 @@ def draw_maps(
     _add_scale(figure, 1, error, label=f"error [{unit}]", extend="max")
     _add_scale(figure, 2, spread, label=f"spread [{unit}]", extend="max")
     where = f"{labels.flow_short} = {snapshot.reynolds:g}"
-    title = f"{snapshot.trajectory}: {where}, t = {snapshot.time:.6g} {escaped(labels.times)}"
+    title = f"{snapshot.trajectory}: {where}, {labels.when(snapshot.time)}"
     width, height = figure.get_size_inches()
     figure.text(0.1 / width, 1 - 0.08 / height, title, va="top", fontsize=9)
     return figure
