@@ -12,7 +12,7 @@ import typer
 
 from flexbench import BENCHMARK_VERSION, __version__
 from flexbench.errors import FlexbenchError
-from flexbench.paths import checkout
+from flexbench.paths import checkout, job_of_log
 
 if TYPE_CHECKING:
     from flexbench.config import Config
@@ -196,8 +196,7 @@ class Tee(io.TextIOBase):
     def __init__(self, path: Path, terminal: TextIO):
         self.path, self._terminal = path, terminal
         self._log = path.open("ab", buffering=0)
-        words = path.with_suffix("").parts
-        self._job = " ".join(words[words.index("logs") + 1 :]) if "logs" in words else path.stem
+        self._job = job_of_log(path)
 
     def write(self, text: str) -> int:
         with suppress(OSError):  # a full disk is told by those who write results

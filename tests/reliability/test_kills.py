@@ -25,7 +25,7 @@ from reliability.drill import (
     gone,
 )
 
-from flexbench.runner import marked
+from flexbench.processes import marked
 
 SEED = 20250128
 KILLS = int(os.environ.get("FLEXBENCH_KILLS", "5"))
