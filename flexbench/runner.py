@@ -27,38 +27,9 @@ from flexbench.owners import SNAKEMAKE_EVENTS, checkout_lock, owned, refuse_live
 from flexbench.paths import Layout, checkout
 from flexbench.processes import MARK, end, marked
 from flexbench.profiles import profile_folder
+from flexbench.stopping import tell_stopped
 
 INTERRUPT_SECONDS = 5.0  # in which a run ends by itself after Ctrl-C, if it heard of it
-
-
-class _Stopped(BaseException):
-    def __init__(self, number: int):
-        self.number = number
-
-
-@contextmanager
-def stoppable() -> Iterator[None]:
-    """Ends the program in one line on Ctrl-C and SIGTERM, whatever the block is at; 128 + signal.
-
-    While Snakemake runs it has handlers of its own.
-    """
-
-    def stop(number: int, frame: FrameType | None) -> None:
-        raise _Stopped(number)
-
-    before = {number: signal.signal(number, stop) for number in (signal.SIGTERM, signal.SIGINT)}
-    try:
-        yield
-    except _Stopped as stopped:
-        _tell_stopped()
-        raise SystemExit(128 + stopped.number) from None
-    finally:
-        for number, handler in before.items():
-            signal.signal(number, handler)
-
-
-def _tell_stopped() -> None:
-    print("flexbench: stopped; the same command goes on from here", file=sys.stderr)
 
 
 class Watch(Protocol):
@@ -70,8 +41,8 @@ class Watch(Protocol):
     @property
     def events(self) -> int: ...
 
-    def look(self) -> None:
-        """Called several times a second while the run goes on."""
+    def look(self, *, stopping: bool) -> None:
+        """Called several times a second while the run goes on; stopping: it was told to end."""
 
 
 def run_graph(
@@ -275,6 +246,7 @@ def _run(
 
     # Both by handlers: an exception could arrive between any two lines.
     before = {number: signal.signal(number, ask) for number in (signal.SIGTERM, signal.SIGINT)}
+    process = None
     try:
         process = _start(command, environment, watch)
         while True:
@@ -282,7 +254,7 @@ def _run(
                 code = process.wait(timeout=0.2)
                 break
             if watch is not None:
-                watch.look()
+                watch.look(stopping=bool(asked))
             unheard = time.monotonic() - INTERRUPT_SECONDS
             if signal.SIGTERM in asked or asked.get(signal.SIGINT, unheard) < unheard:
                 process.terminate()  # first, so that it starts no further job
@@ -292,10 +264,14 @@ def _run(
         if asked:
             # Snakemake cancels its jobs on Ctrl-C, and knows nothing of them when it was killed.
             _end_slurm_jobs()
-            _tell_stopped()
+            tell_stopped()
             return 128 + (signal.SIGTERM if signal.SIGTERM in asked else signal.SIGINT)
         return code
     finally:
+        if process is not None and process.poll() is None:  # a fault of our own: leave nothing
+            process.terminate()
+            end(folder)
+            process.wait()
         for number, handler in before.items():
             signal.signal(number, handler)
 

@@ -7,6 +7,7 @@ import typer
 
 from flexbench.cli.app import RUN, OwnFile, Set, Tier, app, asked_of, located
 from flexbench.errors import FlexbenchError
+from flexbench.stopping import stoppable
 
 if TYPE_CHECKING:
     from flexbench.graph import Graph
@@ -44,8 +45,6 @@ def run(
     set_: Set = None,
 ) -> None:
     """Run the graph with Snakemake; the same command resumes after any kill."""
-    from flexbench.runner import stoppable
-
     if quiet and verbose:
         raise FlexbenchError("--quiet and --verbose: give one of them")
     with stoppable():

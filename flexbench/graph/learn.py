@@ -82,7 +82,7 @@ class Calibrate(Rule):
     """What validation tells of the errors of one method's weights, for one setting of a sampler."""
 
     name = "calibrate"
-    doing = "calibrating {method} on {training}{repeat}"
+    doing = "calibrating {method} on {training} ({fit}){repeat}"
     wildcards: ClassVar[Names] = {
         "training": "tasks, method_settings.*.together",
         "method": "methods",

@@ -9,8 +9,9 @@ from flexbench.watch.progress import Progress
 
 # How many jobs of a rule weigh as much as what is known of all the others.
 PRIOR_JOBS = 1.0
-# Of a job that takes longer than anybody thought, at least this part of what it took is to come.
-OVERDUE = 0.1
+# Of a job that runs, at least this part of what it took is to come: one that is overdue is likely
+# to be so by more than a moment.
+OVERDUE = 1 / 3
 FIRST = 1_000_000  # a priority above all others: what runs already has its slot
 
 

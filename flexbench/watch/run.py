@@ -24,7 +24,7 @@ from flexbench.watch.screen import Moment, Screen
 from flexbench.watch.words import JobWords
 
 HOLD_SECONDS = 2.0  # in which it shows whether a failed job is tried again
-FORECAST_SECONDS = 5.0  # how often the time that is left is counted anew
+FORECAST_SECONDS = 2.0  # how often the time that is left is counted anew
 LAST = 15  # lines of Snakemake's, where no job is to blame
 
 
@@ -117,8 +117,11 @@ class RunWatch:
 
     # --- while it runs ----------------------------------------------------------------------
 
-    def look(self) -> None:
-        """Take in what has happened, and show it; called several times a second."""
+    def look(self, *, stopping: bool) -> None:
+        """Take in what has happened, and show it.
+
+        stopping: the run was told to end; jobs that fail now do so because of that.
+        """
         words = self._words.read()
         self._said += words.decode(errors="replace")
         self._keep(self._log, words)
@@ -133,7 +136,8 @@ class RunWatch:
             if event["event"] == "planned":
                 self._begin()
         if self._begun:
-            self._tell_failed(over=False)
+            if not stopping:
+                self._tell_failed(over=False)
             self._show(time.time())
 
     @property
@@ -196,8 +200,9 @@ class RunWatch:
 
     def end(self, code: int) -> None:
         """Tell how it ended, but for what was found; code: Snakemake's, or 128 + a signal's."""
-        self.look()
-        if code > 128:
+        stopped = code > 128
+        self.look(stopping=stopped)
+        if stopped:
             return
         if not code:
             self._screen.say(f"flexbench: {self._well_done()}")

@@ -1,6 +1,7 @@
 """Where a run is shown: one line that changes on a terminal, a few plain lines anywhere else."""
 
 import sys
+from contextlib import suppress
 from dataclasses import dataclass
 from types import TracebackType
 
@@ -25,12 +26,11 @@ class Moment:
     left: float
 
     @property
-    def time(self) -> str:
-        return f"{duration(self.left)} left"
-
-    @property
-    def now(self) -> str:
-        return ", ".join([*([f"{self.failed} failed"] if self.failed else []), *self.doing])
+    def text(self) -> str:
+        """ "3.4 min left: training FLEX on Forecast; sampling U-Net: Forecast"."""
+        failed = f", {self.failed} failed" if self.failed else ""
+        doing = f": {'; '.join(self.doing)}" if self.doing else ""
+        return f"{duration(self.left)} left{failed}{doing}"
 
 
 class Screen:
@@ -62,28 +62,26 @@ class Screen:
     def say(self, line: str, *, error: bool = False) -> None:
         """A line that stays, above the one that changes."""
         if error or not self._quiet:
-            print(line, file=sys.stderr, flush=True)
+            with suppress(OSError):
+                print(line, file=sys.stderr, flush=True)
 
     def show(self, moment: Moment) -> None:
         """How far the run is."""
         if self._bar is not None:
-            if self._task is None:
-                self._task = self._bar.add_task("", total=moment.total)
-                self._bar.start()
-            self._bar.update(
-                self._task,
-                completed=moment.done,
-                total=moment.total,
-                description=moment.now,
-                left=moment.time,
-            )
-            self._bar.refresh()
+            with suppress(OSError):  # a terminal that is gone stops no run
+                self._redraw(self._bar, moment)
             return
         tenths = TENTHS * moment.done // max(moment.total, 1)
         if tenths > self._tenths and moment.done < moment.total:
             self._tenths = tenths
-            now = f" ({moment.now})" if moment.now else ""
-            self.say(f"flexbench: {moment.done} of {moment.total} jobs done, {moment.time}{now}")
+            self.say(f"flexbench: {moment.done} of {moment.total} jobs done, {moment.text}")
+
+    def _redraw(self, bar: Progress, moment: Moment) -> None:
+        if self._task is None:
+            self._task = bar.add_task(moment.text, total=moment.total)
+            bar.start()
+        bar.update(self._task, completed=moment.done, total=moment.total, description=moment.text)
+        bar.refresh()
 
 
 def _live_line(console: Console) -> Progress:
@@ -91,7 +89,6 @@ def _live_line(console: Console) -> Progress:
     return Progress(
         MofNCompleteColumn(table_column=Column(no_wrap=True)),
         BarColumn(bar_width=BAR),
-        TextColumn("{task.fields[left]}", table_column=Column(no_wrap=True)),
         TextColumn(
             "{task.description}",
             markup=False,

@@ -207,11 +207,20 @@ def test_stages_are_asked_for_one_after_the_other(tiny_copy):
         path.unlink()
     broken = tiny_copy.folder / "results/smoke/samples/superres_x4/flex/seed0.h5"
     broken.write_bytes(b"no samples")
-    done = tiny_copy.flexbench("run", "--cores", "2", *options)
-    assert done.returncode != 0
+    done = tiny_copy.flexbench("run", "--quiet", "--cores", "2", *options)
+    assert done.returncode == 1
     assert {name: path.exists() for name, path in scores.items()} == {
         "interpolation": True,
         "flex": False,
     }
     told = (tiny_copy.folder / "results/smoke/logs/run.log").read_text()
     assert told.count("Building DAG of jobs") == 2  # and none for the report
+    # What failed is told in a block, and nothing else where that is asked for.
+    failed, *words, place, end = done.stderr.splitlines()
+    job = "scoring FLEX: Super-resolution ×4 (score superres_x4 flex seed0)"
+    assert failed == f"flexbench: failed: {job}"
+    assert any("not a readable HDF5 file" in line for line in words)
+    assert all(line.startswith("    ") for line in words)
+    assert place == "    its log: results/smoke/logs/score/superres_x4/flex/seed0.log"
+    assert end.startswith("flexbench: one job failed, ")
+    assert not done.stdout
