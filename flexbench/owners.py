@@ -18,7 +18,7 @@ from typing import Any
 from flexbench.atomic import telling_full
 from flexbench.errors import FlexbenchError
 from flexbench.paths import checkout
-from flexbench.processes import processes
+from flexbench.processes import marked, processes
 
 HEARTBEAT_SECONDS = 10.0
 STALE_SECONDS = 120.0
@@ -102,10 +102,15 @@ def _holder(path: Path) -> dict[str, Any] | None:
     return None
 
 
-def refuse_another() -> None:
-    """FlexbenchError where a run (not an orphan of one) works in the checkout; writes nothing."""
+def refuse_another(folder: Path) -> None:
+    """FlexbenchError where anybody works in the checkout; writes nothing.
+
+    What a killed run of this results folder has left there is no reason: it will be ended.
+    """
     if _holder(checkout_lock()) is not None:
         raise FlexbenchError(_owner_message(checkout_lock()))
+    if not marked(folder):
+        refuse_live_snakemake()
 
 
 def checkout_lock() -> Path:

@@ -130,8 +130,11 @@ def run_owned(command: Sequence[str], folder: Path, *, watch: Watch | None = Non
             env=environment,
             check=False,
             stdout=subprocess.DEVNULL,
+            stderr=subprocess.PIPE,
+            text=True,
         )
         if unlocked.returncode:
+            print(unlocked.stderr, end="", file=sys.stderr)
             return unlocked.returncode
     return _run(command, folder, environment, watch)
 

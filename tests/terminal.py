@@ -50,7 +50,9 @@ def lines_of(written, *, fold=True):
     rows, row, column = [[]], 0, 0
     place = 0
     while place < len(written):
-        if sequence := _SEQUENCE.match(written, place):
+        sign = written[place]
+        if sign == "\x1b":
+            sequence = _SEQUENCE.match(written, place)
             place = sequence.end()
             kind, number = sequence["kind"], int(sequence["number"] or 0)
             if kind == "A":
@@ -60,7 +62,6 @@ def lines_of(written, *, fold=True):
             else:
                 assert kind in (None, "m", "h", "l"), sequence[0]
             continue
-        sign = written[place]
         place += 1
         if sign == "\r":
             column = 0

@@ -59,7 +59,7 @@ def run(
         asked = asked_of(tier, own, set_, given=profile_configuration(profile))
         graph = located(load_config(asked.values, origins=asked.origins))
         if not dry_run:
-            refuse_another()
+            refuse_another(graph.layout.folder)
         facts = admit(graph, keep=not dry_run)  # a dry run writes nothing
         # A cluster has room for all of it at once.
         stages = stage_targets(graph) if not targets and profile is None else []

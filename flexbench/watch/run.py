@@ -1,7 +1,6 @@
 """A run under watch: what Snakemake says goes to a log, what happens to the screen."""
 
 import os
-import sys
 import tempfile
 import time
 from contextlib import suppress
@@ -73,8 +72,8 @@ class RunWatch:
         self._said = ""
         self._half = b""  # of an event that is being written
         self._whole = whole
-        self._left: float | None = None
-        self._forecast_at = 0.0
+        self._begun = False  # whether there is anything to do, as far as Snakemake has told
+        self._left = self._forecast_at = 0.0
         self._told: set[int] = set()
 
     @property
@@ -125,9 +124,8 @@ class RunWatch:
         words = self._words.read()
         self._said += words.decode(errors="replace")
         self._keep(self._log, words)
-        if self._verbose and words:
-            sys.stderr.write(words.decode(errors="replace"))
-            sys.stderr.flush()
+        if self._verbose:
+            self._screen.write(words.decode(errors="replace"))
         events = self._events.read()
         self._keep(self._record, events)
         *lines, self._half = (self._half + events).split(b"\n")
@@ -140,19 +138,16 @@ class RunWatch:
                 self._tell_failed(over=False)
             self._show(time.time())
 
-    @property
-    def _begun(self) -> bool:
-        return "_progress" in self.__dict__ and self._progress.began is not None
-
     def _begin(self) -> None:
-        if self._left is not None:
+        if self._begun:
             return  # told at the first of several stages
+        self._begun = True
         progress, slots = self._progress, self._progress.slots
         assert slots is not None
         self._count(time.time())
         jobs, tier = counted(progress.total, "job"), self._graph.config.tier
         self._screen.say(
-            f"flexbench: tier {tier}: {jobs} on {slots.text}, about {duration(self._left or 0.0)}; "
+            f"flexbench: tier {tier}: {jobs} on {slots.text}, about {duration(self._left)}; "
             f"what Snakemake says: {self._log}"
         )
 
@@ -166,7 +161,7 @@ class RunWatch:
                 total=progress.total,
                 failed=len(progress.failed),
                 doing=[self._job_words.of(it.job) for it in progress.running.values()],
-                left=max(0.0, (self._left or 0.0) - (now - self._forecast_at)),
+                left=max(0.0, self._left - (now - self._forecast_at)),
             )
         )
 

@@ -61,14 +61,26 @@ class Screen:
 
     def say(self, line: str, *, error: bool = False) -> None:
         """A line that stays, above the one that changes."""
-        if error or not self._quiet:
-            with suppress(OSError):
-                print(line, file=sys.stderr, flush=True)
+        if self._quiet and not error:
+            return
+        if self._bar is None:
+            self.write(f"{line}\n")
+            return
+        with suppress(OSError):  # as it is, however long: paths are copied from it
+            self._bar.console.print(
+                line, markup=False, emoji=False, highlight=False, soft_wrap=True
+            )
+
+    def write(self, text: str) -> None:
+        """Somebody else's words, as they come; a terminal that is gone stops no run."""
+        with suppress(OSError):
+            sys.stderr.write(text)
+            sys.stderr.flush()
 
     def show(self, moment: Moment) -> None:
         """How far the run is."""
         if self._bar is not None:
-            with suppress(OSError):  # a terminal that is gone stops no run
+            with suppress(OSError):
                 self._redraw(self._bar, moment)
             return
         tenths = TENTHS * moment.done // max(moment.total, 1)

@@ -122,6 +122,9 @@ def test_a_live_plain_snakemake_keeps_its_lock(clone, run):
             "wait for it, or end it, then run again"
         ]
         assert plain.poll() is None
+        other = Run(run.root.with_name("other"))
+        assert clone.flexbench(*other.arguments(clone)).returncode == 1
+        assert not other.root.exists()
     finally:
         os.killpg(plain.pid, signal.SIGKILL)
         plain.communicate()

@@ -172,7 +172,7 @@ with Screen(quiet={quiet}) as screen:
     for done in range(103):
         screen.show(Moment(done=done, total=102, failed=0, doing=[long], left=90))
         if done == 50:
-            screen.say("flexbench: halfway")
+            screen.say("flexbench: halfway :x: " + "z" * 200)
     screen.say("flexbench: lost", error=True)
 """
 
@@ -189,7 +189,10 @@ def shown(*, quiet=False, **environment):
 def test_the_line_is_gone_in_the_end_and_what_was_said_stays():
     code, written = shown()
     assert code == 0, written
-    assert [line for line in lines_of(written) if line] == ["flexbench: halfway", "flexbench: lost"]
+    assert [line for line in lines_of(written, fold=False) if line] == [
+        f"flexbench: halfway :x: {'z' * 200}",
+        "flexbench: lost",
+    ]
     assert "102/102" in written
     assert "90 s left: drawing [x]: yyy" in written
     assert "\x1b[32m" in written

@@ -14,7 +14,7 @@ MOST_LINES = 40
 @pytest.fixture(scope="module")
 def told(tiny_run):
     """All that the tiny run wrote to its terminal."""
-    return (tiny_run.folder / "told").read_text(encoding="utf-8")
+    return (tiny_run.folder / "told").read_bytes().decode()
 
 
 @pytest.fixture(scope="module")
