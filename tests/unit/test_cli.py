@@ -471,7 +471,7 @@ def test_help_takes_less_than_half_a_second(tmp_path):
         ("flexbench run --tier s", ["smoke", "study"]),
         ("flexbench run --verb", ["--verbose"]),
         ("flexbench train --tier smoke superres_x4+", ["superres_x4+forecast"]),
-        ("flexbench sample --tier gate forecast unet", ["unet"]),
+        ("flexbench sample --tier smoke forecast unet-", ["unet-regressor"]),
         ("flexbench score --tier nowhere fore", []),
     ],
 )
