@@ -9,6 +9,7 @@ from collections.abc import Iterable
 from pathlib import Path
 
 from flexbench.graph.rules import RULES
+from flexbench.paths import job_of_log
 
 # How Snakemake tells it, of a job that Bash became and of one that Bash waited for.
 _KILLED = re.compile(
@@ -21,18 +22,27 @@ _KILLED = re.compile(
 def killed_jobs(logs: Iterable[str | Path]) -> list[str]:
     """A line for each job that was killed, by Snakemake's own logs of a run."""
     texts = (Path(log).read_text(encoding="utf-8", errors="replace") for log in logs)
-    return [_line(found["command"]) for text in texts for found in _KILLED.finditer(text)]
+    return [
+        f"{job_of_log(log)}: {cause}; its log: {log}"
+        for text in texts
+        for log, cause in killed(text).items()
+    ]
 
 
-def _line(command: str) -> str:
-    """Of the line of a rule: `... flexbench VERB ... --log FILE`."""
-    words = shlex.split(command)
-    log = Path(words[words.index("--log") + 1])
-    job = log.with_suffix("").parts
-    job = job[job.index("logs") + 1 :]
-    (rule,) = (rule for rule in RULES if rule.name == job[0])
+def killed(words: str) -> dict[Path, str]:
+    """What happened to each job that was killed, and what helps, by its log; by Snakemake's words.
+
+    The line of a rule is `... flexbench VERB ... --log FILE`.
+    """
+    commands = (shlex.split(found["command"]) for found in _KILLED.finditer(words))
+    return {(log := Path(it[it.index("--log") + 1])): _cause(log) for it in commands}
+
+
+def _cause(log: Path) -> str:
+    name, _, _ = job_of_log(log).partition(" ")
+    (rule,) = (rule for rule in RULES if rule.name == name)
     lower = f", or {rule.lowered_by}" if rule.lowered_by else ""
     return (
-        f"{' '.join(job)}: was killed (SIGKILL), probably because the memory of this machine ran "
-        f"out; less is needed with fewer jobs at once (--cores){lower}; its log: {log}"
+        "was killed (SIGKILL), probably because the memory of this machine ran out; less is "
+        f"needed with fewer jobs at once (--cores){lower}"
     )

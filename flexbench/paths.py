@@ -18,6 +18,7 @@
     tables/findings.json                         what it found, in sentences
     state/         restart points of unfinished work (never an output of a rule)
     logs/  benchmarks/                           what rules print and need
+    logs/run.log  logs/run.events.jsonl          what Snakemake said in the last run; what happened
 """
 
 from dataclasses import dataclass
@@ -43,6 +44,12 @@ def checkout() -> Path:
 def default_claims() -> Path:
     """Where the claims are registered."""
     return checkout() / "workflow" / "claims.yaml"
+
+
+def job_of_log(log: Path) -> str:
+    """Which job a log is of: the words of its path below logs/."""
+    words = log.with_suffix("").parts
+    return " ".join(words[words.index("logs") + 1 :]) if "logs" in words else log.stem
 
 
 @dataclass(frozen=True)
@@ -149,6 +156,16 @@ class Layout:
 
     def log(self, *parts: str) -> Path:
         return self.folder.joinpath("logs", *parts).with_suffix(".log")
+
+    @property
+    def run_log(self) -> Path:
+        """What Snakemake, and all jobs on this machine, said in the last run."""
+        return self.log("run")
+
+    @property
+    def run_events(self) -> Path:
+        """What happened in it, as `snakemake_events` writes it down."""
+        return self.run_log.with_suffix(".events.jsonl")
 
     def benchmark(self, *parts: str) -> Path:
         return self.folder.joinpath("benchmarks", *parts).with_suffix(".tsv")

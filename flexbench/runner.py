@@ -6,35 +6,43 @@ orphans of a dead one are ended (training saves its state on SIGTERM); then the 
 resumed.
 """
 
-import fcntl
 import json
-import os
 import signal
-import socket
 import subprocess
 import sys
-import threading
 import time
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from pathlib import Path
 from types import FrameType
-from typing import Any
+from typing import Any, Protocol
 
 from flexbench import registry, slurm, spares
-from flexbench.atomic import telling_full
 from flexbench.config import Config
 from flexbench.environment import of_child
 from flexbench.errors import FlexbenchError
 from flexbench.graph import Graph
 from flexbench.nested import merge
+from flexbench.owners import SNAKEMAKE_EVENTS, checkout_lock, owned, refuse_live_snakemake
 from flexbench.paths import Layout, checkout
+from flexbench.processes import MARK, end, marked
 from flexbench.profiles import profile_folder
+from flexbench.stopping import tell_stopped
 
-HEARTBEAT_SECONDS = 10.0
-STALE_SECONDS = 120.0
-GRACE_SECONDS = 30.0  # what a job gets to save its state
-MARK = "FLEXBENCH_RUN_FOLDER"  # environment variable that marks every process of a run
+INTERRUPT_SECONDS = 5.0  # in which a run ends by itself after Ctrl-C, if it heard of it
+
+
+class Watch(Protocol):
+    """Whoever is told of a run: what Snakemake says, and what happens, goes to two open files."""
+
+    @property
+    def words(self) -> int: ...
+
+    @property
+    def events(self) -> int: ...
+
+    def look(self, *, stopping: bool) -> None:
+        """Called several times a second while the run goes on; stopping: it was told to end."""
 
 
 def run_graph(
@@ -47,6 +55,7 @@ def run_graph(
     profile: str | None = None,
     dry_run: bool = False,
     own: Path | None = None,
+    watch: Watch | None = None,
 ) -> int:
     """Run the graph and return Snakemake's exit code; the same call resumes after any kill.
 
@@ -55,6 +64,7 @@ def run_graph(
 
     overrides: what the configuration is beyond the tier's file, the profile's part included.
     own: a user's configuration file, whose part overrides need not repeat.
+    watch: None: what Snakemake says goes where this process's words go, as in every dry run.
     Snakemake runs in the checkout: that is where a relative root, and targets, start. A profile
     and baseline folders are looked for in the working directory first.
     Raises FlexbenchError where another run, or a plain Snakemake, works in the same place.
@@ -72,7 +82,11 @@ def run_graph(
         return subprocess.run(whole, cwd=checkout(), env=environment, check=False).returncode
     with sole_owner(folder):
         return next(
-            filter(None, (run_owned(command(part), folder) for part in (*stages, targets))), 0
+            filter(
+                None,
+                (run_owned(command(part), folder, watch=watch) for part in (*stages, targets)),
+            ),
+            0,
         )
 
 
@@ -92,21 +106,20 @@ def sole_owner(folder: Path) -> Iterator[None]:
     What a killed owner left is cleared first: its jobs are ended, files that it had taken away for
     a moment are put back. Raises FlexbenchError while anybody else works in either place.
     """
-    folder.mkdir(parents=True, exist_ok=True)
-    with _owned(folder / ".run.lock"), _owned(_checkout_lock()):
+    with owned(checkout_lock()), owned(folder / ".run.lock"):
         orphans = marked(folder)
         if orphans:
             print(
                 f"flexbench: ending {len(orphans)} orphaned jobs of a killed run", file=sys.stderr
             )
-            _end(folder)
-        _refuse_live_snakemake()
+            end(folder)
+        refuse_live_snakemake()
         _end_slurm_jobs()
         spares.put_back(folder)
         yield
 
 
-def run_owned(command: Sequence[str], folder: Path) -> int:
+def run_owned(command: Sequence[str], folder: Path, *, watch: Watch | None = None) -> int:
     """Run a Snakemake command to its end, in a folder that the caller holds; its exit code."""
     environment = run_environment(folder)
     if _is_locked():
@@ -117,10 +130,13 @@ def run_owned(command: Sequence[str], folder: Path) -> int:
             env=environment,
             check=False,
             stdout=subprocess.DEVNULL,
+            stderr=subprocess.PIPE,
+            text=True,
         )
         if unlocked.returncode:
+            print(unlocked.stderr, end="", file=sys.stderr)
             return unlocked.returncode
-    return _run(command, folder, environment)
+    return _run(command, folder, environment, watch)
 
 
 def _is_locked() -> bool:
@@ -204,127 +220,6 @@ def run_environment(folder: Path | None = None) -> dict[str, str]:
     return {name: value for name, value in of_child().items() if name != MARK} | mark
 
 
-# --- one run at a time ----------------------------------------------------------------------
-
-
-@contextmanager
-def _owned(path: Path) -> Iterator[None]:
-    """Hold a lock file for as long as the block runs.
-
-    flock tells the dead from the living on one host; the heartbeat (the file's mtime) does where
-    a network file system does not carry flock between hosts.
-    """
-    path.parent.mkdir(parents=True, exist_ok=True)
-    with path.open("ab", buffering=0) as file:
-        try:
-            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except OSError:
-            raise FlexbenchError(_owner_message(path)) from None
-        owner = _read_owner(path)
-        recent = time.time() - path.stat().st_mtime < STALE_SECONDS
-        if owner and owner["host"] != socket.gethostname() and recent:
-            raise FlexbenchError(_owner_message(path))
-        file.truncate(0)
-        with telling_full(path):
-            file.write(json.dumps({"host": socket.gethostname(), "pid": os.getpid()}).encode())
-        stop = threading.Event()
-        beat = threading.Thread(target=_beat, args=(path, stop), daemon=True)
-        beat.start()
-        try:
-            yield
-        finally:
-            stop.set()
-            beat.join()
-            file.truncate(0)
-
-
-def _beat(path: Path, stop: threading.Event) -> None:
-    while not stop.wait(HEARTBEAT_SECONDS):
-        os.utime(path)
-
-
-def _read_owner(path: Path) -> dict[str, Any]:
-    """Who holds a lock file; {} where nobody does, or was killed while writing it."""
-    try:
-        owner = json.loads(path.read_text(encoding="utf-8"))
-    except ValueError:
-        return {}
-    return owner if isinstance(owner, dict) and {"host", "pid"} <= set(owner) else {}
-
-
-def _owner_message(path: Path) -> str:
-    owner = _read_owner(path)
-    who = f"process {owner['pid']} on {owner['host']}" if owner else "another process"
-    return f"{path.parent}: {who} is working here; wait for it, or end it, then run again"
-
-
-def live_owner() -> str | None:
-    """Who runs the graph in this checkout, in words; None: nobody (on this host) does."""
-    path = _checkout_lock()
-    with suppress(FileNotFoundError), path.open(encoding="utf-8") as file:
-        owner = _read_owner(path)
-        try:
-            fcntl.flock(file, fcntl.LOCK_SH | fcntl.LOCK_NB)
-        except OSError:
-            return f"`flexbench run` (process {owner.get('pid', 'unknown')})"
-        recent = time.time() - path.stat().st_mtime < STALE_SECONDS
-        if owner and owner["host"] != socket.gethostname() and recent:
-            return f"`flexbench run` (process {owner['pid']} on {owner['host']})"
-    pid = _live_snakemake()
-    return None if pid is None else f"Snakemake (process {pid})"
-
-
-def _checkout_lock() -> Path:
-    return checkout() / ".snakemake" / "flexbench.lock"
-
-
-def _refuse_live_snakemake() -> None:
-    pid = _live_snakemake()
-    if pid is not None:
-        raise FlexbenchError(
-            f"{checkout()}: Snakemake (process {pid}) is working here; "
-            "wait for it, or end it, then run again"
-        )
-
-
-def _live_snakemake() -> int | None:
-    """Snakemake's own locks name no owner: look for a process that runs the graph here."""
-    for pid, arguments in _processes("cmdline"):
-        # `snakemake …`, `python …/snakemake …` or `python -m snakemake …`
-        if b"snakemake" not in (part.rpartition(b"/")[2] for part in arguments[:3]):
-            continue
-        # Those that Snakemake starts itself do one job each, for whoever runs the graph.
-        if b"--target-jobs" in arguments:
-            continue
-        with suppress(OSError):
-            if Path(f"/proc/{pid}/cwd").resolve() == checkout():
-                return pid
-    return None
-
-
-# --- the processes of a run -----------------------------------------------------------------
-
-
-def marked(folder: Path) -> list[int]:
-    """Processes of this host that belong to a run of `folder` (Linux; elsewhere none are found).
-
-    A Slurm job inherits the mark; its processes are Slurm's to end, even where the node is this.
-    """
-    wanted = f"{MARK}={folder.resolve()}".encode()
-    ours = _slurm_job(f"SLURM_JOB_ID={os.environ.get('SLURM_JOB_ID', '')}".encode())
-    return [
-        pid
-        for pid, variables in _processes("environ")
-        if wanted in variables and _slurm_job(*variables) in (b"", ours)
-    ]
-
-
-def _slurm_job(*variables: bytes) -> bytes:
-    """The number of the Slurm job that an environment is of; empty: of none."""
-    name = b"SLURM_JOB_ID="
-    return next((word.removeprefix(name) for word in variables if word.startswith(name)), b"")
-
-
 def _end_slurm_jobs() -> None:
     """End all Slurm jobs of this checkout: whoever holds its lock knows that they are orphans."""
     try:
@@ -338,60 +233,67 @@ def _end_slurm_jobs() -> None:
         slurm.cancel(jobs, folder=checkout())
 
 
-def _processes(what: str) -> Iterator[tuple[int, list[bytes]]]:
-    """Every other process and its environment, or its arguments; none without /proc."""
-    for entry in Path("/proc").glob("[0-9]*"):
-        if int(entry.name) == os.getpid():
-            continue
-        with suppress(OSError):
-            yield int(entry.name), (entry / what).read_bytes().split(b"\0")
-
-
-def _end(folder: Path) -> None:
-    """End every process of a run: all are asked to, and killed where they do not in time."""
-    _signal(marked(folder), signal.SIGTERM)
-    deadline = time.monotonic() + GRACE_SECONDS
-    while marked(folder) and time.monotonic() < deadline:
-        time.sleep(0.1)
-    _signal(marked(folder), signal.SIGKILL)
-
-
-def _signal(pids: Iterable[int], number: int) -> None:
-    for pid in pids:
-        with suppress(ProcessLookupError):
-            os.kill(pid, number)
-
-
-def _run(command: Sequence[str], folder: Path, environment: Mapping[str, str]) -> int:
+def _run(
+    command: Sequence[str], folder: Path, environment: Mapping[str, str], watch: Watch | None
+) -> int:
     """Run Snakemake to its end, and its jobs with it.
 
     Snakemake answers SIGTERM by waiting for the jobs that run, for days if need be: here they are
-    asked, too, and save their state. Ctrl-C reaches everybody by itself.
+    asked, too, and save their state. Ctrl-C reaches everybody by itself; a SIGINT that was sent to
+    this process alone is handed on.
     """
-    asked: set[int] = set()
+    asked: dict[int, float] = {}
 
     def ask(number: int, frame: FrameType | None) -> None:
-        asked.add(number)
+        asked.setdefault(number, time.monotonic())
 
     # Both by handlers: an exception could arrive between any two lines.
     before = {number: signal.signal(number, ask) for number in (signal.SIGTERM, signal.SIGINT)}
+    process = None
     try:
-        process = subprocess.Popen(command, cwd=checkout(), env=dict(environment))
+        process = _start(command, environment, watch)
         while True:
             with suppress(subprocess.TimeoutExpired):
                 code = process.wait(timeout=0.2)
                 break
-            if signal.SIGTERM in asked:
+            if watch is not None:
+                watch.look(stopping=bool(asked))
+            unheard = time.monotonic() - INTERRUPT_SECONDS
+            if signal.SIGTERM in asked or asked.get(signal.SIGINT, unheard) < unheard:
                 process.terminate()  # first, so that it starts no further job
-                _end(folder)
+                end(folder)
                 process.wait()
                 break
         if asked:
             # Snakemake cancels its jobs on Ctrl-C, and knows nothing of them when it was killed.
             _end_slurm_jobs()
-            print("flexbench: stopped; the same command goes on from here", file=sys.stderr)
+            tell_stopped()
             return 128 + (signal.SIGTERM if signal.SIGTERM in asked else signal.SIGINT)
         return code
     finally:
+        if process is not None and process.poll() is None:  # a fault of our own: leave nothing
+            process.terminate()
+            end(folder)
+            process.wait()
         for number, handler in before.items():
             signal.signal(number, handler)
+
+
+def _start(
+    command: Sequence[str], environment: Mapping[str, str], watch: Watch | None
+) -> "subprocess.Popen[bytes]":
+    if watch is None:
+        return subprocess.Popen(command, cwd=checkout(), env=dict(environment))
+    plain = ["-m", "snakemake"]
+    place = command.index(plain[0])
+    assert command[place : place + 2] == plain
+    told = ["--logger", "flexbench", "--logger-flexbench-descriptor", str(watch.events)]
+    return subprocess.Popen(
+        [*command[:place], "-m", SNAKEMAKE_EVENTS, *told, *command[place + 2 :]],
+        cwd=checkout(),
+        env=dict(environment),
+        stdin=subprocess.DEVNULL,
+        stdout=watch.words,
+        stderr=watch.words,
+        pass_fds=[watch.events],
+    )

@@ -14,6 +14,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 import pytest
+from terminal import run_in_terminal
 
 from flexbench.cli import COLLECT_EVERY
 from flexbench.paths import checkout
@@ -218,7 +219,7 @@ def tiny_run(tmp_path_factory):
 
     It takes minutes of a processor, so it is made once, for all processes that test at the same
     time. It has no network where the system lets a process go without one: `interfaces` in its
-    folder then holds what networks it saw.
+    folder then holds what networks it saw. It has a terminal: `told` holds what it wrote there.
     """
     base = tmp_path_factory.getbasetemp()
     shared = base.parent if "PYTEST_XDIST_WORKER" in os.environ else base
@@ -241,10 +242,10 @@ def _make_tiny_run(clone):
         and subprocess.run([*alone, "true"], capture_output=True).returncode == 0
     ):
         run = [*alone, "sh", "-c", 'cat /proc/net/dev > interfaces && exec "$@"', "sh", *run]
-    done = subprocess.run(
-        run, cwd=clone.folder, env=clone.environment, capture_output=True, text=True, timeout=900
-    )
-    assert done.returncode == 0, done.stdout + done.stderr
+    environment = clone.environment | {"TERM": "xterm"}
+    code, told = run_in_terminal(run, cwd=clone.folder, env=environment, timeout=900)
+    assert code == 0, told
+    (clone.folder / "told").write_bytes(told.encode())  # with its carriage returns
 
 
 @pytest.fixture

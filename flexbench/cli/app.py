@@ -11,8 +11,9 @@ from typing import TYPE_CHECKING, Annotated, Any, NamedTuple, TextIO
 import typer
 
 from flexbench import BENCHMARK_VERSION, __version__
+from flexbench.cli import completion
 from flexbench.errors import FlexbenchError
-from flexbench.paths import checkout
+from flexbench.paths import checkout, job_of_log
 
 if TYPE_CHECKING:
     from flexbench.config import Config
@@ -24,7 +25,6 @@ app = typer.Typer(
     # Asked for nothing it shows its help, which is no error.
     invoke_without_command=True,
     pretty_exceptions_enable=False,
-    add_completion=False,
     context_settings={"help_option_names": ["-h", "--help"]},
 )
 
@@ -32,7 +32,12 @@ app = typer.Typer(
 PANELS = ("Run the graph", "One step of it", "What was made", "Regression gate", "Look and check")
 RUN, STEPS, RESULTS, GATE, TOOLS = PANELS
 
-Tier = Annotated[str | None, typer.Option(help="smoke, gate, desk (default), study, lab or paper")]
+Tier = Annotated[
+    str | None,
+    typer.Option(
+        help="smoke, gate, desk (default), study, lab or paper", autocompletion=completion.tiers
+    ),
+]
 OwnFile = Annotated[
     Path | None,
     typer.Option("--config", help="a YAML file of your own: what differs from its tier's"),
@@ -46,13 +51,31 @@ Set = Annotated[
     typer.Option("--set", help="key=value over the tier, such as train.steps=100", metavar="K=V"),
 ]
 Log = Annotated[Path | None, typer.Option(help="also write what is printed to this file")]
-Task = Annotated[str, typer.Argument(help="a task of the configuration, such as superres_x4")]
-Training = Annotated[str, typer.Argument(help="a task, or those learnt together: a+b")]
+Task = Annotated[
+    str,
+    typer.Argument(
+        help="a task of the configuration, such as superres_x4", autocompletion=completion.tasks
+    ),
+]
+Training = Annotated[
+    str,
+    typer.Argument(
+        help="a task, or those learnt together: a+b", autocompletion=completion.trainings
+    ),
+]
 Case = Annotated[
     str,
-    typer.Argument(help="a task, or one on other flows: superres_x4, forecast.no_slip"),
+    typer.Argument(
+        help="a task, or one on other flows: superres_x4, forecast.no_slip",
+        autocompletion=completion.cases,
+    ),
 ]
-Method = Annotated[str, typer.Argument(help="a method of the configuration, such as flex")]
+Method = Annotated[
+    str,
+    typer.Argument(
+        help="a method of the configuration, such as flex", autocompletion=completion.methods
+    ),
+]
 Seed = Annotated[int, typer.Option(min=0, help="training seed")]
 
 # What every verb takes that is about a configuration; steps of the graph have a log, too.
@@ -196,8 +219,7 @@ class Tee(io.TextIOBase):
     def __init__(self, path: Path, terminal: TextIO):
         self.path, self._terminal = path, terminal
         self._log = path.open("ab", buffering=0)
-        words = path.with_suffix("").parts
-        self._job = " ".join(words[words.index("logs") + 1 :]) if "logs" in words else path.stem
+        self._job = job_of_log(path)
 
     def write(self, text: str) -> int:
         with suppress(OSError):  # a full disk is told by those who write results

@@ -14,14 +14,14 @@ def jobs(
     ] = False,
 ) -> None:
     """List this clone's Slurm jobs, and which of them a killed run has left behind."""
-    from flexbench import runner, slurm
+    from flexbench import owners, slurm
     from flexbench.errors import FlexbenchError
     from flexbench.paths import checkout
 
     if not slurm.available():
         raise FlexbenchError("squeue is not on the PATH: there is no Slurm here")
     found = slurm.jobs_of(checkout())
-    owner = runner.live_owner()
+    owner = owners.live_owner()
     for job in found:
         kind = "attended" if owner else "ORPHAN"
         print(f"{job.number:>9} {job.state:11} {job.time:>11} {kind:8} {job.rule} {job.wildcards}")

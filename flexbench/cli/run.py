@@ -6,8 +6,11 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from flexbench.cli.app import RUN, OwnFile, Set, Tier, app, asked_of, located
+from flexbench.errors import FlexbenchError
+from flexbench.stopping import stoppable
 
 if TYPE_CHECKING:
+    from flexbench.graph import Graph
     from flexbench.paths import Layout
 
 _DATES = (
@@ -33,35 +36,64 @@ def run(
     dry_run: Annotated[
         bool, typer.Option("--dry-run", "-n", help="only show what is to do")
     ] = False,
+    quiet: Annotated[
+        bool, typer.Option("--quiet", "-q", help="only errors, and what was found")
+    ] = False,
+    verbose: Annotated[
+        bool, typer.Option("--verbose", "-v", help="show what Snakemake says, too")
+    ] = False,
     set_: Set = None,
 ) -> None:
     """Run the graph with Snakemake; the same command resumes after any kill."""
-    from flexbench.config.reading import load_config
-    from flexbench.dates import mixed_up
-    from flexbench.planning.admission import admit, doubts
-    from flexbench.profiles import profile_configuration
-    from flexbench.runner import run_graph, stage_targets
+    if quiet and verbose:
+        raise FlexbenchError("--quiet and --verbose: give one of them")
+    with stoppable():
+        from flexbench.config.reading import load_config
+        from flexbench.owners import refuse_another
+        from flexbench.planning.admission import admit
+        from flexbench.profiles import profile_configuration
+        from flexbench.runner import run_graph, stage_targets
+        from flexbench.watch.run import RunWatch
+        from flexbench.watch.screen import Screen
 
-    asked = asked_of(tier, own, set_, given=profile_configuration(profile))
-    graph = located(load_config(asked.values, origins=asked.origins))
-    admit(graph, keep=not dry_run)  # a dry run writes nothing
-    older = len(mixed_up(graph))
-    for line in (*graph.skipped, *doubts(graph), *([_DATES.format(older)] if older else [])):
-        print(f"flexbench: {line}", file=sys.stderr)
-    code = run_graph(
-        graph.config,
-        overrides=asked.options,
-        own=asked.file,
-        targets=targets or [],
+        asked = asked_of(tier, own, set_, given=profile_configuration(profile))
+        graph = located(load_config(asked.values, origins=asked.origins))
+        if not dry_run:
+            refuse_another(graph.layout.folder)
+        facts = admit(graph, keep=not dry_run)  # a dry run writes nothing
         # A cluster has room for all of it at once.
-        stages=stage_targets(graph) if not targets and profile is None else (),
-        cores=cores,
-        profile=profile,
-        dry_run=dry_run,
-    )
-    if not (code or targets or dry_run):
-        _tell(graph.layout)
+        stages = stage_targets(graph) if not targets and profile is None else []
+        with (
+            Screen(quiet=quiet, plain=verbose) as screen,
+            RunWatch(graph, facts, screen, whole=bool(stages), verbose=verbose) as watch,
+        ):
+            for line in _warnings(graph):
+                screen.say(f"flexbench: {line}")
+            code = run_graph(
+                graph.config,
+                overrides=asked.options,
+                own=asked.file,
+                targets=targets or [],
+                stages=stages,
+                cores=cores,
+                profile=profile,
+                dry_run=dry_run,
+                watch=watch,
+            )
+            if not dry_run:
+                watch.end(code)
+        if not (code or targets or dry_run):
+            _tell(graph.layout)
     sys.exit(code)
+
+
+def _warnings(graph: "Graph") -> list[str]:
+    """What to know before anything runs."""
+    from flexbench.dates import mixed_up
+    from flexbench.planning.admission import doubts
+
+    older = len(mixed_up(graph))
+    return [*graph.skipped, *doubts(graph), *([_DATES.format(older)] if older else [])]
 
 
 def _tell(layout: "Layout") -> None:

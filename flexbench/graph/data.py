@@ -24,6 +24,7 @@ class Simulate(Rule):
     """One trajectory of decaying turbulence."""
 
     name = "simulate"
+    doing = "simulating Re {reynolds}, seed {seed}{walls}"
     wildcards: ClassVar[Names] = {
         "walls": "evaluations.*.boundary",
         "reynolds": "splits.*.reynolds, evaluations.*.reynolds",
@@ -59,6 +60,7 @@ class ImportData(Rule):
     """A part of a source of own data, as a trajectory."""
 
     name = "import_data"
+    doing = "importing {source} ({split})"
     wildcards: ClassVar[Names] = {"source": "data.sources", "split": "data.splits"}
     record = ("{source}_{split}",)
     large = True
@@ -92,6 +94,7 @@ class Splits(Rule):
     """Proof that no run stands in two splits."""
 
     name = "splits"
+    doing = "checking the splits"
 
     def jobs(self, graph: "Graph") -> list[Names]:
         return [{}]
@@ -113,6 +116,7 @@ class Statistics(Rule):
     """The scales of a task's fields and residuals, of vorticity or of a velocity."""
 
     name = "statistics"
+    doing = "measuring the scales of {task}{velocity}"
     wildcards: ClassVar[Names] = {"task": "tasks", "velocity": "evaluations.*.observable"}
     record = ("{task}{velocity}",)
     threaded = True

@@ -21,6 +21,7 @@ class Score(Rule):
     """The scores of one file of samples, and the spectra that figures need."""
 
     name = "score"
+    doing = "scoring {method}: {case}{repeat}"
     wildcards: ClassVar[Names] = JOB
     record = ("{case}", "{method}", "seed{seed}")
     threaded = True
@@ -48,6 +49,7 @@ class Tabulate(Rule):
     """All scores in tables, what they say of the registered claims, and what was found."""
 
     name = "tabulate"
+    doing = "making the tables"
 
     def jobs(self, graph: "Graph") -> list[Names]:
         return [{}]
@@ -80,6 +82,7 @@ class Figure(Rule):
     """One figure of one case, as PNG and PDF."""
 
     name = "figure"
+    doing = "drawing {name}: {case}"
     wildcards: ClassVar[Names] = {"case": "tasks, evaluations", "name": "of the report"}
     record = ("{case}", "{name}")
     animated = False
@@ -117,6 +120,7 @@ class Animation(Figure):
     """A figure that moves, as GIF."""
 
     name = "animation"
+    doing = "drawing {name}: {case}"
     section = "figure"
     animated = True
 
@@ -128,6 +132,7 @@ class Report(Rule):
     """The page that tells it all."""
 
     name = "report"
+    doing = "writing the report"
 
     def jobs(self, graph: "Graph") -> list[Names]:
         return [{}]

@@ -21,6 +21,7 @@ class Train(Rule):
     """
 
     name = "train"
+    doing = "training {method} on {training}{repeat}"
     wildcards: ClassVar[Names] = {
         "training": "tasks, method_settings.*.together",
         "method": "methods",
@@ -81,6 +82,7 @@ class Calibrate(Rule):
     """What validation tells of the errors of one method's weights, for one setting of a sampler."""
 
     name = "calibrate"
+    doing = "calibrating {method} on {training} ({fit}){repeat}"
     wildcards: ClassVar[Names] = {
         "training": "tasks, method_settings.*.together",
         "method": "methods",
@@ -133,6 +135,7 @@ class Sample(Rule):
     """The ensembles of one method on the flows of one case."""
 
     name = "sample"
+    doing = "sampling {method}: {case}{repeat}"
     wildcards: ClassVar[Names] = JOB
     record = ("{case}", "{method}", "seed{seed}")
     threaded = resumes = large = True

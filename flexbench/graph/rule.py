@@ -32,7 +32,8 @@ class Rule(ABC):
     threads; the others need one. resumes: a job that is stopped saves its state, and goes on when
     it is tried again. large: what it makes is too large for an archive that is sent about.
     priority: of two jobs that are ready, the higher one starts. lowered_by: settings by which a job
-    needs less memory, in words.
+    needs less memory, in words. doing: what a job of it does, for whoever watches a run: "training
+    {method}", with its wildcards and what `watch.words` has beside them.
     """
 
     name: ClassVar[str]
@@ -43,6 +44,7 @@ class Rule(ABC):
     large: ClassVar[bool] = False
     priority: ClassVar[int] = 0
     lowered_by: ClassVar[str] = ""
+    doing: ClassVar[str]
 
     @abstractmethod
     def jobs(self, graph: "Graph") -> list[Names]:

@@ -16,6 +16,7 @@ class Targets(Rule):
     """How much a network has to say of a task's residuals, and of its fields."""
 
     name = "targets"
+    doing = "measuring the targets of {task}"
     wildcards: ClassVar[Names] = {"task": "tasks, theory"}
     record = ("{task}",)
     threaded = True
@@ -49,6 +50,7 @@ class Gradients(Train):
     """The noise of the gradients of a training that is done once more."""
 
     name = "gradients"
+    doing = "measuring the gradients of {method} on {training}{repeat}"
     resumes = large = False
     priority = 0
 

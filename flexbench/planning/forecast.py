@@ -26,7 +26,8 @@ class Slots:
 
     @property
     def text(self) -> str:
-        return f"{self.count} {'cores' if self.cores else 'jobs at once'}"
+        several = "" if self.count == 1 else "s"
+        return f"{self.count} {f'core{several}' if self.cores else f'job{several} at once'}"
 
 
 def cores_here() -> int:

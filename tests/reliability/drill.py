@@ -14,7 +14,7 @@ import pandas as pd
 from PIL import Image
 from safetensors import safe_open
 
-from flexbench.runner import marked
+from flexbench.processes import marked
 
 # Drawn over wall time, or over a cost that is one.
 TIMED_FIGURES = ("accuracy_cost", "loss")

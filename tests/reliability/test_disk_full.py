@@ -9,7 +9,7 @@ import pytest
 from reliability.drill import PACE, Runs, check_whole, comparable, end_group, is_left_over
 
 from flexbench.paths import receipt_of
-from flexbench.runner import marked
+from flexbench.processes import marked
 
 SEED = 20251124
 # Which step works when the disk fills up, in the graph's order.

@@ -25,7 +25,7 @@ from reliability.drill import (
     gone,
 )
 
-from flexbench.runner import marked
+from flexbench.processes import marked
 
 SEED = 20250128
 KILLS = int(os.environ.get("FLEXBENCH_KILLS", "5"))
@@ -207,7 +207,9 @@ def test_a_stopped_run_saves_what_was_learnt(untrained, stop):
         os.killpg(run.pid, signal.SIGINT)
     else:
         run.send_signal(signal.SIGTERM)
-    told = run.communicate(timeout=60)[1]
+    out, told = run.communicate(timeout=60)
+    assert told.splitlines()[1:] == ["flexbench: stopped; the same command goes on from here"]
+    assert not out
     assert run.returncode == 128 + (signal.SIGINT if stop == "Ctrl-C" else signal.SIGTERM)
     assert not marked(folder)
     assert not (clone.folder / weights).exists()

@@ -453,3 +453,41 @@ def test_help_imports_nothing_heavy(tmp_path):
     assert "flexbench.cli" in modules
     heavy = {"torch", "numpy", "pydantic", "yaml", "h5py", "scipy", "pandas", "matplotlib"}
     assert not modules & (heavy | {"snakemake", "flexbench.config", "flexbench.graph"})
+
+
+def test_help_takes_less_than_half_a_second(tmp_path):
+    """Of a processor: others may use it at the same time."""
+    before = os.times()
+    assert start("--help", cwd=tmp_path).code == 0
+    after = os.times()
+    taken = (after.children_user, after.children_system)
+    assert sum(taken) - before.children_user - before.children_system < 0.5
+
+
+@pytest.mark.parametrize(
+    ("typed", "offered"),
+    [
+        ("flexbench ru", ["run"]),
+        ("flexbench run --tier s", ["smoke", "study"]),
+        ("flexbench run --verb", ["--verbose"]),
+        ("flexbench train --tier smoke superres_x4+", ["superres_x4+forecast"]),
+        ("flexbench sample --tier smoke forecast unet-", ["unet-regressor"]),
+        ("flexbench score --tier nowhere fore", []),
+    ],
+)
+def test_a_shell_completes_words(here, monkeypatch, typed, offered):
+    monkeypatch.setenv("_FLEXBENCH_COMPLETE", "complete_bash")
+    monkeypatch.setenv("COMP_WORDS", typed)
+    monkeypatch.setenv("COMP_CWORD", str(typed.count(" ")))
+    done = here()
+    assert done.out.split() == offered
+    assert not done.err
+
+
+def test_a_users_file_shows_its_configuration(here, tmp_path):
+    (tmp_path / "mine.yaml").write_text("tier: smoke\ntrain: {steps: 7}\n")
+    done = here("config", "--config", "mine.yaml", "--set", "sample.members=3")
+    assert done.code == 0
+    assert "steps: 7" in done.out
+    assert "members: 3" in done.out
+    assert done.out.startswith("tier: smoke")

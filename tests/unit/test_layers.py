@@ -40,6 +40,7 @@ LAYERS = [
     "shared",
     "versions",
     "planning",
+    "watch",
     "machine",
     "cli",
 ]
@@ -47,6 +48,7 @@ LAYERS = [
 PLUMBING = {
     *("errors", "spec", "config", "nested", "paths", "atomic", "seeding", "provenance"),
     *("registry", "graph", "device", "profiles", "slurm", "spares", "runner"),
+    *("owners", "processes", "snakemake_events", "stopping"),
     *("environment", "git", "dry_run", "user_code", "killed", "dates", "allocation"),
 }
 # The graph has to know which figures there are; their names stand in a module that is as light.

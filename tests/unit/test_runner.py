@@ -10,15 +10,10 @@ import pytest
 
 from flexbench.config.reading import load_config
 from flexbench.errors import FlexbenchError
+from flexbench.owners import STALE_SECONDS, owned
 from flexbench.paths import checkout
-from flexbench.runner import (
-    MARK,
-    STALE_SECONDS,
-    _owned,
-    _processes,
-    marked,
-    snakemake_command,
-)
+from flexbench.processes import MARK, marked, processes
+from flexbench.runner import snakemake_command
 
 # Hours of simulation, with a restart point every moment.
 LONG = ("solver.grid=64", "solver.t_end=5000.5", "solver.checkpoint_seconds=0.1")
@@ -64,14 +59,17 @@ def test_a_second_run_is_refused_and_resumes_once_the_first_is_killed(clone, run
     here = f"process {first.pid} on {socket.gethostname()} is working here"
     second = clone.flexbench(*run.arguments(clone))
     assert second.returncode == 1
-    assert second.stderr.splitlines() == [
-        f"flexbench: error: {run.folder}: {here}; wait for it, or end it, then run again"
+    refused = [
+        f"flexbench: error: {clone.folder}/.snakemake: {here}; wait for it, or end it, then run "
+        "again"
     ]
+    assert second.stderr.splitlines() == refused
     # Another results folder shares Snakemake's records, which are the checkout's.
     other = Run(run.root.with_name("other"))
     third = clone.flexbench(*other.arguments(clone))
     assert third.returncode == 1
-    assert f"flexbench: error: {clone.folder}/.snakemake: {here}" in third.stderr
+    assert third.stderr.splitlines() == refused
+    assert not other.root.exists()
     assert first.poll() is None
 
     first.kill()
@@ -95,16 +93,19 @@ def test_a_second_run_is_refused_and_resumes_once_the_first_is_killed(clone, run
 def test_a_job_that_the_system_kills_is_told_in_a_line(clone, run):
     """As where memory runs out: the job alone is hit."""
     process = run.start(clone)
-    (job,) = (
-        pid for pid, words in _processes("cmdline") if b"simulate" in words and mine(pid, run)
-    )
+    (job,) = (pid for pid, words in processes("cmdline") if b"simulate" in words and mine(pid, run))
     os.kill(job, signal.SIGKILL)
     _, errors = process.communicate(timeout=60)
     assert process.returncode == 1
     log = run.folder / "logs" / "simulate" / "re100_seed0.log"
-    (line,) = (line for line in errors.splitlines() if line.startswith("flexbench: "))
-    assert line.startswith("flexbench: simulate re100_seed0: was killed (SIGKILL), probably becaus")
-    assert line.endswith(f"a smaller solver.grid; its log: {log}")
+    begun, failed, cause, place, end = errors.splitlines()
+    assert begun.startswith("flexbench: tier smoke: one job on 1 core, about ")
+    assert failed == "flexbench: failed: simulating Re 100, seed 0 (simulate re100_seed0)"
+    assert cause.startswith("    was killed (SIGKILL), probably because the memory of this machine")
+    assert cause.endswith("a smaller solver.grid")
+    assert place == f"    its log: {log}"
+    assert end.startswith("flexbench: one job failed, 0 of 1 are done; the same command goes on")
+    assert end.endswith(f"what Snakemake says: {run.folder / 'logs' / 'run.log'}")
     assert run.state.exists(), "it goes on from there"
 
 
@@ -121,6 +122,9 @@ def test_a_live_plain_snakemake_keeps_its_lock(clone, run):
             "wait for it, or end it, then run again"
         ]
         assert plain.poll() is None
+        other = Run(run.root.with_name("other"))
+        assert clone.flexbench(*other.arguments(clone)).returncode == 1
+        assert not other.root.exists()
     finally:
         os.killpg(plain.pid, signal.SIGKILL)
         plain.communicate()
@@ -129,7 +133,7 @@ def test_a_live_plain_snakemake_keeps_its_lock(clone, run):
 def test_a_lock_cut_short_by_a_kill_is_taken_over(tmp_path):
     path = tmp_path / "lock"
     path.write_text('{"host": "som')
-    with _owned(path):
+    with owned(path):
         assert json.loads(path.read_text())["pid"] == os.getpid()
     assert path.read_text() == ""
 
@@ -138,10 +142,10 @@ def test_a_lock_of_another_host_counts_while_its_heart_beats(tmp_path):
     path = tmp_path / "lock"
     path.write_text(json.dumps({"host": "elsewhere.example", "pid": 12}))
     with pytest.raises(FlexbenchError, match=r"process 12 on elsewhere\.example is working"):
-        _owned(path).__enter__()
+        owned(path).__enter__()
     past = time.time() - STALE_SECONDS - 1
     os.utime(path, (past, past))
-    with _owned(path):
+    with owned(path):
         assert json.loads(path.read_text())["host"] == socket.gethostname()
 
 
@@ -206,11 +210,20 @@ def test_stages_are_asked_for_one_after_the_other(tiny_copy):
         path.unlink()
     broken = tiny_copy.folder / "results/smoke/samples/superres_x4/flex/seed0.h5"
     broken.write_bytes(b"no samples")
-    done = tiny_copy.flexbench("run", "--cores", "2", *options)
-    assert done.returncode != 0
+    done = tiny_copy.flexbench("run", "--quiet", "--cores", "2", *options)
+    assert done.returncode == 1
     assert {name: path.exists() for name, path in scores.items()} == {
         "interpolation": True,
         "flex": False,
     }
-    told = done.stdout + done.stderr
+    told = (tiny_copy.folder / "results/smoke/logs/run.log").read_text()
     assert told.count("Building DAG of jobs") == 2  # and none for the report
+    # What failed is told in a block, and nothing else where that is asked for.
+    failed, *words, place, end = done.stderr.splitlines()
+    job = "scoring FLEX: Super-resolution ×4 (score superres_x4 flex seed0)"
+    assert failed == f"flexbench: failed: {job}"
+    assert any("not a readable HDF5 file" in line for line in words)
+    assert all(line.startswith("    ") for line in words)
+    assert place == "    its log: results/smoke/logs/score/superres_x4/flex/seed0.log"
+    assert end.startswith("flexbench: one job failed, ")
+    assert not done.stdout

@@ -199,7 +199,7 @@ def page(make_clone, tmp_path_factory, make_steps):
     assert "import_data" in call("flexbench", "plan", *own).stdout
     results = root / "tank"
     drawn = results / "figures" / "forecast" / "maps.png"
-    told = call("flexbench", "run", drawn, "--cores", "2", *own).stderr
+    told = call("flexbench", "run", drawn, "--verbose", "--cores", "2", *own).stderr
     config = results / "config.yaml"
     make_steps(
         Graph.of(load_config(resolved=config)), ["--resolved", str(config)], without=PROCESSES
