@@ -98,8 +98,8 @@ def _describe_root(crate: "ROCrate", contents: Contents) -> None:
     if config.data is not None:
         flows = f"own data ({', '.join(config.data.sources)})"
     root["description"] = (
-        f"Scores, tables, figures and report of {len(config.methods)} methods "
-        f"({', '.join(config.methods)}) on {', '.join(contents.graph.tasks)} of {flows}, "
+        f"Scores, tables, figures and report of {len(config.all_methods)} methods "
+        f"({', '.join(config.all_methods)}) on {', '.join(contents.graph.tasks)} of {flows}, "
         "with the receipt of every file and the software that made it."
     )
     root["datePublished"] = contents.published.isoformat()

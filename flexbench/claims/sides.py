@@ -107,6 +107,8 @@ def is_arm(graph: Graph, method: str, name: str, arm: ArmSettings) -> bool:
         named = settings.model_copy(update={"network": settings.network or own})
         return (*(getattr(named, key) for key in _APART), settings.together is None)
 
+    if graph.is_submitted(method):
+        return False  # a claim is of networks that are known
     here = graph.config.method(method)
     if graph.is_formula(method) or identity(arm, name) != identity(here, method):
         return False

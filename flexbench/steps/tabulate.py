@@ -21,6 +21,7 @@ from flexbench.metrics.definitions import DEFINITIONS_VERSION
 from flexbench.metrics.flag_types import Matched
 from flexbench.metrics.flags import find_flags
 from flexbench.metrics.headline import headline_json
+from flexbench.metrics.leaderboard import leaderboard
 from flexbench.metrics.matrix import matrix
 from flexbench.metrics.tables import COST, RED_FLAGS, SNAPSHOT_SCORES, TABLES
 from flexbench.provenance import Receipt, read_receipt
@@ -55,7 +56,7 @@ def tabulate_step(graph: Graph) -> None:
             cost_row(
                 frame,
                 train=_training_receipt(graph, job),
-                sample=read_receipt(layout.samples(job.case, job.method, job.seed)),
+                sample=_drawing_receipt(graph, job),
             )
             for job, frame in zip(graph.jobs, frames, strict=True)
         ),
@@ -66,6 +67,7 @@ def tabulate_step(graph: Graph) -> None:
             else [graph.case(n) for n in (*graph.tasks, *graph.shifted)],
             trained=graph.split("train").reynolds,
         ),
+        "leaderboard": leaderboard(scores),
     }
     for name in TABLES:
         write_text(layout.table(name), tables[name].to_csv(index=False))
@@ -111,3 +113,10 @@ def _training_receipt(graph: Graph, job: Job) -> dict[str, Any]:
     """Of what made a job's weights; {} for a formula."""
     weights = graph.weights(job.case, job.method, job.seed)
     return read_receipt(weights[0]) if weights else {}
+
+
+def _drawing_receipt(graph: Graph, job: Job) -> dict[str, Any]:
+    """Of the drawing of a job's samples; {} of what others drew."""
+    if graph.is_submitted(job.method):
+        return {}
+    return read_receipt(graph.layout.samples(job.case, job.method, job.seed))

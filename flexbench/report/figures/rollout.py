@@ -10,6 +10,7 @@ from flexbench.data.observe import open_trajectory
 from flexbench.data.samples import Samples
 from flexbench.data.store import Trajectory
 from flexbench.errors import FlexbenchError
+from flexbench.metrics.tables import SUBMITTED
 from flexbench.report import style
 from flexbench.report.animation import Animation
 from flexbench.report.figures.parts import (
@@ -59,15 +60,17 @@ def draw(inputs: "ReportInputs", case: str) -> Animation:
 
 def _shown_samples(inputs: "ReportInputs", case: str) -> Path:
     """Those of the first method that draws ensembles, or else of the first method."""
-    seed = inputs.config.training_seeds[0]
-    methods = inputs.config.methods_of(case)
-    paths = [inputs.layout.samples(case, method, seed) for method in methods]
+    config = inputs.config
+    paths = [
+        inputs.layout.samples(case, method, config.training_seeds_of(method)[0])
+        for method in config.methods_of(case)
+    ]
     found = [path for path in paths if path.is_file()]
     if not found:
         raise FlexbenchError(f"{paths[0]}: no such samples file; run `flexbench sample` first")
     for path in found:
         with Samples(path) as samples:
-            if samples.labels.mode == "denoiser":
+            if samples.labels.mode in ("denoiser", SUBMITTED):
                 return path
     return found[0]
 
