@@ -59,11 +59,11 @@ def _require_drawn(
         for path in drawn.inputs:
             known = made["inputs"].get(name_in(drawn, path))
             digests[path] = require_bytes(path, known, again=command, of=samples)
-    _require_labels(graph, samples, method=method, seed=seed)
+    _require_labels(graph, samples, method=method, seed=seed, again=command)
     return digests
 
 
-def _require_labels(graph: Graph, path: Path, *, method: str, seed: int) -> None:
+def _require_labels(graph: Graph, path: Path, *, method: str, seed: int, again: str) -> None:
     """A file says itself whose samples it holds: every row of its scores repeats that."""
     with Samples(path) as samples:
         labels = samples.labels
@@ -73,5 +73,6 @@ def _require_labels(graph: Graph, path: Path, *, method: str, seed: int) -> None
         asked = f"method '{method}', training seed {seed}, {'' if submitted else 'not '}submitted"
         raise FlexbenchError(
             f"{path}: its labels say method '{labels.method}', training seed "
-            f"{labels.training_seed}, mode '{labels.mode}'; allowed: {asked}"
+            f"{labels.training_seed}, mode '{labels.mode}'; allowed: {asked}; `{again}` "
+            "makes it anew"
         )

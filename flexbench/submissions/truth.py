@@ -43,7 +43,7 @@ def nearest_to_truth(graph: Graph, answer: Answer) -> Nearest:
     for row, snapshot in enumerate(answer.request.snapshots):
         with open_trajectory(paths[snapshot.trajectory], observable) as trajectory:
             truth = trajectory.snapshot(snapshot.index).astype(np.float64)
-        found += _errors(row, answer.ensemble(row)[:, 0].astype(np.float64), truth)
+        found += _errors(row, answer.ensemble(row)[:, 0], truth)
     nearest = min(found, key=lambda it: it.error)
     if nearest.error < COPY:
         snapshot = answer.request.snapshots[nearest.row]
@@ -56,12 +56,14 @@ def nearest_to_truth(graph: Graph, answer: Answer) -> Nearest:
 
 
 def _errors(
-    row: int, ensemble: NDArray[np.float64], truth: NDArray[np.float64]
+    row: int, ensemble: NDArray[np.float32], truth: NDArray[np.float64]
 ) -> Iterable[Nearest]:
     """Of each member of (M, H, W), and of their mean, to (H, W)."""
     size = float(np.sqrt(np.mean(truth**2))) or 1.0
-    fields = {f"member {number}": field for number, field in enumerate(ensemble)}
-    fields["the mean"] = ensemble.mean(axis=0)
+    fields: dict[str, NDArray[np.floating]] = {
+        f"member {number}": field for number, field in enumerate(ensemble)
+    }
+    fields["the mean"] = ensemble.mean(axis=0, dtype=np.float64)
     for what, field in fields.items():
         error = float(np.sqrt(np.mean((field - truth) ** 2))) / size
         yield Nearest(row=row, what=what, error=error)
