@@ -76,9 +76,9 @@ class Graph:
 
     def rule(self, name: str) -> Rule:
         """A rule by its name; FlexbenchError names those that exist."""
-        found = next((rule for rule in (*GIVEN, *RULES) if rule.name == name), None)
+        found = next((rule for rule in (*RULES, *GIVEN) if rule.name == name), None)
         if found is None:
-            known = ", ".join(rule.name for rule in (*GIVEN, *RULES))
+            known = ", ".join(rule.name for rule in (*RULES, *GIVEN))
             raise FlexbenchError(f"rule '{name}' does not exist; allowed: {known}")
         return found
 
