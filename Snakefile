@@ -14,7 +14,7 @@ environment.apply()  # jobs inherit it, whoever started Snakemake
 
 from flexbench.atomic import write_text
 from flexbench.graph import Graph, boundary_of, observable_of
-from flexbench.graph.snakefile import SnakemakeRule
+from flexbench.graph.snakefile import SnakemakeRule, launcher
 from flexbench.killed import killed_jobs
 
 # Snakemake works in the checkout, and names its targets from there.

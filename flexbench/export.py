@@ -95,6 +95,10 @@ def _add_results(archive: Archive, contents: Contents, *, with_data: bool, trust
                 contents.files[name] = File(sha256=digest, size=size, step=step.name)
         if step.receipt.is_file():
             _add(archive, contents, contents.name_of(step.receipt), step.receipt)
+    for method in graph.config.submissions:
+        path = graph.layout.submission(method)
+        if path.is_file():
+            _add(archive, contents, contents.name_of(path), path)
     anywhere = graph.config.model_copy(update={"root": "."})
     _add(archive, contents, contents.name_of(graph.layout.config), to_yaml(anywhere).encode())
 

@@ -10,6 +10,7 @@
     checkpoints/<task>/<method>/seed<k>.<fit>.calibration.json
     checkpoints/<task>/<method>/seed<k>.gradients.csv   their noise, in such a training
     samples/<case>/<method>/seed<k>.h5           case: <task>, or <task>.<evaluation>
+    submissions/<method>.json                    who ran a method elsewhere, how, on which cases
     scores/<case>/<method>/seed<k>.csv
     tables/*.csv   tables/headline.json   figures/<case>/*.png   report.html
     tables/claims.json   tables/claims.md        what the run says of the registered claims
@@ -104,6 +105,10 @@ class Layout:
         """The folder of all samples."""
         return self.folder / "samples"
 
+    def submission(self, method: str) -> Path:
+        """What is known of a method that others ran; its samples stand among all others."""
+        return self.folder / "submissions" / f"{method}.json"
+
     def scores(self, task: str, method: str, seed: int | str) -> Path:
         return self.folder / "scores" / task / method / f"seed{seed}.csv"
 
@@ -176,4 +181,4 @@ def receipt_of(output: Path) -> Path:
     return output.with_name(output.name + ".receipt.json")
 
 
-TABLES = ("scores", "leads", "comparisons", "red_flags", "cost", "matrix")
+TABLES = ("scores", "leads", "comparisons", "red_flags", "cost", "matrix", "leaderboard")

@@ -201,6 +201,22 @@ def require_settings(step: Step, found: Mapping[str, Any], *, again: str) -> Non
         )
 
 
+def require_bytes(path: Path, digest: str | None, *, again: str, of: Path | None = None) -> str:
+    """A file's digest; FlexbenchError where that is not the one of a receipt.
+
+    digest: None where the receipt names no such file. again: the command that makes it anew. of:
+    whose receipt it is; None: the file's own.
+    """
+    found = file_digest(path) if path.is_file() else None
+    if found is None or found != digest:
+        whose = "its receipt" if of is None else f"the receipt of {of}"
+        raise FlexbenchError(
+            f"{path}: is not the file of {whose} (`flexbench verify` tells more); `{again}` makes "
+            "it anew"
+        )
+    return found
+
+
 def versions() -> dict[str, str]:
     """Versions of what computes, without importing any of it."""
     from importlib.metadata import PackageNotFoundError, version

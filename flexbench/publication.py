@@ -124,8 +124,8 @@ class Contents:
         if config.data is not None:
             flows = f"own data ({', '.join(config.data.sources)})"
         return (
-            f"Scores, tables, figures and report of {len(config.methods)} methods "
-            f"({', '.join(config.methods)}) on {', '.join(self.graph.tasks)} of {flows}, "
+            f"Scores, tables, figures and report of {len(config.all_methods)} methods "
+            f"({', '.join(config.all_methods)}) on {', '.join(self.graph.tasks)} of {flows}, "
             "with the receipt of every file and the software that made it."
         )
 

@@ -49,6 +49,9 @@ class ArmSettings(MethodSettings):
     so; all else is tuned, alike for all methods.
     """
 
+    submitted: bool = Field(
+        False, description="the method of this name that others ran; nothing else is known of it"
+    )
     equal: Literal["patches", "training_flops"] = Field(
         "patches", description="what both arms of a comparison spend on training, within 5 %"
     )

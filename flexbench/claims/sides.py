@@ -65,8 +65,10 @@ def find_sides(graph: Graph, claims: Claims, part: Part) -> Sides:
         for other in _sides(graph, part.task, part.against_drawn, part.against, rival):
             if settings.against_drawn is None and other.case != own.case:
                 continue
+            if not _comparable(graph, own, other):
+                continue
             sized = _sized_as_asked(graph, own, other, arms[settings.method], rival)
-            if sized and _comparable(graph, own, other) and _spend_alike(graph, own, other, rival):
+            if _is_unknown(graph, own, other) or (sized and _spend_alike(graph, own, other, rival)):
                 return Sides(own=own, other=other)
     raise NotRun(_needed(part.task, part.against_drawn, part.against, arms))
 
@@ -107,6 +109,8 @@ def is_arm(graph: Graph, method: str, name: str, arm: ArmSettings) -> bool:
         named = settings.model_copy(update={"network": settings.network or own})
         return (*(getattr(named, key) for key in _APART), settings.together is None)
 
+    if arm.submitted or graph.is_submitted(method):
+        return arm.submitted and graph.is_submitted(method) and method == name
     here = graph.config.method(method)
     if graph.is_formula(method) or identity(arm, name) != identity(here, method):
         return False
@@ -117,6 +121,11 @@ def is_arm(graph: Graph, method: str, name: str, arm: ArmSettings) -> bool:
         return False
     target = str(arm.diffusion.get("target", "v"))
     return arm.mode != "denoiser" or graph.config.diffusion_settings(method).target == target
+
+
+def _is_unknown(graph: Graph, *sides: Side) -> bool:
+    """Whether others ran a side: its size, and what it was trained with, are not known."""
+    return any(graph.is_submitted(side.method) for side in sides)
 
 
 def _sized_as_asked(
@@ -133,6 +142,8 @@ def _comparable(graph: Graph, own: Side, other: Side) -> bool:
     def terms(side: Side) -> tuple[object, ...]:
         case = graph.case(side.case)
         task = case.task_settings.model_dump(exclude={"residual", "methods"})
+        if _is_unknown(graph, own, other):
+            return task, case.sample.members
         diffusion = graph.config.diffusion_settings(side.method).model_dump(exclude={"target"})
         return task, diffusion, case.sample.members
 

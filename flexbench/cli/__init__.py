@@ -18,6 +18,7 @@ from flexbench.cli import (  # noqa: F401
     run,
     shared,
     steps,
+    submissions,
     tools,
     versions,
 )

@@ -28,6 +28,8 @@ def methods(graph: "Graph") -> None:
         kind = "formula" if facts.formula else "network"
         as_methods = ", ".join(used.get(name, ["-"]))
         print(f"{name:15} {kind:8} {', '.join(facts.tasks):20} {graph.config.tier}: {as_methods}")
+    for name, own in graph.config.submissions.items():
+        print(f"{name:15} submitted to {', '.join(own.cases)}")
 
 
 @graph_verb(TOOLS)

@@ -15,6 +15,7 @@ from flexbench.config.sections import (
     SolverSettings,
     SplitSettings,
     SplitsSettings,
+    SubmittedSettings,
     TheorySettings,
     TrainSettings,
 )
@@ -46,6 +47,7 @@ __all__ = [
     "SolverSettings",
     "SplitSettings",
     "SplitsSettings",
+    "SubmittedSettings",
     "SuperResolutionSettings",
     "TaskBase",
     "TaskSettings",

@@ -21,6 +21,12 @@ def check(config: "Config") -> None:
         raise Misfit(
             "one of `splits` (simulated) and `data` (your own) is needed", "splits", "data"
         )
+    for name in config.submissions:
+        if name in (*config.methods, *config.method_settings):
+            raise Misfit(
+                f"submitted.{name}: a method of this configuration has that name; allowed: others",
+                *(f"submitted.{name}", "methods"),
+            )
     for name in config.tasks:
         _check_task(config, name)
     for name in config.method_settings:

@@ -341,6 +341,16 @@ class MethodSettings(Settings):
         return self
 
 
+class SubmittedSettings(Settings):
+    """A method that others ran: what `flexbench submit` took in of it. Nothing here draws it."""
+
+    cases: Annotated[list[str], Unique] = Field(min_length=1, description="that it answered")
+    training_seeds: Annotated[list[Seed], Unique] = Field(
+        min_length=1, description="of its own trainings"
+    )
+    ensemble: bool = Field(description="whether it has members; false: one prediction each")
+
+
 class TheorySettings(Settings):
     """What theory says of residuals, measured: targets of every task that has some, and gradients.
 

@@ -25,6 +25,7 @@ from flexbench.config.sections import (
     SolverSettings,
     SplitSettings,
     SplitsSettings,
+    SubmittedSettings,
     TheorySettings,
     TrainSettings,
 )
@@ -55,6 +56,11 @@ class Config(Settings):
         default_factory=list,
         description="methods whose scores are made first, in this order, so that a run that is "
         "stopped has told most; on one machine alone",
+    )
+    submitted: dict[Name, SubmittedSettings] | None = Field(
+        None,
+        description="methods that others ran, shown beside `methods`; null: those that "
+        "`flexbench submit` put into the results, {}: none",
     )
     solver: SolverSettings = SolverSettings()
     splits: SplitsSettings | None = Field(
@@ -87,6 +93,16 @@ class Config(Settings):
     def _consistent(self) -> "Config":
         check(self)
         return self
+
+    @property
+    def submissions(self) -> dict[str, SubmittedSettings]:
+        """The methods that others ran; {} where none is known."""
+        return self.submitted or {}
+
+    @property
+    def all_methods(self) -> list[str]:
+        """All that tables and the report show: `methods`, then those that others ran."""
+        return [*self.methods, *self.submissions]
 
     def split(self, name: str) -> SplitSettings:
         """The trajectories of a split; of own data, its flows and the numbers of its sources."""
@@ -163,18 +179,26 @@ class Config(Settings):
         place = f"method_settings.{method}.diffusion"
         return self.diffusion.overridden(self.method(method).diffusion, place=place)
 
+    def training_seeds_of(self, method: str) -> list[int]:
+        """`training_seeds`; of a method that others ran, their own."""
+        own = self.submissions.get(method)
+        return self.training_seeds if own is None else own.training_seeds
+
     def seeds_of(self, case: str, method: str) -> list[int]:
-        """The training seeds of a method on a case, in the order of `training_seeds`."""
+        """The training seeds of a method on a case, in the order of `training_seeds_of`."""
+        if method in self.submissions:
+            return self.training_seeds_of(method)
         lists = (self.method(method).training_seeds, self.cases[case].settings.training_seeds)
         return [
             seed for seed in self.training_seeds if all(it is None or seed in it for it in lists)
         ]
 
     def methods_of(self, case: str) -> list[str]:
-        """The methods asked for that this task or case runs, in the order of `methods`.
+        """The methods asked for that this task or case runs, in the order of `all_methods`.
 
         Which of them can do the task's kind is the registry's knowledge, not the configuration's.
         """
         here = self.cases[case]
         lists = (self.tasks[here.task].methods, here.settings.methods)
-        return [name for name in self.methods if all(own is None or name in own for own in lists)]
+        drawn = [name for name in self.methods if all(own is None or name in own for own in lists)]
+        return drawn + [name for name, it in self.submissions.items() if case in it.cases]

@@ -65,14 +65,19 @@ def _flows(evidence: Evidence) -> Iterator[Sentence]:
 def _budget(evidence: Evidence) -> Iterator[Sentence]:
     """Steps, networks and fields of this tier."""
     config = evidence.graph.config
-    learned = list(dict.fromkeys(it for case in evidence.tasks for it in evidence.learned(case)))
-    if not learned:
+    trained = [
+        (case, method)
+        for case in evidence.tasks
+        for method in evidence.learned(case)
+        if evidence.graph.is_trained(method)
+    ]
+    if not trained:
         return
+    learned = dict.fromkeys(method for _, method in trained)
     steps = [float(config.train_settings(method).steps) for method in learned]
     sizes = [
         size
-        for case in evidence.tasks
-        for method in evidence.learned(case)
+        for case, method in trained
         if (size := evidence.cost_of(case, method, "parameters")) > 0
     ]
     text = f"Networks were trained for {between(steps, '{:.0f}')} steps"

@@ -4,6 +4,7 @@ from collections import Counter
 from collections.abc import Mapping
 
 from flexbench.config import Config, EvaluationSettings, TaskSettings
+from flexbench.metrics.tables import SUBMITTED
 
 # Names of files of networks and formulas; another file's name is its own. A method that is one of
 # these with other settings, such as interpolation-spectral, has the rest of its name behind it.
@@ -27,11 +28,14 @@ def network_name(network: str) -> str:
 
 
 def method_names(config: Config) -> dict[str, str]:
-    """By method of a configuration: "U-Net", "interpolation (spectral)"."""
-    return {method: _method_name(config, method) for method in config.methods}
+    """By method of a configuration: "U-Net", "interpolation (spectral)"; of what others ran with
+    the mark: "theirs (submitted)"."""
+    return {method: _method_name(config, method) for method in config.all_methods}
 
 
 def _method_name(config: Config, method: str) -> str:
+    if method in config.submissions:
+        return f"{method} ({SUBMITTED})"
     network = config.method(method).network or method
     rest = method.removeprefix(network)
     if network not in _TITLES or (rest and not rest.startswith("-")):

@@ -12,7 +12,7 @@ from flexbench.findings.words import plain
 
 def scorecard(evidence: Evidence) -> Scorecard:
     """methods in the configuration's order, cases likewise."""
-    methods, cases = evidence.graph.config.methods, evidence.cases
+    methods, cases = evidence.graph.config.all_methods, evidence.cases
     cells = [_cell(evidence, case, method) for method in methods for case in cases]
     return Scorecard(methods=list(methods), cases=cases, cells=cells)
 

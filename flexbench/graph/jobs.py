@@ -14,10 +14,18 @@ from flexbench.config import Case, Config, Run, SplitSettings, TaskSettings
 from flexbench.config.reading import load_config, to_yaml
 from flexbench.errors import FlexbenchError
 from flexbench.graph.asked import require_job
-from flexbench.graph.methods import check_theory, check_together, check_training, facts_of
+from flexbench.graph.methods import (
+    check_theory,
+    check_together,
+    check_training,
+    facts_of,
+    left_out,
+    needs_periodic,
+)
 from flexbench.graph.names import SPLITS, TOGETHER, Fit, Job, Training, imported_stem
 from flexbench.graph.rule import Names, Rule
-from flexbench.graph.rules import RULES
+from flexbench.graph.rules import GIVEN, RULES
+from flexbench.graph.submitted import with_submissions
 from flexbench.paths import Layout, checkout
 from flexbench.provenance import Step
 
@@ -40,6 +48,8 @@ class Graph:
         anywhere is looked at, even one that may not run this time: FlexbenchError for a file that
         is missing or broken is an error before any work.
         """
+        layout = Layout((checkout() if start is None else start) / config.root, config.tier)
+        config = with_submissions(config, layout)
         named = dict.fromkeys(config.methods, "methods")
         others = {name: f"method_settings.{name}" for name in config.method_settings}
         others |= {name: "stages" for names in config.stages for name in names}
@@ -51,7 +61,6 @@ class Graph:
         facts = {name: facts_of(config, name, place) for name, place in named.items()}
         for name, place in others.items():
             check_together(config, name, facts_of(config, name, place))
-        layout = Layout((checkout() if start is None else start) / config.root, config.tier)
         graph = cls(config, layout=layout, facts=facts)
         for training in graph.trainings:
             check_training(config, training)
@@ -67,9 +76,9 @@ class Graph:
 
     def rule(self, name: str) -> Rule:
         """A rule by its name; FlexbenchError names those that exist."""
-        found = next((rule for rule in RULES if rule.name == name), None)
+        found = next((rule for rule in (*RULES, *GIVEN) if rule.name == name), None)
         if found is None:
-            known = ", ".join(rule.name for rule in RULES)
+            known = ", ".join(rule.name for rule in (*RULES, *GIVEN))
             raise FlexbenchError(f"rule '{name}' does not exist; allowed: {known}")
         return found
 
@@ -82,7 +91,7 @@ class Graph:
     @property
     def steps(self) -> list[Step]:
         """Every step that the configuration asks for, in an order in which they can run."""
-        return [rule.step(self, names) for rule in RULES for names in rule.jobs(self)]
+        return [rule.step(self, names) for rule in (*GIVEN, *RULES) for names in rule.jobs(self)]
 
     @property
     def edges(self) -> list[tuple[str, str]]:
@@ -209,29 +218,13 @@ class Graph:
 
     def _needs_periodic(self, method: str) -> str | None:
         """The option by which a method takes fields as periodic, where they are not."""
-        if self.config.data is None or self.config.data.is_periodic:
-            return None
-        options = self.config.method(method).options
-        for name, value in self.facts(method).periodic.items():
-            if options.get(name) == value:
-                return f"{name}: {value}"
-        return None
+        return needs_periodic(self.config, method, self.facts(method))
 
     @property
     def skipped(self) -> list[str]:
         """Methods and evaluations that are left out, each with the reason."""
-        methods = [
-            f"method '{method}' is left out: its option {option} needs periodic fields, and "
-            "data.periodic is false, or data.crop given"
-            for method in self.config.methods
-            if (option := self._needs_periodic(method))
-        ]
         done = {self.case(case).evaluation for case in self.cases}
-        return methods + [
-            f"evaluation '{name}' is left out: none of `methods` runs it"
-            for name in self.config.evaluations
-            if name not in done
-        ]
+        return left_out(self.config, self._facts, evaluated=done)
 
     def _seeds(self, case: str, method: str) -> list[int]:
         """A formula learns nothing: it runs once, under the first training seed's name."""
@@ -278,7 +271,7 @@ class Graph:
         return self.layout.statistics(here.task, here.settings.observable)
 
     def trained_jobs(self, task: str) -> list[Job]:
-        return [job for job in self.jobs_of(task) if not self.is_formula(job.method)]
+        return [job for job in self.jobs_of(task) if self.is_trained(job.method)]
 
     @cached_property
     def trainings(self) -> list[Training]:
@@ -293,7 +286,7 @@ class Graph:
         found: dict[tuple[str, str, str], Fit] = {}
         for job in self.jobs:
             setting = self.case(job.case).fit
-            if setting is not None and not self.is_formula(job.method):
+            if setting is not None and self.is_trained(job.method):
                 training = self.training(job.case, job.method)
                 fit = Fit(setting, training, job.method, job.seed, job.case)
                 found.setdefault((setting.name, job.method, str(job.seed)), fit)
@@ -312,6 +305,11 @@ class Graph:
         "+", those of all the tasks that the method learns together."""
         return TOGETHER.join(self.config.method(method).together or [self.case(case).task])
 
+    def source(self, case: str, method: str, seed: int | str) -> Step:
+        """What a file of samples comes from: the job that draws it, or its submission."""
+        rule = "submit" if self.is_submitted(method) else "sample"
+        return self.step(rule, case=case, method=method, seed=seed)
+
     def named_training(self, name: str, method: str) -> str:
         """The training of a method that is called by its name, or by any one of its tasks."""
         own = (it for it in self.trainings if it.method == method)
@@ -324,6 +322,10 @@ class Graph:
     def unfit(self, case: str, method: str) -> str | None:
         """Why one of `methods` cannot run on a case; None: it can."""
         here = self.case(case)
+        if self.is_submitted(method):
+            answered = self.config.submissions[method].cases
+            told = f"method '{method}' was submitted without '{case}'; it answered: "
+            return None if case in answered else told + ", ".join(answered)
         kind, together = here.task_settings.kind, self.config.method(method).together
         if kind not in self.tasks_of(method):
             done = ", ".join(self.tasks_of(method))
@@ -344,11 +346,20 @@ class Graph:
             raise FlexbenchError(f"method '{method}' is not in the configuration; allowed: {known}")
         return self._facts[method]
 
+    def is_submitted(self, method: str) -> bool:
+        """Whether others ran it, so that its samples have a receipt and no job."""
+        return method in self.config.submissions
+
+    def is_trained(self, method: str) -> bool:
+        """Whether it is trained here."""
+        return not self.is_submitted(method) and not self.is_formula(method)
+
     def network_file(self, method: str) -> Path:
         return self.facts(method).path
 
     def is_formula(self, method: str) -> bool:
-        return self.facts(method).formula
+        """Whether it is known to have no weights; of what others ran nothing is known."""
+        return not self.is_submitted(method) and self.facts(method).formula
 
     def is_stochastic(self, method: str, case: str | None = None) -> bool:
         """Whether it draws ensembles: formulas and regressors say one thing only, but for
@@ -356,6 +367,8 @@ class Graph:
 
         case: None: for no case in particular.
         """
+        if self.is_submitted(method):
+            return self.config.submissions[method].ensemble
         fitted = case is not None and self.case(case).sample.is_fitted
         drawn = self.config.method(method).mode != "regressor" or fitted
         return not self.is_formula(method) and drawn
@@ -364,25 +377,17 @@ class Graph:
         return self.facts(method).tasks
 
     def weights(self, case: str, method: str, seed: int | str) -> list[Path]:
-        """The checkpoint that a method samples from; a formula has none."""
-        if self.is_formula(method):
+        """The checkpoint that a method samples from; what is not trained here has none."""
+        if not self.is_trained(method):
             return []
         return [self.layout.checkpoint(self.training(case, method), method, seed)]
 
     def calibrations(self, case: str, method: str, seed: int | str) -> list[Path]:
         """The fit that a method's sampler needs on a case, where it needs one."""
         setting = self.case(case).fit
-        if setting is None or self.is_formula(method):
+        if setting is None or not self.is_trained(method):
             return []
         return [self.layout.calibration(self.training(case, method), setting.name, method, seed)]
-
-    def launcher(self, method: str) -> str:
-        """How `flexbench train` starts: alone, or once per GPU under torchrun."""
-        processes = self.config.train_settings(method).processes
-        if processes == 1:
-            return "flexbench"
-        # `--`, or torchrun takes the verb's --log for one of its own options.
-        return f"torchrun --standalone --nproc-per-node {processes} -m -- flexbench"
 
     @cached_property
     def flex_file(self) -> Path:

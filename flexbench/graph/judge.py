@@ -144,7 +144,8 @@ class Report(Rule):
         figures = [figure_file(graph.layout, case, name) for case, name in drawn(graph)]
         words = described_in(graph, *graph.cases)
         told = (graph.layout.claims, graph.layout.findings)
-        return [*tables(graph.layout), *told, *figures, *words]
+        cards = [graph.layout.submission(method) for method in graph.config.submissions]
+        return [*tables(graph.layout), *told, *cards, *figures, *words]
 
     def slice(self, graph: "Graph", names: Names) -> dict[str, Any]:
         return {"cases": graph.cases, **words_slice(graph)}
@@ -211,8 +212,8 @@ def _rollout(graph: "Graph", case: str) -> list[Path]:
 
 
 def _snapshot(graph: "Graph", case: str) -> list[Path]:
-    first = graph.config.training_seeds[0]
-    jobs = [job for job in graph.jobs_of(case) if job.seed == first]
+    first = graph.config.training_seeds_of
+    jobs = [job for job in graph.jobs_of(case) if job.seed == first(job.method)[0]]
     samples = [graph.layout.samples(job.case, job.method, job.seed) for job in jobs]
     return [*samples, *graph.tested(case)]
 

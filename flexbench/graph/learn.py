@@ -132,7 +132,7 @@ class Calibrate(Rule):
 
 
 class Sample(Rule):
-    """The ensembles of one method on the flows of one case."""
+    """The ensembles of one method on the flows of one case, but for those that others ran."""
 
     name = "sample"
     doing = "sampling {method}: {case}{repeat}"
@@ -142,7 +142,7 @@ class Sample(Rule):
     lowered_by = "a smaller sample.batch or fewer sample.members"
 
     def jobs(self, graph: "Graph") -> list[Names]:
-        return [graph.names_of(job) for job in graph.jobs]
+        return [graph.names_of(job) for job in graph.jobs if not graph.is_submitted(job.method)]
 
     def outputs(self, layout: Layout, names: Names) -> tuple[Path, ...]:
         return (layout.samples(names["case"], names["method"], names["seed"]),)

@@ -1,6 +1,6 @@
 """What the files of methods say, and whether that fits the configuration."""
 
-from collections.abc import Iterable
+from collections.abc import Collection, Iterable, Mapping
 
 from flexbench import registry
 from flexbench.config import Config
@@ -47,3 +47,34 @@ def check_together(config: Config, method: str, facts: registry.Facts) -> None:
                 f"method_settings.{method}.together: '{facts.name}' cannot run on task "
                 f"'{task}' ({config.tasks[task].kind}); it does: {', '.join(facts.tasks)}"
             )
+
+
+def needs_periodic(config: Config, method: str, facts: registry.Facts) -> str | None:
+    """The option by which a method takes fields as periodic, where they are not."""
+    if config.data is None or config.data.is_periodic:
+        return None
+    options = config.method(method).options
+    for name, value in facts.periodic.items():
+        if options.get(name) == value:
+            return f"{name}: {value}"
+    return None
+
+
+def left_out(
+    config: Config, facts: Mapping[str, registry.Facts], *, evaluated: Collection[str | None]
+) -> list[str]:
+    """Methods and evaluations that are left out, each with the reason.
+
+    facts: of every method. evaluated: the evaluations that some method runs.
+    """
+    methods = [
+        f"method '{method}' is left out: its option {option} needs periodic fields, and "
+        "data.periodic is false, or data.crop given"
+        for method in config.methods
+        if (option := needs_periodic(config, method, facts[method]))
+    ]
+    return methods + [
+        f"evaluation '{name}' is left out: none of `methods` runs it"
+        for name in config.evaluations
+        if name not in evaluated
+    ]

@@ -9,7 +9,7 @@ from pathlib import Path
 
 from flexbench.graph.jobs import Graph
 from flexbench.graph.rule import Names
-from flexbench.graph.rules import RULES
+from flexbench.graph.rules import GIVEN, RULES
 from flexbench.provenance import Step
 
 
@@ -48,6 +48,9 @@ def planned_jobs(graph: Graph) -> dict[str, PlannedJob]:
     """Every job by its key, each after all that it needs."""
     makers: dict[Path, str] = {}
     given = {graph.source_file(source) for source, _ in graph.imports()}
+    for rule in GIVEN:
+        for names in rule.jobs(graph):
+            given |= {*rule.outputs(graph.layout, names), *rule.inputs(graph, names)}
     jobs: dict[str, PlannedJob] = {}
     for rule in RULES:
         for names in rule.jobs(graph):

@@ -4,6 +4,7 @@ from flexbench.graph.data import ImportData, Simulate, Splits, Statistics
 from flexbench.graph.judge import Animation, Figure, Report, Score, Tabulate
 from flexbench.graph.learn import Calibrate, Sample, Train
 from flexbench.graph.rule import Rule
+from flexbench.graph.submitted import Submit
 from flexbench.graph.theory import Gradients, Targets
 
 RULES: tuple[Rule, ...] = (
@@ -12,3 +13,5 @@ RULES: tuple[Rule, ...] = (
     *(Targets(), Gradients()),
     *(Score(), Tabulate(), Figure(), Animation(), Report()),
 )
+# What comes from elsewhere: files with receipts, which no job makes.
+GIVEN: tuple[Rule, ...] = (Submit(),)

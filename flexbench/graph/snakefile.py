@@ -30,6 +30,12 @@ class SnakemakeRule:
         return self.rule.outputs(self.graph.layout, self._patterns)
 
     @property
+    def constraints(self) -> dict[str, str]:
+        """Of the wildcards of what draws samples: none are drawn of methods that others ran."""
+        others = "|".join(self.graph.config.submissions)
+        return {"method": f"(?!({others})/)[A-Za-z0-9_-]+"} if others else {}
+
+    @property
     def log(self) -> Path:
         return self.rule.log(self.graph.layout, self._patterns)
 
@@ -76,3 +82,12 @@ class SnakemakeRule:
 
 def _names(wildcards: Any) -> Mapping[str, str]:
     return {str(name): str(value) for name, value in wildcards.items()}
+
+
+def launcher(graph: Graph, method: str) -> str:
+    """How `flexbench train` starts: alone, or once per GPU under torchrun."""
+    processes = graph.config.train_settings(method).processes
+    if processes == 1:
+        return "flexbench"
+    # `--`, or torchrun takes the verb's --log for one of its own options.
+    return f"torchrun --standalone --nproc-per-node {processes} -m -- flexbench"

@@ -66,8 +66,11 @@ def simulated_alike(facts: RunFacts) -> Graph:
                         "peak_wavenumber": max(1.0, min(10.0, facts.grid / 8)),
                     }
                 ),
-                # Those that were left out have nothing to be measured.
-                "methods": list(dict.fromkeys(job.method for job in graph.jobs)),
+                # Those that were left out, or ran elsewhere, have nothing to be measured.
+                "methods": [
+                    it for it in config.methods if it in {job.method for job in graph.jobs}
+                ],
+                "submitted": {},
             }
         )
     )
@@ -101,6 +104,7 @@ def rehearsal_config(graph: Graph, root: Path) -> Config:
                 for name, method in config.method_settings.items()
             },
             "evaluations": {},
+            "submitted": {},
             "theory": None,
             "solver": solver.model_copy(
                 update={

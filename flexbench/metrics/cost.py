@@ -1,9 +1,12 @@
 """What every run cost, in a table of its own: seconds and memory never enter a score table."""
 
+import math
 from collections.abc import Mapping
 from typing import Any
 
 import pandas as pd
+
+from flexbench.metrics.tables import MARK, SUBMITTED, mark_of
 
 
 def cost_row(
@@ -12,7 +15,8 @@ def cost_row(
     """The cost of one method on one case, with one training seed: a row of `tables.COST`.
 
     scores: rows of one score file (not empty). train, sample: receipts of its two steps as
-    `provenance.read_receipt` gives them; {} where a step has none (a formula is not trained).
+    `provenance.read_receipt` gives them; {} where a step has none: a formula is not trained, and
+    what others ran, whose card has the cost in their words, is neither trained nor drawn here.
 
     training: what the weights were trained on; where a network learnt several tasks together, all
     of them, joined by "+": what is said of a training is then said in the row of each of its tasks,
@@ -28,7 +32,10 @@ def cost_row(
     peak_memory_mib: of sampling. NaN stands for what is not known.
     """
     first = scores.iloc[0].to_dict()
-    calls = int(first["calls"])
+    calls, mark = int(first["calls"]), mark_of(str(first["mode"]))
+    size, flops = first["parameters"], float(first["flops"])
+    if mark == SUBMITTED:
+        size, flops = size or math.nan, math.nan
     tiles = int(sample.get("facts", {}).get("tiles", 0))
     return {
         "tier": first["tier"],
@@ -36,11 +43,11 @@ def cost_row(
         "method": first["method"],
         "training_seed": int(first["training_seed"]),
         "training": str(train.get("facts", {}).get("training", first["case"])) if train else "",
-        "parameters": int(first["parameters"]),
-        "flops_per_call": float(first["flops"]) / max(calls, 1),
+        "parameters": size,
+        "flops_per_call": flops / max(calls, 1),
         "calls": calls,
         "tiles": tiles,
-        "flops_per_member": float(first["flops"]) * max(tiles, 1),
+        "flops_per_member": flops * max(tiles, 1),
         "seconds_per_member": _timed(sample, "seconds_per_member"),
         "relative_time": _timed(sample, "relative_time"),
         "train_flops": float(train.get("facts", {}).get("flops", "nan")),
@@ -49,6 +56,7 @@ def cost_row(
         "sample_seconds": float(sample.get("seconds", "nan")),
         "peak_memory_mib": float(sample.get("peak_memory_mib", "nan")),
         "device": str(sample.get("facts", {}).get("device", "")),
+        MARK: mark,
     }
 
 

@@ -6,11 +6,14 @@ import pandas as pd
 
 from flexbench.errors import FlexbenchError
 from flexbench.metrics.definitions import definition_of
-from flexbench.metrics.tables import ALL
+from flexbench.metrics.tables import ALL, MARK, mark_of
 
 
 def gather(frames: Iterable[pd.DataFrame]) -> pd.DataFrame:
-    """All rows of files of scores in one; FlexbenchError without any, or where versions differ."""
+    """All rows of files of scores in one, with the mark of their methods.
+
+    FlexbenchError without any, or where versions differ.
+    """
     parts = [frame for frame in frames if len(frame)]
     if not parts:
         raise FlexbenchError("no scores to aggregate: every score table is empty")
@@ -20,7 +23,7 @@ def gather(frames: Iterable[pd.DataFrame]) -> pd.DataFrame:
         raise FlexbenchError(
             f"scores of benchmark versions {', '.join(versions)} cannot be compared; score again"
         )
-    return rows
+    return rows.assign(**{MARK: rows["mode"].map(mark_of)})
 
 
 def by_reynolds(rows: pd.DataFrame) -> Iterator[tuple[str, pd.DataFrame]]:

@@ -21,6 +21,17 @@ SNAPSHOT = ("trajectory", "index", "lead")
 # The name that tables give all Reynolds numbers together.
 ALL = "all"
 
+# The mark of a method: whether its samples were drawn here, or given to `flexbench submit`. The
+# samples of the latter have that word for a mode, too: how they were drawn is not known.
+MARK = "mark"
+MARKS = REPRODUCED, SUBMITTED = "reproduced", "submitted"
+
+
+def mark_of(mode: str) -> str:
+    """The mark of a method, by the mode that its samples have."""
+    return SUBMITTED if mode == SUBMITTED else REPRODUCED
+
+
 _RUN = ("benchmark_version", "tier", "case", "method")
 _NETWORK = ("members", "parameters", "flops", "calls")
 _INTERVAL = ("value", "low", "high")
@@ -29,7 +40,7 @@ _TEXT = frozenset(
     (
         *("benchmark_version", "tier", "task", "case", "method", "mode", "reference", "training"),
         *("trajectory", "observable", "boundary", "score", "detail"),
-        *("flag", "message", "device", "receipt"),
+        *("flag", "message", "device", "receipt", "mark"),
     )
 )
 
@@ -39,12 +50,14 @@ class Table:
     """A kind of table.
 
     columns: in the writer's order; a reader needs all of them. made_by: the verb. pooled: its
-    Reynolds numbers are names, ALL among them, and no numbers.
+    Reynolds numbers are names, ALL among them, and no numbers. marked: it has a mark at the end,
+    which files of older versions lack: then everything was reproduced.
     """
 
     columns: tuple[str, ...]
     made_by: str
     pooled: bool = False
+    marked: bool = False
 
     @property
     def text(self) -> list[str]:
@@ -75,6 +88,8 @@ class Table:
             )
         except ValueError as error:
             raise FlexbenchError(f"{path}: not a readable CSV table ({error})") from error
+        if self.marked and MARK not in frame:
+            frame[MARK] = REPRODUCED
         for name in self.columns:
             if name not in frame:
                 found = ", ".join(map(str, frame.columns))
@@ -108,24 +123,27 @@ SPECTRA = Table(
 SCORES = Table(
     columns=(
         *(*_RUN, "mode", "reynolds", "score", "detail", *_INTERVAL),
-        *("snapshots", "trajectories", "training_seeds", *_NETWORK, "receipt"),
+        *("snapshots", "trajectories", "training_seeds", *_NETWORK, "receipt", MARK),
     ),
     made_by="tabulate",
     pooled=True,
+    marked=True,
 )
 LEADS = Table(
     columns=(
         *(*_RUN, "mode", "reynolds", "score", "lead", *_INTERVAL),
-        *("trajectories", "training_seeds", "members"),
+        *("trajectories", "training_seeds", "members", MARK),
     ),
     made_by="tabulate",
     pooled=True,
+    marked=True,
 )
 # Ratios of the method's score to the reference's.
 COMPARISONS = Table(
-    columns=(*_RUN, "reference", "score", "reynolds", *_INTERVAL, "trajectories"),
+    columns=(*_RUN, "reference", "score", "reynolds", *_INTERVAL, "trajectories", MARK),
     made_by="tabulate",
     pooled=True,
+    marked=True,
 )
 RED_FLAGS = Table(columns=("tier", "case", "method", "flag", "message"), made_by="tabulate")
 # A row for each training seed; see `cost.cost_row`.
@@ -134,17 +152,36 @@ COST = Table(
         *("tier", "case", "method", "training_seed", "training", "parameters"),
         *("flops_per_call", "calls", "tiles", "flops_per_member", "seconds_per_member"),
         *("relative_time", "train_flops", "train_cpu_seconds", "train_seconds", "sample_seconds"),
-        *("peak_memory_mib", "device"),
+        *("peak_memory_mib", "device", MARK),
     ),
     made_by="tabulate",
+    marked=True,
 )
 MATRIX = Table(
     columns=(
         *("task", "case", "observable", "boundary", "reynolds", "in_distribution"),
-        *("method", "score", *_INTERVAL, "to_reference", "reference_reynolds", "trajectories"),
+        *(
+            "method",
+            "score",
+            *_INTERVAL,
+            "to_reference",
+            "reference_reynolds",
+            "trajectories",
+            MARK,
+        ),
     ),
     made_by="tabulate",
     pooled=True,
+    marked=True,
+)
+# Of each case its methods, best by CRPS first; see `leaderboard`.
+LEADERBOARD = Table(
+    columns=(
+        *("tier", "case", "method", MARK, "rank_crps", "crps", "crps_low", "crps_high"),
+        *("rank_rfne_mean", "rfne_mean", "rfne_mean_low", "rfne_mean_high"),
+        *("pull_ratio", "spread_skill", "members", "training_seeds", "trajectories"),
+    ),
+    made_by="tabulate",
 )
 
 # tables/<name>.csv, by the names of `paths.TABLES`.
@@ -155,4 +192,5 @@ TABLES = {
     "red_flags": RED_FLAGS,
     "cost": COST,
     "matrix": MATRIX,
+    "leaderboard": LEADERBOARD,
 }

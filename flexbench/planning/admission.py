@@ -37,12 +37,13 @@ def admit(graph: Graph, *, keep: bool = True) -> RunFacts:
     keep: whether sizes that are counted may be written below the results' root.
     Raises FlexbenchError, in one line, naming task, method and key, where a network cannot be
     built, a formula cannot be called with its options, a file of own data is not what the
-    configuration says, or a job is beyond any machine; or for every wrong key of the registered
-    claims, whose digest receipts of samples hold.
+    configuration says, samples that were submitted are missing, or a job is beyond any machine; or
+    for every wrong key of the registered claims, whose digest receipts of samples hold.
     """
     read_claims(default_claims())
     facts = RunFacts.of(graph, keep=keep)
     check_formulas(graph)
+    _check_submitted(graph)
     for rule, keys in _KEYS.items():
         cost = cost_of(rule)
         for names in graph.rule(rule).jobs(graph):
@@ -59,6 +60,17 @@ def admit(graph: Graph, *, keep: bool = True) -> RunFacts:
                         f"{most:.2g}; look at {keys}"
                     )
     return facts
+
+
+def _check_submitted(graph: Graph) -> None:
+    """FlexbenchError where samples that no job makes are not there."""
+    for step in (step for step in graph.steps if step.name == "submit"):
+        if not step.outputs[0].is_file():
+            raise FlexbenchError(
+                f"{step.outputs[0]}: missing, and no job makes it: {step.inputs[0]} says that it "
+                "was submitted; `flexbench submit ANSWER --card CARD --replace` brings it back, "
+                "--set 'submitted={}' goes without"
+            )
 
 
 def doubts(graph: Graph) -> list[str]:

@@ -147,6 +147,6 @@ class RunFacts:
         return rows_per_snapshot(
             members=self.members(method, case),
             bands=self.graph.config.score.bands,
-            tiled=not self.graph.is_formula(method),
+            tiled=self.graph.is_trained(method),
             helpers=helpers,
         )

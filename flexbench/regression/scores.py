@@ -32,7 +32,7 @@ COUNTS = ("calls", "flops")
 
 # Settings that say where a run goes, how it is scheduled and what else it measures, not what scores
 # come out.
-FREE = ("root", "training_seeds", "stages", "theory", "cluster")
+FREE = ("root", "training_seeds", "stages", "submitted", "theory", "cluster")
 
 
 @dataclass(frozen=True, kw_only=True)

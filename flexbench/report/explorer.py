@@ -10,6 +10,7 @@ from typing import Any
 import pandas as pd
 
 from flexbench.metrics.definitions import definition_of, in_order
+from flexbench.metrics.tables import MARK, MARKS, SUBMITTED
 from flexbench.report.better import BETTER_SIGNS
 from flexbench.report.labels import Labels
 from flexbench.report.numbers import with_interval
@@ -29,9 +30,10 @@ def explorer(
     """The columns of the table of scores, each with its name.
 
     Those of few texts have `texts` and `at`, the place of each row's text in them; those of numbers
-    have `cells`, the text of each row. titles: of the cases. methods: in the order to sort by.
+    have `cells`, the text of each row. titles: of the cases. methods: in the order to sort by. The
+    marks of methods are a column where others ran any.
     """
-    rows = scores.to_dict("records")
+    rows, submitted = scores.to_dict("records"), SUBMITTED in set(scores[MARK])
     labels = {case: labels_of(case) for case in dict.fromkeys(scores["case"])}
     flow = next((own.flow_short for own in labels.values()), "Re")
     scored = [(row["score"], _named(row["score"], labels[row["case"]])) for row in rows]
@@ -44,6 +46,7 @@ def explorer(
         _texts("Score", [name for _, name in scored], order),
         _texts(flow, [row["reynolds"] for row in rows], reynolds_in_order(scores)),
         _texts("Detail", [row["detail"] for row in rows], details_in_order(scores)),
+        *([_texts("Mark", [row[MARK] for row in rows], MARKS)] if submitted else ()),
         {"name": "Value", "cells": [value for value, _ in numbers]},
         {"name": "Interval", "cells": [interval for _, interval in numbers]},
         *(

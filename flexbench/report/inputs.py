@@ -12,6 +12,7 @@ from flexbench.config import Config, TaskSettings
 from flexbench.errors import FlexbenchError
 from flexbench.graph import TOGETHER
 from flexbench.graph.names import imported_stem
+from flexbench.graph.submitted import read_record
 from flexbench.metrics.tables import SPECTRA, TABLES
 from flexbench.paths import Layout, receipt_of
 from flexbench.theory.tables import GRADIENTS, SPACES, TARGETS
@@ -52,7 +53,7 @@ class ReportInputs:
     def of_case(self, name: str, case: str) -> pd.DataFrame:
         """The rows of a table that are of one case, methods in the configuration's order."""
         table = self.table(name)
-        return in_method_order(table[table["case"] == case], self.config.methods)
+        return in_method_order(table[table["case"] == case], self.config.all_methods)
 
     def task(self, case: str) -> TaskSettings:
         """The settings of a case's task."""
@@ -152,12 +153,17 @@ class ReportInputs:
         """One frame from the files of all runs of a case, with the run's name in two columns."""
         frames = []
         for method in self.config.methods_of(case):
-            for seed in self.config.training_seeds:
+            for seed in self.config.training_seeds_of(method):
                 path = path_of(case, method, seed)
                 if path.is_file():
                     frames.append(read(path).assign(method=method, training_seed=seed))
         frames = [frame for frame in frames if len(frame)]
         return pd.concat(frames, ignore_index=True) if frames else pd.DataFrame()
+
+    def cards(self) -> dict[str, dict[str, Any]]:
+        """What was said of each method that others ran, by its name."""
+        paths = {name: self.layout.submission(name) for name in self.config.submissions}
+        return {name: read_record(path)["card"] for name, path in paths.items()}
 
     def receipts(self) -> list[Receipt]:
         """Every receipt below the results folder, by path, but for an older report's own."""

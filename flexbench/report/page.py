@@ -20,7 +20,7 @@ from flexbench.report.origin import origin_of
 from flexbench.report.receipts import ReceiptIndex, code_rows, receipt_view, slug, version_rows
 from flexbench.report.scorecard import scorecard_table
 from flexbench.report.sections import case_part, parts_of
-from flexbench.report.tables import definition_table
+from flexbench.report.tables import Table, card_table, definition_table, leaderboard_table
 
 TEMPLATES = Path(__file__).resolve().parent / "templates"
 
@@ -56,9 +56,9 @@ def render_page(inputs: ReportInputs, *, edges: Sequence[Edge], revision: str | 
     findings = read_findings(inputs.layout.findings)
     titles, anchors = findings.case_names, {case: slug("case", case) for case in shown}
     cases = [case_part(inputs, case, index, titles) for case in shown]
-    with style.look(config.methods):
+    with style.look(config.all_methods):
         # Methods that were left out have no scores.
-        methods = [method for method in config.methods if method in set(scores["method"])]
+        methods = [method for method in config.all_methods if method in set(scores["method"])]
         colours = {method: style.colour(method) for method in methods}
     formulas = set(scores.loc[scores["mode"] == FORMULA, "method"])
     return environment.get_template("page.html").render(
@@ -74,6 +74,8 @@ def render_page(inputs: ReportInputs, *, edges: Sequence[Edge], revision: str | 
             [method for method in methods if method in formulas],
             index.of(inputs.layout.table("comparisons")),
         ),
+        leaderboard=_leaderboard(inputs, shown, index),
+        cards=card_table(inputs.cards()),
         claims=claims_view(inputs.layout.claims, anchors),
         titles=titles,
         cases=cases,
@@ -83,7 +85,7 @@ def render_page(inputs: ReportInputs, *, edges: Sequence[Edge], revision: str | 
         columns=explorer(
             scores,
             titles=titles,
-            methods=config.methods,
+            methods=config.all_methods,
             labels_of=inputs.labels,
             find_anchor=index.find,
         ),
@@ -96,3 +98,16 @@ def render_page(inputs: ReportInputs, *, edges: Sequence[Edge], revision: str | 
         code=code_rows(receipts),
         graph=draw_graph(edges),
     )
+
+
+def _leaderboard(
+    inputs: ReportInputs, cases: Sequence[str], index: ReceiptIndex
+) -> dict[str, Table]:
+    """A table for each case."""
+    board, anchor = inputs.table("leaderboard"), index.of(inputs.layout.table("leaderboard"))
+    return {
+        case: leaderboard_table(
+            board[board["case"] == case], labels=inputs.labels(case), anchor=anchor
+        )
+        for case in cases
+    }

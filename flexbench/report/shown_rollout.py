@@ -9,6 +9,7 @@ from numpy.typing import NDArray
 from flexbench.data.observe import open_trajectory
 from flexbench.data.samples import Samples
 from flexbench.errors import FlexbenchError
+from flexbench.metrics.tables import SUBMITTED
 from flexbench.report.inputs import ReportInputs
 from flexbench.report.thinning import thinned
 from flexbench.spec import Observable
@@ -55,15 +56,17 @@ def shown_rollout(inputs: ReportInputs, case: str) -> ShownRollout:
 
 
 def _shown_samples(inputs: ReportInputs, case: str) -> Path:
-    seed = inputs.config.training_seeds[0]
-    methods = inputs.config.methods_of(case)
-    paths = [inputs.layout.samples(case, method, seed) for method in methods]
+    config = inputs.config
+    paths = [
+        inputs.layout.samples(case, method, config.training_seeds_of(method)[0])
+        for method in config.methods_of(case)
+    ]
     found = [path for path in paths if path.is_file()]
     if not found:
         raise FlexbenchError(f"{paths[0]}: no such samples file; run `flexbench sample` first")
     for path in found:
         with Samples(path) as samples:
-            if samples.labels.mode == "denoiser":
+            if samples.labels.mode in ("denoiser", SUBMITTED):
                 return path
     return found[0]
 

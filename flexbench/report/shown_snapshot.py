@@ -77,8 +77,10 @@ def shown_snapshot(inputs: ReportInputs, case: str) -> ShownSnapshot | None:
     None where they have none in common, or none was predicted.
     """
     config, layout = inputs.config, inputs.layout
-    seed = config.training_seeds[0]
-    paths = {method: layout.samples(case, method, seed) for method in config.methods_of(case)}
+    paths = {
+        method: layout.samples(case, method, config.training_seeds_of(method)[0])
+        for method in config.methods_of(case)
+    }
     paths = {method: path for method, path in paths.items() if path.is_file()}
     if not paths:
         return None

@@ -1,14 +1,14 @@
 """Tables of the page: plain rows of cells, ready for the template."""
 
 import math
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
 import pandas as pd
 
 from flexbench.metrics.definitions import definition_of, in_order
-from flexbench.metrics.tables import ALL
+from flexbench.metrics.tables import ALL, MARK, SUBMITTED
 from flexbench.report.better import BETTER_SIGNS, BETTER_WORDS, SUMMARY, loss_of
 from flexbench.report.labels import Labels
 from flexbench.report.numbers import amount, duration, with_interval
@@ -176,8 +176,13 @@ def comparison_table(comparisons: pd.DataFrame, *, labels: Labels, anchor: str =
             Cell(text=text, interval=interval, kind=_verdict(score, low, high), anchor=anchor),
             Cell(text=amount(float(record["trajectories"]))),
         ]
-        table.rows.append(Row(name=str(record["method"]), cells=cells))
+        table.rows.append(Row(name=str(record["method"]), note=_note(record), cells=cells))
     return table
+
+
+def _note(record: dict[Any, Any]) -> str:
+    """What stands behind a method's name: the mark of what others ran."""
+    return SUBMITTED if record[MARK] == SUBMITTED else ""
 
 
 def _verdict(score: str, low: float, high: float) -> str:
@@ -224,7 +229,45 @@ def cost_table(cost: pd.DataFrame, find_cost: FindCost) -> Table:
             Cell(text=str(record[name]), anchor=find_cost(name, record)) if record[name] else _NONE
             for name in _COST_WORDS
         ]
-        table.rows.append(Row(name=str(record["method"]), cells=cells))
+        table.rows.append(Row(name=str(record["method"]), note=_note(record), cells=cells))
+    return table
+
+
+_BOARD = ("crps", "rfne_mean", "pull_ratio", "spread_skill")
+
+
+def leaderboard_table(rows: pd.DataFrame, *, labels: Labels, anchor: str = "") -> Table:
+    """One case of the leaderboard: ranks, what they are by, and calibration beside.
+
+    anchor: of the receipt of the tables.
+    """
+    heads = [Head(text="by CRPS"), Head(text="by error"), *(_head(it, labels) for it in _BOARD)]
+    table = Table(corner="Method", heads=heads)
+    for record in rows.to_dict("records"):
+        ranks = (record["rank_crps"], record["rank_rfne_mean"])
+        cells = [Cell(text="–" if math.isnan(rank) else f"{rank:.0f}") for rank in ranks]
+        for score in _BOARD:
+            low, high = (float(record.get(f"{score}_{end}", math.nan)) for end in ("low", "high"))
+            if math.isnan(record[score]):
+                cells.append(_NONE)
+                continue
+            text, interval = with_interval(float(record[score]), low, high)
+            cells.append(Cell(text=text, interval=interval, anchor=anchor))
+        table.rows.append(Row(name=str(record["method"]), note=str(record[MARK]), cells=cells))
+    return table
+
+
+def card_table(cards: Mapping[str, Mapping[str, Any]]) -> Table:
+    """Who ran the submitted methods, and how, in their own words. cards: by method."""
+    words = {"who": "who", "what": "what", "trained": "trained", "cost": "cost, as stated"}
+    heads = [*words.values(), "training seeds", "parameters"]
+    table = Table(corner="Method", heads=[Head(text=text) for text in heads])
+    for method, card in cards.items():
+        cells = [Cell(text=str(card[key])) for key in words]
+        cells.append(Cell(text=", ".join(map(str, card["training_seeds"]))))
+        size = card["parameters"]
+        cells.append(_NONE if size is None else Cell(text=amount(float(size))))
+        table.rows.append(Row(name=method, note=SUBMITTED, cells=cells))
     return table
 
 

@@ -148,7 +148,7 @@ class _Chosen:
     def settings(self) -> str:
         """The run's configuration as YAML, without what is about others, or about a cluster."""
         values = plain(self.graph.config)
-        del values["cluster"], values["stages"], values["theory"]
+        del values["cluster"], values["stages"], values["theory"], values["submitted"]
         used = {name: values["method_settings"].get(name) for name in self.methods}
         values |= {
             "root": "results",

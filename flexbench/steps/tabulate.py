@@ -10,6 +10,7 @@ from flexbench.claims.ledger import ledger_of
 from flexbench.claims.output import ledger_json, ledger_markdown
 from flexbench.claims.registry import default_claims, read_claims
 from flexbench.data.schema import K_MAX_ETA
+from flexbench.errors import FlexbenchError
 from flexbench.findings.evidence import Evidence
 from flexbench.findings.make import findings_of
 from flexbench.findings.output import findings_json
@@ -22,15 +23,19 @@ from flexbench.metrics.definitions import DEFINITIONS_VERSION
 from flexbench.metrics.flag_types import Matched
 from flexbench.metrics.flags import find_flags
 from flexbench.metrics.headline import headline_json
+from flexbench.metrics.leaderboard import leaderboard
 from flexbench.metrics.matrix import matrix
 from flexbench.metrics.tables import COST, RED_FLAGS, SNAPSHOT_SCORES, TABLES
-from flexbench.provenance import Receipt, read_receipt
+from flexbench.provenance import Receipt, name_in, read_receipt, require_bytes
 
 
 def tabulate_step(graph: Graph) -> None:
     """Write `tables/*.csv`, one for each of TABLES, the headline, the claims, and the findings."""
     receipt = Receipt(graph.step("tabulate"))
     layout, settings = graph.layout, graph.config.score
+    for job in graph.jobs:
+        if graph.is_submitted(job.method):
+            _require_scored(graph, job)
     paths = [layout.scores(job.case, job.method, job.seed) for job in graph.jobs]
     frames = [SNAPSHOT_SCORES.read(path) for path in paths]
     data = graph.config.data
@@ -59,7 +64,7 @@ def tabulate_step(graph: Graph) -> None:
             cost_row(
                 frame,
                 train=_training_receipt(graph, job),
-                sample=read_receipt(layout.samples(job.case, job.method, job.seed)),
+                sample=_drawing_receipt(graph, job),
             )
             for job, frame in zip(graph.jobs, frames, strict=True)
         ),
@@ -68,6 +73,7 @@ def tabulate_step(graph: Graph) -> None:
             cases=[] if data else [graph.case(n) for n in (*graph.tasks, *graph.shifted)],
             trained=graph.split("train").reynolds,
         ),
+        "leaderboard": leaderboard(scores),
     }
     for name in TABLES:
         write_text(layout.table(name), tables[name].to_csv(index=False))
@@ -113,3 +119,27 @@ def _training_receipt(graph: Graph, job: Job) -> dict[str, Any]:
     """Of what made a job's weights; {} for a formula."""
     weights = graph.weights(job.case, job.method, job.seed)
     return read_receipt(weights[0]) if weights else {}
+
+
+def _drawing_receipt(graph: Graph, job: Job) -> dict[str, Any]:
+    """Of the drawing of a job's samples; {} of what others drew."""
+    if graph.is_submitted(job.method):
+        return {}
+    return read_receipt(graph.layout.samples(job.case, job.method, job.seed))
+
+
+def _require_scored(graph: Graph, job: Job) -> None:
+    """FlexbenchError unless scores of what others ran are those that `score` made of the samples
+    that were submitted."""
+    step = graph.step("score", case=job.case, method=job.method, seed=job.seed)
+    command = f"flexbench score {job.case} {job.method} --seed {job.seed}"
+    made = read_receipt(step.outputs[0])
+    for path in step.outputs:
+        require_bytes(path, made.get("outputs", {}).get(path.name), again=command)
+    samples = graph.layout.samples(job.case, job.method, job.seed)
+    submitted = read_receipt(samples).get("outputs", {}).get(samples.name)
+    if submitted is None or made["inputs"].get(name_in(step, samples)) != submitted:
+        raise FlexbenchError(
+            f"{step.outputs[0]}: was not made of the samples that were submitted ({samples}); "
+            f"`{command}` makes it anew"
+        )

@@ -171,6 +171,7 @@ def large_folders(graph: Graph) -> list[str]:
 
 def small_files(graph: Graph) -> list[str]:
     """What git holds of a version, from the checkout."""
-    names = ("config.yaml", "tables", "report.html", "report.html.receipt.json")
+    names = ["config.yaml", "tables", "report.html", "report.html.receipt.json"]
+    names += ["submissions"] if graph.config.submissions else []
     own = [f"{dvc.ROOT}/{graph.config.tier}/{name}" for name in names]
     return ["dvc.lock", "dvc.yaml", "params.yaml", *own]

@@ -12,6 +12,7 @@ from flexbench.config import PACE, Run
 from flexbench.config.reading import load_config
 from flexbench.errors import FlexbenchError
 from flexbench.graph import RULES, Graph, Job, Training, named
+from flexbench.graph.snakefile import launcher
 from flexbench.provenance import digest_of
 from flexbench.runner import stage_targets
 
@@ -263,8 +264,8 @@ def test_tasks_that_cannot_be_learnt_together(overrides, words):
 
 def test_several_processes_start_under_torchrun():
     several = graph(method_settings={"flex": {"train": {"processes": 2}}})
-    assert several.launcher("unet") == "flexbench"
-    words = several.launcher("flex").split()
+    assert launcher(several, "unet") == "flexbench"
+    words = launcher(several, "flex").split()
     assert words[0] == "torchrun"
     assert words[words.index("--nproc-per-node") + 1] == "2"
     assert words[-3:] == ["-m", "--", "flexbench"]

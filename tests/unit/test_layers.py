@@ -30,6 +30,7 @@ LAYERS = [
     "published",
     "findings",
     "report",
+    "submissions",
     "steps",
     "verify",
     "publication",

@@ -33,7 +33,7 @@ rule train:
         **of("train").resources,
     params:
         **of("train").params,
-        launch=lambda wildcards: graph.launcher(wildcards.method),
+        launch=lambda wildcards: launcher(graph, wildcards.method),
     shell:
         "{params.launch} train {wildcards.training} {wildcards.method} --seed {wildcards.seed}"
         " --resolved {params.resolved:q} --log {log:q}"
@@ -73,6 +73,8 @@ rule sample:
         of("sample").log,
     benchmark:
         of("sample").benchmark
+    wildcard_constraints:
+        **of("sample").constraints,
     threads: of("sample").threads
     resources:
         **of("sample").resources,

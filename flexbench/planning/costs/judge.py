@@ -8,7 +8,8 @@ from flexbench.planning.rates import Measurement
 from flexbench.report.catalogue import FIGURES
 
 # Bytes of a row of text, measured on finished runs.
-_SCORE_ROW, _SPECTRUM_ROW, _TABLE_ROW, _COMPARISON_ROW, _MATRIX_ROW = 121, 133, 155, 82, 120
+_SCORE_ROW, _SPECTRUM_ROW, _TABLE_ROW, _COMPARISON_ROW, _MATRIX_ROW = 121, 133, 166, 93, 131
+_BOARD_ROW = 220
 # The claims as JSON, and as a page; they are as many whatever was run.
 _LEDGER = (100_000, 45_000)
 # What was found: of a run, of each case and method in the scorecard, and of what flags they have.
@@ -54,8 +55,8 @@ class TabulateCost(Cost):
     receipt, process = 1600, 165
 
     def sizes(self, facts: RunFacts, names: Names) -> list[int]:
-        """scores, leads, comparisons, red flags, cost, matrix, headline, claims and their page,
-        findings."""
+        """scores, leads, comparisons, red flags, cost, matrix, leaderboard, headline, claims and
+        their page, findings."""
         from flexbench.metrics.definitions import BY_LEAD
 
         graph = facts.graph
@@ -73,12 +74,13 @@ class TabulateCost(Cost):
             _TABLE_ROW * (1 + by_lead),
             _COMPARISON_ROW * 10 * sum(groups[case] for case, _ in methods) // 3,
             2000,
-            120 * len(graph.jobs),
+            130 * len(graph.jobs),
             _MATRIX_ROW * 3 * flows,
+            _BOARD_ROW * len(methods),
             300 * len(methods),
             *_LEDGER,
             _FOUND
-            + _FOUND_CELL * len(graph.config.methods) * len(groups)
+            + _FOUND_CELL * len(graph.config.all_methods) * len(groups)
             # What checks find grows with what is checked.
             + _FOUND_FLAGS * len(methods),
         ]

@@ -34,7 +34,7 @@ def draw_figure(name: str, inputs: ReportInputs, *, case: str) -> "Figure | Anim
         allowed = ", ".join(inputs.config.cases)
         raise FlexbenchError(f"case '{case}' is not in the configuration; allowed: {allowed}")
     module = importlib.import_module(f"{__name__}.{name}")
-    with style.look(inputs.config.methods):
+    with style.look(inputs.config.all_methods):
         drawn: Figure | Animation = module.draw(inputs, case)
     return drawn
 

@@ -32,7 +32,7 @@ def draw(inputs: "ReportInputs", case: str) -> "Figure":
     own = scores[scores["case"].isin(cases)]
     named = zip(own["case"], own["method"], strict=True)
     own = own.assign(sampler=[_sampler(inputs.config, *names) for names in named])
-    return draw_frontier(in_method_order(own[own["calls"] > 0], inputs.config.methods))
+    return draw_frontier(in_method_order(own[own["calls"] > 0], inputs.config.all_methods))
 
 
 def _sampler(config: "Config", case: str, method: str) -> str:

@@ -28,7 +28,7 @@ def draw(inputs: "ReportInputs", case: str) -> "Figure":
     """The figure of a case on the test split: of its task on all flows."""
     table = inputs.table("matrix")
     own = table[table["task"] == inputs.config.cases[case].task]
-    return draw_matrix(in_method_order(own, inputs.config.methods))
+    return draw_matrix(in_method_order(own, inputs.config.all_methods))
 
 
 def draw_matrix(table: pd.DataFrame) -> "Figure":

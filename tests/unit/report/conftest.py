@@ -31,6 +31,7 @@ from flexbench.metrics.aggregate import aggregate, aggregate_leads
 from flexbench.metrics.comparisons import comparisons, twin_cases
 from flexbench.metrics.cost import cost_row
 from flexbench.metrics.flags import find_flags
+from flexbench.metrics.leaderboard import leaderboard
 from flexbench.metrics.matrix import matrix
 from flexbench.metrics.score import score_samples
 from flexbench.metrics.tables import COST, RED_FLAGS
@@ -233,6 +234,7 @@ class Builder:
             "red_flags": RED_FLAGS.of(flag.row for flag in flags),
             "cost": COST.of(self.costs),
             "matrix": matrix(scores, cases=shown, trained=self.config.split("train").reynolds),
+            "leaderboard": leaderboard(scores),
         }
         for name, table in tables.items():
             table.to_csv(self._place(self.layout.table(name)), index=False)

@@ -74,9 +74,12 @@ def test_better_is_what_the_definitions_say():
 
 def test_ratios_are_set_off_by_direction():
     def kinds(score, *intervals):
-        rows = [("t", "flex", "unet", score, "all", (a + b) / 2, a, b, 6) for a, b in intervals]
+        rows = [
+            ("t", "flex", "unet", score, "all", (a + b) / 2, a, b, 6, "reproduced")
+            for a, b in intervals
+        ]
         columns = ["case", "method", "reference", "score", "reynolds"]
-        columns += ["value", "low", "high", "trajectories"]
+        columns += ["value", "low", "high", "trajectories", "mark"]
         table = comparison_table(pd.DataFrame(rows, columns=columns), labels=simulated("w"))
         return [row.cells[3].kind for row in table.rows]
 
