@@ -158,8 +158,7 @@ def _spend_alike(graph: Graph, own: Side, other: Side, rival: ArmSettings) -> bo
 
 def _patches(graph: Graph, side: Side) -> float:
     """That each task of a method has seen in training."""
-    train, together = graph.config.train_settings(side.method), graph.config.method(side.method)
-    return train.steps * train.batch / len(together.together or [side.case])
+    return graph.config.patches_of(side.method)
 
 
 def _training_flops(graph: Graph, side: Side) -> float:

@@ -179,6 +179,11 @@ class Config(Settings):
         place = f"method_settings.{method}.diffusion"
         return self.diffusion.overridden(self.method(method).diffusion, place=place)
 
+    def patches_of(self, method: str) -> float:
+        """Patches of each of its tasks that a network sees in training."""
+        train, together = self.train_settings(method), self.method(method).together
+        return train.steps * train.batch / len(together or [method])
+
     def training_seeds_of(self, method: str) -> list[int]:
         """`training_seeds`; of a method that others ran, their own."""
         own = self.submissions.get(method)

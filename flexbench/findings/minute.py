@@ -12,6 +12,8 @@ from flexbench.findings.uncertainty import other_flows_calibrated, uncertainty
 from flexbench.findings.words import amount, counted, larger, percent, plain, smaller
 from flexbench.metrics.comparisons import CENTRAL, twin_cases
 
+# Budgets of training that differ by less are one.
+_SAME_BUDGET = 0.05
 # More tasks than these are left to the scorecard.
 TOLD = 3
 
@@ -68,7 +70,23 @@ def _winner(evidence: Evidence, task: str) -> str:
         f"{size}{_against(evidence, task, found)}."
     ]
     words += _by_crps(evidence, task, found)
+    words += _budgets(evidence, task, found)
     return " ".join(words)
+
+
+def _budgets(evidence: Evidence, task: str, found: Standing) -> list[str]:
+    """Of the first two networks, those whose training was not as long as FLEX's."""
+    config = evidence.graph.config
+    networks = [it for it in evidence.learned(task) if it not in config.submissions]
+    if CENTRAL not in networks:
+        return []
+    usual, told = config.patches_of(CENTRAL), []
+    for method in (found.best, *(it.method for it in found.rivals[:1])):
+        share = config.patches_of(method) / usual if method in networks else 1.0
+        if abs(share - 1) > _SAME_BUDGET:
+            told.append(f"{evidence.method(method)} saw {share:.2g} times")
+    name = evidence.method(CENTRAL)
+    return [f"But {listed(told)} as many patches in training as {name}."] if told else []
 
 
 def _ahead(evidence: Evidence, found: Standing) -> str:

@@ -129,6 +129,15 @@ def test_the_winner_and_its_lead(graph):
     assert text.endswith("CRPS, which judges the whole ensemble, agrees.")
 
 
+def test_a_longer_training_is_told(graph):
+    """FNO's, on this tier, of all networks."""
+    won = USUAL | {(SR, "fno"): (0.1, 2.6, 5.0)}
+    text = told(graph, "winner", won, case=SR)
+    assert "FNO wins." in text
+    assert text.endswith("But FNO saw 1.7 times as many patches in training as FLEX.")
+    assert "patches" not in told(graph, "winner", case=SR)
+
+
 def test_another_winner(graph):
     text = told(graph, "winner", USUAL | {(SR, "unet"): (0.1, 2.6, 12.0)}, case=SR)
     assert "U-Net wins. FLEX's error is 2.0 times as large (2.0 to 2.0)." in text
