@@ -131,7 +131,7 @@ def run_owned(command: Sequence[str], folder: Path, *, watch: Watch | None = Non
             check=False,
             stdout=subprocess.DEVNULL,
             stderr=subprocess.PIPE,
-            text=True,
+            encoding="utf-8",
         )
         if unlocked.returncode:
             print(unlocked.stderr, end="", file=sys.stderr)

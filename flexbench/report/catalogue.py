@@ -295,8 +295,8 @@ FIGURES: dict[str, FigureEntry] = {
             "rises from the white rows, which are like the training, to the shaded ones as much "
             "as a network's, the flow is simply harder; if the network's rises more, it does "
             "not generalise. Compare rows of one Reynolds number. Dots: error and correlation "
-            "of the ensemble mean, and how wide its pulls are (above 20 cut off), with "
-            "intervals by bootstrap over trajectories. A method without a dot was not run "
+            "of the ensemble mean, and how wide its pulls are, with intervals by bootstrap over "
+            "trajectories. Pull ratios above 20 are cut off. A method without a dot was not run "
             "there. Better: a small error, a correlation and a pull ratio near 1."
         ),
     ),

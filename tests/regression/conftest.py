@@ -1,5 +1,6 @@
 """Runs and references made up score by score; samples and verdicts of runs that were made."""
 
+import json
 import xml.etree.ElementTree as ElementTree
 from pathlib import Path
 
@@ -7,6 +8,8 @@ import numpy as np
 import pytest
 
 from flexbench.data.samples import Samples, write_samples
+from flexbench.paths import receipt_of
+from flexbench.provenance import file_digest
 from flexbench.regression.reference import accept
 from flexbench.regression.scores import Run
 
@@ -48,7 +51,7 @@ def reference(path):
 
 
 def scale_spread(source, target, factor):
-    """Write ensembles with another spread about the same means."""
+    """Write ensembles with another spread about the same means, as if they had been drawn so."""
     with Samples(source) as samples:
         ensembles = [samples.ensemble(row) for row in range(len(samples))]
         means = [members.mean(axis=0, dtype=np.float64) for members in ensembles]
@@ -62,6 +65,10 @@ def scale_spread(source, target, factor):
             shape=samples.shape[1:],
             labels=samples.labels,
         )
+    place = receipt_of(target)
+    receipt = json.loads(place.read_text(encoding="utf-8"))
+    receipt["outputs"][target.name] = file_digest(target)
+    place.write_text(json.dumps(receipt), encoding="utf-8")
 
 
 def failed_cases(junit):

@@ -222,7 +222,7 @@ def test_stages_are_asked_for_one_after_the_other(tiny_copy):
     failed, *words, place, end = done.stderr.splitlines()
     job = "scoring FLEX: Super-resolution ×4 (score superres_x4 flex seed0)"
     assert failed == f"flexbench: failed: {job}"
-    assert any("not a readable HDF5 file" in line for line in words)
+    assert any("is not the file of its receipt" in line for line in words)
     assert all(line.startswith("    ") for line in words)
     assert place == "    its log: results/smoke/logs/score/superres_x4/flex/seed0.log"
     assert end.startswith("flexbench: one job failed, ")

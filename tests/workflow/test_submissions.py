@@ -285,8 +285,9 @@ def test_maps_show_it_beside_the_others(submitted, tmp_path):
     graph = Graph.of(submitted.config.model_copy(update={"submitted": None}))
     inputs = ReportInputs(layout=graph.layout, config=graph.config)
     shown = shown_snapshot(inputs, "forecast")
-    assert shown.members["theirs"].shape == (6, 32, 32)
-    assert list(shown.members) == ["persistence", "theirs"]
+    theirs = shown.ensembles["theirs"]
+    assert (theirs.size, theirs.member.shape) == (6, (32, 32))
+    assert list(shown.ensembles) == ["persistence", "theirs"]
     step = graph.step("figure", case="forecast", name="maps")
     assert graph.layout.samples("forecast", "theirs", 3) in step.inputs
 
