@@ -17,7 +17,7 @@ from PIL import Image, ImageSequence
 from flexbench.errors import FlexbenchError
 from flexbench.report import style
 
-_QUALITY = 65
+_QUALITY = 58
 _EFFORT = 5  # of 6
 _PIXELS_PER_INCH = 110.0  # on the page, so that letters have one size in all figures
 

@@ -104,7 +104,7 @@ def test_the_page_has_its_sections_in_order(inputs, page):
     tasks = [slug("case", case) for case in inputs.config.tasks]
     parts = [slug("part", part) for part in ("accuracy", "uncertainty", "flows", "rollout", "cost")]
     assert sections == [
-        "one-minute", "scorecard", "warnings", "leaderboard", *tasks, *parts, "comparisons",
+        "one-minute", "scorecard", "warnings", *tasks, "leaderboard", *parts, "comparisons",
         "explorer", "cost", "definitions", "provenance",
     ]  # fmt: skip
     assert {f"#{name}" for name in sections} <= set(page.links)
