@@ -187,7 +187,7 @@ def _cost(evidence: Evidence) -> Iterator[Sentence]:
         flops = evidence.cost_of(task, own, "flops_per_member")
         if not flops > 0:
             return
-        others = [it for it in evidence.learned(task) if it != own]
+        others = [it for it in _kinds(evidence, task) if it != own]
         told = [(it, *_times(evidence, task, own, it)) for it in others]
         computed = [f"{ratio:.2g} times {evidence.method(it)}'s" for it, ratio, _ in told if ratio]
         timed = [f"{ratio:.2g} times {evidence.method(it)}'s" for it, _, ratio in told if ratio]
@@ -198,6 +198,16 @@ def _cost(evidence: Evidence) -> Iterator[Sentence]:
         text += f", {listed(computed)}" if computed else ""
         text += f"; its time is {listed(timed)}" if timed else ""
         yield Sentence(about="cost", case=task, text=f"{text}. Formulas cost next to nothing.")
+
+
+def _kinds(evidence: Evidence, task: str) -> list[str]:
+    """The first method of each network: what others differ in changes no cost, or is an arm's."""
+    config = evidence.graph.config
+    first: dict[str, str] = {}
+    for method in evidence.learned(task):
+        name = method if method in config.submissions else config.method(method).network
+        first.setdefault(name or method, method)
+    return list(first.values())
 
 
 def _times(evidence: Evidence, task: str, own: str, other: str) -> tuple[float, float]:

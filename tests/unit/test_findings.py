@@ -245,6 +245,16 @@ def test_cost_is_of_a_whole_field_and_relative(graph):
     assert told(graph, "cost", {key: (a, b, 0.0) for key, (a, b, _) in USUAL.items()}) == ""
 
 
+def test_cost_names_each_network_once():
+    """However many arms of it a run has."""
+    settings = {"flex-eps": {"network": "flex", "diffusion": {"target": "eps"}}}
+    methods = ["flex", "flex-eps", "unet", "interpolation", "persistence"]
+    arms = Graph.of(load_config({"tier": "desk", "methods": methods, "method_settings": settings}))
+    text = told(arms, "cost", USUAL | {(SR, "flex-eps"): (0.21, 2.7, 24.0)})
+    assert "2 times U-Net's; its time" in text
+    assert "eps" not in text
+
+
 def test_uncertainty_by_sampler(graph):
     text = told(graph, "uncertainty")
     assert (
