@@ -25,14 +25,13 @@ from flexbench.report.catalogue import FIGURES, figures_of
 from flexbench.report.inputs import Receipt, ReportInputs
 from flexbench.report.shown_rollout import ShownLead, ShownRollout
 from flexbench.report.shown_snapshot import ShownEnsemble, ShownSnapshot
-from flexbench.report.thinning import thinned
+from flexbench.report.thinning import MAP_POINTS, thinned
 
 Field = NDArray[np.floating]
 Entries = Iterator[tuple[str, bytes]]  # names in the file, and what stands there
 
 _RECEIPTS = "receipts.jsonl"
 _PLACE = "place.json"
-_MOST_POINTS = 512  # per side of a field: maps show no more
 _SHADES = 255
 # Quality of WebP, of 100: of fields, whose filaments are looked at, and of errors and spreads,
 # which are rougher.
@@ -169,7 +168,7 @@ class _Pictures:
 
     def add(self, name: str, field: NDArray[Any], quality: int | None) -> Entries:
         """quality: of WebP; None: nothing is lost."""
-        values = thinned(np.asarray(field, float), most=_MOST_POINTS)
+        values = thinned(np.asarray(field, float), most=MAP_POINTS)
         finite = values[np.isfinite(values)]
         low, high = (float(finite.min()), float(finite.max())) if finite.size else (0.0, 0.0)
         shares = (np.nan_to_num(values, nan=low, posinf=high, neginf=low) - low) / (

@@ -11,6 +11,7 @@ from flexbench.data.samples import Samples
 from flexbench.errors import FlexbenchError
 from flexbench.metrics.tables import SUBMITTED
 from flexbench.report.inputs import ReportInputs
+from flexbench.report.shown_snapshot import ShownEnsemble
 from flexbench.report.thinning import thinned
 from flexbench.spec import Observable
 
@@ -85,14 +86,14 @@ def rollout_of(
         for row in rows:
             shot = samples.snapshots[row]
             members = thinned(samples.ensemble(row)[:, 0], most=_MOST_POINTS)
-            one = len(members) == 1
+            own = ShownEnsemble.of(members)
             leads.append(
                 ShownLead(
                     ahead=lead_time * shot.lead,
                     truth=thinned(truth.snapshot(shot.index), most=_MOST_POINTS),
-                    member=members[0],
-                    mean=members.mean(axis=0),
-                    spread=np.zeros_like(members[0]) if one else members.std(axis=0, ddof=1),
+                    member=own.member,
+                    mean=own.mean,
+                    spread=np.zeros_like(own.mean) if own.spread is None else own.spread,
                 )
             )
         mask = None if truth.mask is None else thinned(truth.mask, most=_MOST_POINTS)

@@ -4,6 +4,9 @@ from typing import Any
 
 from numpy.typing import NDArray
 
+# Per side of a map: more would not be seen, and would swell the page.
+MAP_POINTS = 512
+
 
 def thinned(fields: NDArray[Any], *, most: int) -> NDArray[Any]:
     """Every n-th point of fields (..., H, W), so that a side has no more than `most`."""

@@ -16,7 +16,7 @@ from flexbench.report.figures.parts import (
 )
 from flexbench.report.labels import escaped
 from flexbench.report.shown_snapshot import ShownSnapshot
-from flexbench.report.thinning import thinned
+from flexbench.report.thinning import MAP_POINTS, thinned
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -31,7 +31,6 @@ _LEFT, _BETWEEN, _RIGHT = 0.36, 0.36, 0.1  # beside the flow's column, and besid
 _TOP, _BOTTOM, _BLOCK = 0.4, 0.85, 0.3
 _NARROWEST = 6.0  # the colour bars need so much
 _COLUMNS = 6  # of methods side by side
-_MAX_PIXELS = 512  # per side of a map: more would not be seen, and would swell the page
 _ROWS = ("one member", "the same, zoomed", "ensemble mean", "|mean − truth|", "spread (std)")
 _LONG_NAME = 14  # letters
 _ZOOMED = 1  # place of the row that shows the middle of the fields
@@ -152,9 +151,9 @@ def _show(
         look: dict[str, Any] = {"color": style.MUTED, "fontsize": 8.5, "transform": axis.transAxes}
         axis.text(0.5, 0.5, missing, ha="center", va="center", **look)
         return
-    axis.imshow(thinned(field, most=_MAX_PIXELS), origin="lower", **options)
+    axis.imshow(thinned(field, most=MAP_POINTS), origin="lower", **options)
     if mask is not None:
-        style.grey_out(axis, thinned(mask, most=_MAX_PIXELS))
+        style.grey_out(axis, thinned(mask, most=MAP_POINTS))
 
 
 def _label_axes(columns: "list[list[Axes]]", box: "Box") -> None:
