@@ -104,8 +104,12 @@ def test_addresses_outside_answer(tmp_path):
 
 @pytest.mark.slow
 @pytest.mark.parametrize("path", NOTEBOOKS, ids=lambda path: path.stem)
-def test_a_notebook_prints_what_it_shows(path):
-    """Run anew: the same words, numbers that are close, and nobody waits for minutes."""
+def test_a_notebook_prints_what_it_shows(path, monkeypatch):
+    """Run anew: the same words, numbers that are close, and nobody waits for minutes.
+
+    Pictures as well, where a shell's settings would draw them into files alone.
+    """
+    monkeypatch.setenv("MPLBACKEND", "agg")
     nbclient = pytest.importorskip("nbclient")
     import nbformat
 
