@@ -13,7 +13,7 @@ from flexbench.diffusion.sampler import Node
 from flexbench.inference.predictors import consistency_of, features_of
 from flexbench.inference.rollout import Rollout, feed_back, rollouts_of
 from flexbench.inference.segments import Segments
-from flexbench.inference.tiles import TiledNetwork, tiling_of
+from flexbench.inference.tiles import Room, TiledNetwork, tiling_of
 from flexbench.methods import Method, evaluating
 from flexbench.posterior.consistency import Consistency
 from flexbench.posterior.model import Calibration, ErrorModel
@@ -64,12 +64,13 @@ class Validation:
         models: tuple[ErrorModel, ...] = ()
         later: list[ErrorModel] = []
         examples = [self._example(rollout) for rollout in self.rollouts]
-        holds = self._holds(examples, nodes[0])
+        networks = self._networks(examples)
+        holds = self._holds(examples, networks, nodes[0])
         for lead in range(1, self.leads + 1):
             fitted = fit_path(
                 [self._known(example, holds=holds) for example in examples],
                 nodes,
-                ask=partial(self._ask, examples, lead),
+                ask=partial(self._ask, networks, lead),
                 noise=partial(self._noise, lead),
                 known=models[:-1],
             )
@@ -84,11 +85,14 @@ class Validation:
                         self.rollouts, examples, fitted.drawn, strict=True
                     )
                 ]
+                networks = self._networks(examples)
         return Calibration(
             setting=setting, weights=weights, models=models, later=tuple(later), holds=holds
         )
 
-    def _holds(self, examples: Sequence[Example], node: Node) -> bool:
+    def _holds(
+        self, examples: Sequence[Example], networks: Sequence[TiledNetwork], node: Node
+    ) -> bool:
         """Whether what the task tells of the target is better than the network's first word."""
         ours = theirs = 0.0
         for number, example in enumerate(examples):
@@ -96,7 +100,7 @@ class Validation:
             if known is None or known.exact:
                 return known is not None
             start = self._noise(1, number, "initial", 0)
-            said = self._ask(examples, 1, number, start, node, "path 0")
+            said = self._ask(networks, 1, number, start, node, "path 0")
             truth = known.part(example.residual)
             ours += float((truth - known.value).double().square().mean())
             theirs += float((truth - known.part(said)).double().square().mean())
@@ -122,30 +126,39 @@ class Validation:
         features = features_of(example, self.task, known, rows=slice(None), device=self.device)
         return Known(example.residual, features)
 
+    def _networks(self, examples: Sequence[Example]) -> list[TiledNetwork]:
+        """The network on each example, whose condition it encodes once for all times."""
+        method, room = self.method, Room()
+        patch, overlap = method.problem.patch, self.settings.overlap
+        return [
+            TiledNetwork(
+                method.bare,
+                example.condition,
+                example.re,
+                tiling=tiling_of(example, self.task, patch=patch, overlap=overlap),
+                batch=self.settings.batch,
+                room=room,
+            )
+            for example in examples
+        ]
+
     def _ask(
-        self, examples: Sequence[Example], lead: int, number: int, x: Tensor, node: Node, name: str
+        self,
+        networks: Sequence[TiledNetwork],
+        lead: int,
+        number: int,
+        x: Tensor,
+        node: Node,
+        name: str,
     ) -> Tensor:
         """From the segment, if there is one."""
         segment = f"lead{lead}_{name.replace(' ', '_')}_{number:05d}"
         if segment not in self.segments:
-            answer = self._answer(examples[number], x, node)
+            network = networks[number]
+            with evaluating(self.method.network):
+                answer = self.method.x0_hat(network, network.condition, x, node)
             self.segments.write(segment, answer.cpu().numpy())
         return torch.from_numpy(self.segments.load(segment)).to(self.device)
-
-    def _answer(self, example: Example, x: Tensor, node: Node) -> Tensor:
-        method = self.method
-        tiling = tiling_of(
-            example, self.task, patch=method.problem.patch, overlap=self.settings.overlap
-        )
-        output = TiledNetwork(
-            method.bare,
-            example.condition,
-            example.re,
-            tiling=tiling,
-            batch=self.settings.batch,
-        )
-        with evaluating(method.network):
-            return method.x0_hat(output, example.condition, x, node)
 
     def _noise(self, lead: int, number: int, name: str, around: int) -> Tensor:
         rollout = self.rollouts[number]

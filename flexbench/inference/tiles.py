@@ -11,7 +11,7 @@ Letters as elsewhere; n tiles along one axis, p the patch.
 
 import math
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import cached_property
 from itertools import pairwise, product
 from typing import TYPE_CHECKING
@@ -26,6 +26,9 @@ from flexbench.spec import Network
 
 if TYPE_CHECKING:
     from flexbench.tasks.base import Example, Task
+
+# What features of conditions may take before they are encoded anew at each call.
+ENCODED_BYTES = 1 << 29
 
 
 def tile_starts(
@@ -148,22 +151,44 @@ def tiling_of(example: "Example", task: "Task", *, patch: int, overlap: int) -> 
     )
 
 
+@dataclass
+class Room:
+    """Bytes that are left for features of conditions, of all tiled networks that share it."""
+
+    left: int = field(default_factory=lambda: ENCODED_BYTES)
+
+    def take(self, features: Sequence[Tensor]) -> bool:
+        """Whether they fit; what does is taken from what is left."""
+        size = sum(feature.nbytes for feature in features)
+        fits = size <= self.left
+        self.left -= size if fits else 0
+        return fits
+
+
 class TiledNetwork:
     """A network's output over domains, as the callable that a sampler asks: ``(x, t) -> (x like)``.
 
     network: a `spec.Network` of the tiling's patch. condition, re: (B,Cc,H,W) and (B,1), of
     all members (B = 1) or one of each. batch: tiles x members that it is run on at once.
 
-    Only `batch` tiles and the features of their conditions exist at a time, however large the
-    domain. Features are therefore encoded again at each call: kept for all tiles, they are a
-    hundred times the domain itself and more. With many members per condition that is cheap.
+    At a time `batch` tiles of x exist. A condition is encoded once, for all calls and members, as
+    long as there is room for its features; on a large domain, where they take a hundred times the
+    domain itself and more, those of the other tiles are encoded again at each call.
     """
 
     def __init__(
-        self, network: Network, condition: Tensor, re: Tensor, *, tiling: Tiling, batch: int
+        self,
+        network: Network,
+        condition: Tensor,
+        re: Tensor,
+        *,
+        tiling: Tiling,
+        batch: int,
+        room: Room | None = None,
     ):
         self.network, self.condition, self.re = network, condition, re
         self.batch = batch
+        self.room = Room() if room is None else room
         self.tiles = [
             Tile(
                 rows=tile.rows.to(condition.device),
@@ -172,32 +197,44 @@ class TiledNetwork:
             )
             for tile in tiling.tiles
         ]
+        # By the ends of a chunk of tiles, and of its conditions.
+        self._kept: dict[tuple[int, ...], list[Tensor]] = {}
 
     def __call__(self, x: Tensor, t: Tensor) -> Tensor:
         """x: (M,C,H,W); t: (M,), all equal."""
         blended = torch.zeros_like(x)
         for places, spans in chunks(len(self.tiles), len(x), self.batch):
-            tiles = self.tiles[places]
             for members in spans:
-                outputs = self._outputs(tiles, x, t, members)
-                for tile, output in zip(tiles, outputs, strict=True):
+                outputs = self._outputs(places, x, t, members)
+                for tile, output in zip(self.tiles[places], outputs, strict=True):
                     tile.add(output, blended[members])
         return blended
 
-    def _outputs(self, tiles: list[Tile], x: Tensor, t: Tensor, members: slice) -> Tensor:
+    def _outputs(self, places: slice, x: Tensor, t: Tensor, members: slice) -> Tensor:
         """Outputs (tiles, members, C, p, p) of some tiles of some members."""
+        tiles = self.tiles[places]
         noisy = torch.stack([tile.cut(x[members]) for tile in tiles])
         count = noisy.shape[1]
         own = members if len(self.condition) > 1 else slice(0, 1)
-        condition = torch.stack([tile.cut(self.condition[own]) for tile in tiles]).flatten(0, 1)
-        re = self.re[own].repeat(len(tiles), 1)  # members within tiles, as in `condition`
-        encoded = self.network.encode(condition, re)
-        if len(condition) < len(tiles) * count:
+        re = self.re[own].repeat(len(tiles), 1)  # members within tiles, as in the condition
+        encoded = self._encoded(places, own, re)
+        if len(re) < len(tiles) * count:
             re = re.repeat_interleave(count, dim=0)
             encoded = [feature.repeat_interleave(count, dim=0) for feature in encoded]
         t = t[members].repeat(len(tiles))
         output = self.network.denoise(noisy.flatten(0, 1), t, re, encoded)
         return output.unflatten(0, noisy.shape[:2])
+
+    def _encoded(self, places: slice, own: slice, re: Tensor) -> list[Tensor]:
+        """Features of some conditions of some tiles."""
+        key = places.start, places.stop, own.start, own.stop
+        if key in self._kept:
+            return self._kept[key]
+        tiles = [tile.cut(self.condition[own]) for tile in self.tiles[places]]
+        encoded = self.network.encode(torch.stack(tiles).flatten(0, 1), re)
+        if self.room.take(encoded):
+            self._kept[key] = encoded
+        return encoded
 
 
 def sample_domain(

@@ -9,6 +9,9 @@ from flexbench.graph import Graph
 from flexbench.planning.networks import NetworkSize, network_sizes
 
 FLOAT = 4
+# A condition's features, of what autograd keeps of a patch: FLEX's, measured at XXS to S, patch 64,
+# to a tenth. Other networks have less, FNO twice as much, and encode for next to nothing.
+_ENCODED = 0.035
 
 
 @dataclass(frozen=True)
@@ -104,26 +107,45 @@ class RunFacts:
             return 1
         return Draw(sampler=sample.sampler, steps=sample.steps).calls
 
-    def encodings(self, method: str, case: str) -> int:
+    def encodings(self, method: str, case: str) -> float:
         """How often a tile's condition is encoded, in all leads that follow one another.
 
         Members share a condition, except where each goes on from its own prediction, after the
-        first lead. Stitched tiles are encoded once, blended ones at every call, and again
-        for every group of members that do not fit into a batch, or into memory, together.
+        first lead. A condition of stitched tiles is encoded once, and one of blended tiles, for
+        every group of members that fits into memory, if its features do, too; otherwise at every
+        call, and again for members that do not fit into a batch.
         """
         here = self.graph.case(case)
         members, sample, leads = self.members(method, case), here.sample, here.settings.leads
-        shared, repeats = 1, 1
-        if sample.overlap or sample.is_fitted:
-            from flexbench.inference.predictors import DOMAIN_BYTES
-            from flexbench.methods import chunks
+        feeds_back_members = here.settings.feedback == "member"
+        if not (sample.overlap or sample.is_fitted):
+            return 1 + (leads - 1) * (members if feeds_back_members else 1)
 
-            together = max(1, DOMAIN_BYTES // self.field_bytes)
-            groups = (min(together, members - first) for first in range(0, members, together))
-            shared = sum(len(s) for group in groups for _, s in chunks(1, group, sample.batch))
-            repeats = self.calls(method, case)
-        later = members if here.settings.feedback == "member" else shared
-        return repeats * (shared + (leads - 1) * later)
+        from flexbench.inference.predictors import DOMAIN_BYTES
+        from flexbench.methods import chunks
+
+        calls, together = self.calls(method, case), max(1, DOMAIN_BYTES // self.field_bytes)
+        groups = [min(together, members - first) for first in range(0, members, together)]
+        shared = own = 0.0
+        for group in groups:
+            spans = sum(len(it) for _, it in chunks(1, group, sample.batch))
+            shared += self.repeats(calls * spans, method, case)
+            own += group * self.repeats(calls, method, case, conditions=group)
+        return shared + (leads - 1) * (own if feeds_back_members else shared)
+
+    def repeats(self, asked: int, method: str, case: str, *, conditions: int = 1) -> float:
+        """How often each of so many conditions of a domain is encoded, in the mean, where its
+        features are asked for so often: of those that there is room for, once."""
+        from flexbench.inference.tiles import ENCODED_BYTES
+
+        size = self.encoded_bytes(method, case, conditions=conditions)
+        kept = 1.0 if size <= ENCODED_BYTES else ENCODED_BYTES / size
+        return kept + (1 - kept) * asked
+
+    def encoded_bytes(self, method: str, case: str, *, conditions: int = 1) -> float:
+        """What the features of so many conditions of a domain take."""
+        own = self.network(case, method).saved_bytes * _ENCODED
+        return conditions * self.tiles(case) * own
 
     def tiles(self, case: str) -> int:
         """Tiles that one field is drawn in."""

@@ -22,7 +22,7 @@ from flexbench.diffusion import SAMPLERS, CosineSchedule, Draw, sample
 from flexbench.errors import FlexbenchError
 from flexbench.inference import predictors
 from flexbench.inference.predictors import NetworkPredictor
-from flexbench.inference.tiles import TiledNetwork, Tiling, tile_starts, tile_weights
+from flexbench.inference.tiles import Room, TiledNetwork, Tiling, tile_starts, tile_weights
 from flexbench.methods import make_method
 from flexbench.seeding import generator
 from flexbench.tasks import Example, make_task
@@ -232,6 +232,30 @@ def output_of(tiling, x, condition, *, batch=5, kernel=5):
         return network, tiled(x, torch.full((len(x),), 0.5))
 
 
+@pytest.mark.parametrize("conditions", [1, 3])
+def test_a_condition_is_encoded_once_where_there_is_room(conditions):
+    """And the outputs are the same bits where there is none, or for some tiles alone."""
+    stream = torch.Generator().manual_seed(6)
+    condition = torch.randn(conditions, 2, 40, 40, generator=stream)
+    first, second = torch.randn(2, 3, 1, 40, 40, generator=stream)
+    tiling, re = Tiling(height=40, width=40, patch=16, overlap=6), torch.full((conditions, 1), 0.1)
+    tile_bytes = 4 * 16**2
+    found = {}
+    for tiles in (0, 5 * conditions, 16 * conditions):
+        network, room = Toy(3), Room(tiles * tile_bytes)
+        # Two members at a time: a chunk of each tile is smaller than the other.
+        tiled = TiledNetwork(network, condition, re, tiling=tiling, batch=2, room=room)
+        with torch.no_grad():
+            drawn = [tiled(x, torch.full((3,), 0.5)) for x in (first, second)]
+        found[tiles] = torch.stack(drawn), sum(network.encoded), room.left
+    (none, every, _), (some, fewer, _), (all_, once, left) = found.values()
+    assert torch.equal(none, all_)
+    assert torch.equal(none, some)
+    # Without room a shared condition is encoded for either chunk of members, at both calls.
+    assert (every, once, left) == (16 * (4 if conditions == 1 else 6), 16 * conditions, 0)
+    assert once < fewer < every
+
+
 def test_domains_that_move_by_a_stride_move_the_output():
     """A network that sees its patch's edges: only if tiles wrap around is the output moved."""
     stream = torch.Generator().manual_seed(2)
@@ -278,7 +302,7 @@ def test_never_more_tiles_at_once_than_the_batch():
             assert max(network.denoised) <= 7
             assert max(network.encoded) <= 7
             assert sum(network.denoised) == 3 * 3 * tiles  # steps x members x tiles
-            assert sum(network.encoded) == 3 * tiles * conditions
+            assert sum(network.encoded) == tiles * conditions
 
 
 def test_neither_batches_nor_groups_of_members_change_the_result(monkeypatch):

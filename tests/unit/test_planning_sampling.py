@@ -8,7 +8,7 @@ from flexbench.config.reading import load_config
 from flexbench.data.dummy import write_dummy
 from flexbench.data.normaliser import Normaliser
 from flexbench.graph import Graph
-from flexbench.inference import predictors
+from flexbench.inference import predictors, tiles
 from flexbench.inference.ensemble import describe, draw_samples
 from flexbench.inference.rollout import Targets
 from flexbench.methods import make_method
@@ -67,9 +67,11 @@ def build(problem, *, width):
         ({"leads": 3, "feedback": "mean", "sample": {"overlap": 4, "batch": 3}}, "denoiser", 4),
     ],
 )
-def test_flops_of_sampling(tmp_path, monkeypatch, evaluation, mode, together):
-    """together: members whose domains fit into memory at once, out of five."""
+@pytest.mark.parametrize("room", [0, tiles.ENCODED_BYTES])
+def test_flops_of_sampling(tmp_path, monkeypatch, evaluation, mode, together, room):
+    """together: members whose domains fit into memory at once, out of five. room: for features."""
     monkeypatch.setattr(predictors, "DOMAIN_BYTES", together * 4 * GRID**2)
+    monkeypatch.setattr(tiles, "ENCODED_BYTES", room)
     folder = tmp_path / "networks"
     folder.mkdir()
     (folder / "tiny.py").write_text(NETWORK)

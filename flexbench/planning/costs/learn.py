@@ -140,16 +140,21 @@ class CalibrateCost(NetworkCost):
     def work(self, facts: RunFacts, speed: Measurement, names: Names) -> float:
         case, method = self._case(facts, names), names["method"]
         size, calls = facts.network(case, method), self._calls(facts, names)
-        flops = self._snapshots(facts) * facts.tiles(case) * calls * size.forward
-        return flops / self.flops_per_second(facts, speed, method)
+        flops = calls * size.denoise + self._encodings(facts, names) * size.encode
+        domains = self._snapshots(facts) * facts.tiles(case)
+        return domains * flops / self.flops_per_second(facts, speed, method)
 
     def memory(self, facts: RunFacts, names: Names) -> float:
-        """Snapshots, their features, and the network on a batch."""
-        case = self._case(facts, names)
-        size, batch = facts.network(case, names["method"]), facts.sample.batch
+        """Snapshots, what tells their errors, their encoded conditions, and the network on a
+        batch."""
+        case, method = self._case(facts, names), names["method"]
+        size, batch = facts.network(case, method), facts.sample.batch
         fields = self._snapshots(facts) * 12 * facts.field_bytes
+        conditions = self._snapshots(facts) * (2 if self._leads(facts, names) > 1 else 1)
+        encoded = encoded_memory(facts, case, method, conditions=conditions)
         together = min(batch, 2 * facts.tiles(case))
-        return fields + 2 * size.state_bytes + _WITHOUT_AUTOGRAD * together * size.saved_bytes
+        running = 2 * size.state_bytes + _WITHOUT_AUTOGRAD * together * size.saved_bytes
+        return fields + encoded + running
 
     def _case(self, facts: RunFacts, names: Names) -> str:
         return facts.graph.fit(names["fit"], names["method"], names["seed"]).case
@@ -164,6 +169,15 @@ class CalibrateCost(NetworkCost):
         truth between the ends."""
         times = self._times(facts, names)
         return 2 * (times * self._leads(facts, names) + max(times - 2, 0))
+
+    def _encodings(self, facts: RunFacts, names: Names) -> float:
+        """From one start: of the condition that two members share, then of each one's own."""
+        case, method = self._case(facts, names), names["method"]
+        times, starts = self._times(facts, names), self._snapshots(facts)
+        asked = times + max(times - 2, 0)
+        first = facts.repeats(asked, method, case, conditions=starts)
+        later = facts.repeats(times, method, case, conditions=2 * starts)
+        return first + 2 * (self._leads(facts, names) - 1) * later
 
     def _leads(self, facts: RunFacts, names: Names) -> int:
         return facts.graph.fit(names["fit"], names["method"], names["seed"]).setting.leads
@@ -213,10 +227,23 @@ class SampleCost(NetworkCost):
         size, batch = facts.network(case, method), facts.graph.case(case).sample.batch
         together = min(batch, facts.tiles(case) * facts.members(method, case))
         # The weights twice: as the file holds them and in the network.
-        return fields + 2 * size.state_bytes + _WITHOUT_AUTOGRAD * together * size.saved_bytes
+        running = 2 * size.state_bytes + _WITHOUT_AUTOGRAD * together * size.saved_bytes
+        here = facts.graph.case(case)
+        if not (here.sample.overlap or here.sample.is_fitted):
+            return fields + running
+        own = here.settings.leads > 1 and here.settings.feedback == "member"
+        conditions = facts.members(method, case) if own else 1
+        return fields + running + encoded_memory(facts, case, method, conditions=conditions)
 
 
-def sampling_flops(facts: RunFacts, case: str, method: str) -> int:
+def encoded_memory(facts: RunFacts, case: str, method: str, *, conditions: int) -> float:
+    """What features of so many conditions of a domain take, as far as they are kept."""
+    from flexbench.inference.tiles import ENCODED_BYTES
+
+    return min(ENCODED_BYTES, facts.encoded_bytes(method, case, conditions=conditions))
+
+
+def sampling_flops(facts: RunFacts, case: str, method: str) -> float:
     """Of the network, for one file of samples."""
     size, leads = facts.network(case, method), facts.graph.case(case).settings.leads
     denoised = leads * facts.members(method, case) * facts.calls(method, case)
