@@ -98,10 +98,13 @@ def fit_errors(found: Sequence[Errors], *, t: float, squares: Squares) -> ErrorM
     wanted_of = torch.stack([_spectrum(it, squares, it.errors) for it in found])
     spectrum = _curve(sum((_spectrum(it, own, it.errors) for it in found), _flat() * 0), count)
     model = replace(model, spectrum=spectrum, tilt=_tilt(wanted_of, amplitudes.cpu(), model.span))
+    # The spectrum has no part in how large errors are where.
+    deviations = [model.deviation(it.features, it.x0_hat) for it in found]
+    asked = wanted_of.sum(dim=0)
     for number in range(REFINEMENTS):
-        model = _refined(model, found, wanted_of.sum(dim=0), number=number, count=count)
+        model = _refined(model, found, deviations, asked, number=number, count=count)
     if any(it.features.known for it in found):
-        model = _made_up(model, found)
+        model = _made_up(model, found, deviations)
     return model
 
 
@@ -145,15 +148,21 @@ def _levelled(model: ErrorModel, found: Sequence[Errors], squares: Squares) -> E
 
 
 def _refined(
-    model: ErrorModel, found: Sequence[Errors], asked: Tensor, *, number: int, count: Tensor
+    model: ErrorModel,
+    found: Sequence[Errors],
+    deviations: Sequence[Tensor],
+    asked: Tensor,
+    *,
+    number: int,
+    count: Tensor,
 ) -> ErrorModel:
     """With a spectrum that gives the one asked for after the amplitude has spread it over others.
 
     number: of the round, for the noise that is drawn.
     """
     given = _flat() * 0
-    for place, it in enumerate(found):
-        given += _spectrum(it, own, _noise(model, it, number, place))
+    for place, (it, deviation) in enumerate(zip(found, deviations, strict=True)):
+        given += _spectrum(it, own, _noise(model, it, deviation, number, place))
     drawn = _curve(given, count)
     factor = (_curve(asked, count) / drawn).clamp(1 / LARGEST_FACTOR, LARGEST_FACTOR)
     # Scales that are known take no noise, however much there is.
@@ -161,25 +170,27 @@ def _refined(
     return replace(model, spectrum=_bounded(model.spectrum * factor))
 
 
-def _made_up(model: ErrorModel, found: Sequence[Errors]) -> ErrorModel:
+def _made_up(
+    model: ErrorModel, found: Sequence[Errors], deviations: Sequence[Tensor]
+) -> ErrorModel:
     """With as much more noise as what is known takes away."""
     asked = given = 0.0
-    for place, it in enumerate(found):
-        asked += float(model.deviation(it.features, it.x0_hat).double().square().mean())
-        given += float(_noise(model, it, REFINEMENTS, place).double().square().mean())
+    for place, (it, deviation) in enumerate(zip(found, deviations, strict=True)):
+        asked += float(deviation.double().square().mean())
+        given += float(_noise(model, it, deviation, REFINEMENTS, place).double().square().mean())
     coefficients = model.coefficients.clone()
     coefficients[0] += math.log(max(asked, LEAST_MEAN) / max(given, LEAST_MEAN))
     return replace(model, coefficients=coefficients)
 
 
-def _noise(model: ErrorModel, it: Errors, number: int, place: int) -> Tensor:
+def _noise(model: ErrorModel, it: Errors, deviation: Tensor, number: int, place: int) -> Tensor:
     """What a model draws for a snapshot; the white noise is that of a number and a place."""
     around = margin(periodic=it.features.periodic)
     members, channels, height, width = it.errors.shape
     stream = generator("calibration", "spectrum", number, place)
     shape = (members, channels, height + 2 * around, width + 2 * around)
     white = torch.randn(shape, generator=stream).to(it.errors.device)
-    return model.noise(it.features, it.x0_hat, white)
+    return model.loud(deviation, it.features, it.x0_hat, white)
 
 
 def _spectrum(it: Errors, squares: Squares, errors: Tensor) -> Tensor:

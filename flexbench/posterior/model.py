@@ -50,11 +50,14 @@ class ErrorModel:
 
     def noise(self, features: Features, x0_hat: Tensor, white: Tensor) -> Tensor:
         """What may be wrong with x0_hat: noise (M,C,H,W), from white noise as in `draw`."""
+        return self.loud(self.deviation(features, x0_hat), features, x0_hat, white)
+
+    def loud(self, deviation: Tensor, features: Features, x0_hat: Tensor, white: Tensor) -> Tensor:
+        """The same where the deviation (M,C,H,W) is known."""
         away = features.amplitude(x0_hat).double().clamp(*self.span) - sum(self.span) / 2
         tilt = torch.exp(away[:, None] * self.tilt.to(away))
         spectrum = self.spectrum.to(away) * tilt
-        shape = shaped(white, spectrum, periodic=features.periodic)
-        drawn = self.deviation(features, x0_hat) * shape
+        drawn = deviation * shaped(white, spectrum, periodic=features.periodic)
         return features.known.free(drawn) if features.known else drawn
 
     def as_json(self) -> dict[str, Any]:
