@@ -4,6 +4,7 @@ from collections import Counter
 from collections.abc import Callable, Iterator
 
 from flexbench.claims.verdict import CANNOT_TELL, EQUIVALENT, FAILS, FEWEST_SEEDS, HOLDS
+from flexbench.findings.diffusion import diffusion
 from flexbench.findings.evidence import ERROR, Evidence, Ratio
 from flexbench.findings.names import listed
 from flexbench.findings.results import Sentence
@@ -25,6 +26,7 @@ def in_one_minute(evidence: Evidence) -> list[Sentence]:
         _sure,
         _cost,
         uncertainty,
+        diffusion,
         _other_flows,
         _rollouts,
         _claims,

@@ -8,6 +8,7 @@ from itertools import product
 import numpy as np
 import pandas as pd
 import pytest
+import yaml
 
 from flexbench.config.reading import load_config
 from flexbench.errors import FlexbenchError
@@ -271,6 +272,38 @@ def test_uncertainty_by_sampler(graph):
     )
     mixed = USUAL | {(SR, "unet"): (0.23, 1.0, 12.0)}
     assert "3 overconfident and 1 right on average, of 4" in told(graph, "uncertainty", mixed)
+
+
+@pytest.fixture(scope="module")
+def frontier():
+    path = checkout() / "workflow" / "config" / "frontier.yaml"
+    return Graph.of(load_config(yaml.safe_load(path.read_text())))
+
+
+@pytest.mark.parametrize(
+    ("regressor", "seeds", "words"),
+    [
+        (0.17, 3, "No: the CRPS of FLEX (regressor), asked once a member, is 15 % smaller (13 to"),
+        (0.21, 3, "Yes, of what was tried: the CRPS of FLEX (crps), asked once a member, is 3.0 %"),
+        (0.203, 1, "Can't tell: the CRPS of FLEX (crps), asked once a member, is 1.03 (1.01 to"),
+    ],
+)
+def test_whether_it_takes_a_diffusion(frontier, regressor, seeds, words):
+    case = f"{FORECAST}.calibrated"
+    world = {(case, "flex"): (0.2, 1.0, 24.0), (case, "flex-crps"): (0.206, 1.0, 12.0)}
+    world |= {(case, "flex-regressor"): (regressor, 1.0, 12.0)}
+    if seeds == 1:
+        world[case, "flex-regressor"] = (0.5, 1.0, 12.0)
+    # By DDIM a regressor is no ensemble, and FLEX no calibrated one.
+    world |= {(FORECAST, "flex"): (0.4, 2.5, 24.0), (FORECAST, "flex-crps"): (0.2, 1.0, 12.0)}
+    text = told(frontier, "diffusion", world, width=0.02, seeds=seeds)
+    assert text.startswith(f"Forecast, calibrated sampler: does it take a diffusion? {words}")
+    assert text.count("diffusion?") == 1
+    assert ("one training each" in text) == (seeds == 1)
+
+
+def test_nothing_is_said_of_a_diffusion_where_all_networks_have_one(graph):
+    assert not told(graph, "diffusion")
 
 
 def added(graph, rows):
