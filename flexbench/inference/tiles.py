@@ -172,8 +172,8 @@ class TiledNetwork:
     all members (B = 1) or one of each. batch: tiles x members that it is run on at once.
 
     At a time `batch` tiles of x exist. A condition is encoded once, for all calls and members, as
-    long as there is room for its features; on a large domain, where they take a hundred times the
-    domain itself and more, those of the other tiles are encoded again at each call.
+    long as there is room for its features; on a large domain, which they exceed 50 to 400 times,
+    those of the other tiles are encoded again at each call.
     """
 
     def __init__(
