@@ -51,7 +51,7 @@ def measure_run(graph: Graph, jobs: Mapping[str, PlannedJob]) -> Measured:
         path = graph.rule(job.rule).benchmark(graph.layout, job.names)
         if not path.is_file():
             raise FlexbenchError(f"{path}: missing; run `flexbench run` to the end first")
-        row = _row(path)
+        row = job_seconds(path)
         seconds[job.rule] += row["s"]
         cpu[job.rule] += row["cpu_time"]
         end.append(path.stat().st_mtime)
@@ -83,8 +83,8 @@ def _on_disk(path: Path) -> int:
     return path.lstat().st_blocks * _BLOCK_UNIT
 
 
-def _row(path: Path) -> dict[str, float]:
-    """The numbers of a benchmark file; Snakemake writes NA or - where it could not measure."""
+def job_seconds(path: Path) -> dict[str, float]:
+    """ "s" and "cpu_time" of a benchmark file; where Snakemake could not measure (NA, -), 0."""
     with path.open(encoding="utf-8", newline="") as file:
         rows = list(csv.DictReader(file, delimiter="\t"))
     if not rows:

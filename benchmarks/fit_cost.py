@@ -2,13 +2,18 @@
 
     python benchmarks/fit_cost.py FOLDER [--rounds 3] [--snapshots 3]
 
-For each network and task of a finished run that has both: the fit to validation, then the samples
-of test trajectories by the tier's own sampler and by `calibrated`, in turn, in one process, on one
-thread, by processor time. Of the test split one seed of each Reynolds number is drawn each time;
-the fit is held against the whole split's samples, which take as many times longer. Aims: the fit
-at most a tenth of them, `calibrated` at most 1.1 times the tier's own sampler. Medians, and the
-range over the rounds. Nothing is written into the folder. `--snapshots`: of each validation
-trajectory that is fitted to, in place of the run's own number.
+First by the run's own records: processor time of each fit, its process's start included, over that
+of all samples that are drawn by it; one fit serves all flows of an observable.
+
+Then, for each network and task that was sampled in both ways: the fit to validation, and the
+samples of test trajectories by the tier's own sampler and by `calibrated`, in turn, in one process,
+on one thread. Of the test split one seed of each Reynolds number is drawn each time; the fit is
+held against the whole split's samples, which take as many times longer. Medians, and the range over
+the rounds. `--snapshots`: of each validation trajectory that is fitted to, in place of the run's
+own number.
+
+Aims: the fit at most a tenth, `calibrated` at most 1.1 times the tier's own sampler. Nothing is
+written into the folder.
 """
 
 import argparse
@@ -20,8 +25,11 @@ from functools import partial
 from pathlib import Path
 from shutil import copytree
 
+from finished_run import job_seconds
+
 from flexbench.config.reading import load_config
 from flexbench.graph import Graph
+from flexbench.graph.rule import Names
 from flexbench.steps.calibrate import calibrate_step
 from flexbench.steps.sample import sample_step
 
@@ -37,6 +45,29 @@ def seconds(run: Callable[[], None]) -> float:
 
 def told(ratios: Sequence[float]) -> str:
     return f"{statistics.median(ratios):.3f} ({min(ratios):.3f} to {max(ratios):.3f})"
+
+
+def recorded(graph: Graph) -> None:
+    """Every fit of the run over what was drawn by it."""
+    for setting, method, seed in graph.fits:
+        cases = [
+            job.case
+            for case in graph.cases
+            for job in graph.jobs_of(case)
+            if (fit := graph.case(case).fit) is not None
+            and (fit.name, job.method, str(job.seed)) == (setting, method, seed)
+        ]
+        own = {"training": graph.fit(setting, method, seed).training, "fit": setting}
+        spent = _processor(graph, "calibrate", own | {"method": method, "seed": seed})
+        drawn = sum(
+            _processor(graph, "sample", {"case": case, "method": method, "seed": seed})
+            for case in cases
+        )
+        print(f"  {method:8} {setting:36} {spent / drawn:.3f} of {len(cases)} cases")
+
+
+def _processor(graph: Graph, rule: str, names: Names) -> float:
+    return job_seconds(graph.rule(rule).benchmark(graph.layout, names))["cpu_time"]
 
 
 def compare(graph: Graph, task: str, method: str, *, share: float, rounds: int) -> None:
@@ -85,7 +116,9 @@ def main() -> None:
             resolved=resolved,
         )
         graph = Graph.of(config)
-        print(f"{config.tier}: {config.calibration.snapshots} snapshots of each validation run")
+        print("by the run's own records")
+        recorded(Graph.of(load_config({"root": str(folder.parent)}, resolved=resolved)))
+        print(f"in turn, {config.calibration.snapshots} snapshots of each validation run")
         for task in graph.tasks:
             if f"{task}.{FITTED}" not in config.cases:
                 continue
