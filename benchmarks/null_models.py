@@ -84,6 +84,8 @@ def compare(graph: Graph, task: str) -> None:
                 continue
             same = other_method == method
             shared = [seed for seed in own if seed in other] if same else list(own)
+            if not shared:
+                continue  # not scored yet with these weights
             ours = own[shared]
             theirs = other[shared] if same else other
             flows = over_flows(ours, theirs)
