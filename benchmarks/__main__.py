@@ -8,7 +8,7 @@ HERE = Path(__file__).resolve().parent
 # What measures nothing by itself: it is given folders, or is a part of another one; and what needs
 # a GPU.
 OTHERS = {"same_numbers", "finished_run", "calibrated", "null_models", "time_to_accuracy"}
-OTHERS |= {"solver_peer", "gpu", "tuning", "fit_cost", "trend"}
+OTHERS |= {"solver_peer", "gpu", "tuning", "fit_cost", "trend", "inflated"}
 
 
 def main() -> None:
