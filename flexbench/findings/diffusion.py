@@ -1,4 +1,4 @@
-"""Whether an ensemble takes a diffusion: FLEX beside networks that are asked once a member."""
+"""Whether an ensemble takes a diffusion: FLEX beside networks that are asked once."""
 
 from collections.abc import Iterator
 
@@ -46,15 +46,14 @@ def _told(evidence: Evidence, case: str, best: str) -> str:
     ratio = evidence.to_best(case, best, CENTRAL, WHOLE)
     trainings = min(evidence.trainings(case, it) for it in (best, CENTRAL))
     asked = f"{evidence.case(case)}: does it take a diffusion?"
-    flex, other = evidence.method(CENTRAL), f"the CRPS of {evidence.method(best)}, asked once"
+    flex = evidence.method(CENTRAL)
+    other = f"the CRPS of {evidence.method(best)}, which is asked once,"
     said = verdict(ratio, trainings=trainings)
     if ratio is None or said == "untested":
         return f"{asked} Can't tell: too few flows."
     if said == "better":
-        return f"{asked} No: {other} a member, is {smaller(ratio)} than that of {flex}'s diffusion."
+        return f"{asked} No: {other} is {smaller(ratio)} than that of {flex}'s diffusion."
     if said == "worse":
-        return (
-            f"{asked} Yes, of what was tried: {other} a member, is {larger(ratio)} than {flex}'s."
-        )
+        return f"{asked} Yes, of what was tried: {other} is {larger(ratio)} than {flex}'s."
     chance = ", which may be chance with one training each" if said == "may be chance" else ""
-    return f"{asked} Can't tell: {other} a member, is {plain(ratio)} times that of {flex}{chance}."
+    return f"{asked} Can't tell: {other} is {plain(ratio)} times that of {flex}{chance}."

@@ -111,6 +111,8 @@ def _sampling_words(settings: EvaluationSettings) -> list[str]:
     for key, value in settings.sample.items():
         if key == "overlap":
             found.append("blended tiles" if value else "stitched tiles")
+        elif key == "steps" and value == 1:
+            found.append("one step")
         else:
             found.append(words.get(key, f"{key} {{}}").format(value))
     return found

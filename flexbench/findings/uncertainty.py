@@ -90,13 +90,13 @@ def _of_sampler(evidence: Evidence, name: str, cases: list[str]) -> str:
         )
     if known == {"too narrow"}:
         return (
-            f"With {name} all {len(pulls)} ensembles are overconfident: the truth lies "
+            f"With {name} {_all(pulls)} overconfident: the truth lies "
             f"{between(values)} times as far from their mean as they say "
             f"({_worst(evidence, pulls)})."
         )
     if known == {"too wide"}:
         return (
-            f"With {name} all {len(pulls)} ensembles are underconfident: the truth lies only "
+            f"With {name} {_all(pulls)} underconfident: the truth lies only "
             f"{between(values)} times as far from their mean as they say."
         )
     words = (("too narrow", "overconfident"), ("too wide", "underconfident"), ("right", "right"))
@@ -111,6 +111,10 @@ def _of_sampler(evidence: Evidence, name: str, cases: list[str]) -> str:
         f"With {name} {listed(counts)} on average, of {len(pulls)} ensembles (pull ratio "
         f"{between(values)}; above 1 is overconfident)."
     )
+
+
+def _all(pulls: Mapping[tuple[str, str], Ratio]) -> str:
+    return "the one ensemble is" if len(pulls) == 1 else f"all {len(pulls)} ensembles are"
 
 
 def _worst(evidence: Evidence, pulls: Mapping[tuple[str, str], Ratio]) -> str:

@@ -283,9 +283,9 @@ def frontier():
 @pytest.mark.parametrize(
     ("regressor", "seeds", "words"),
     [
-        (0.17, 3, "No: the CRPS of FLEX (regressor), asked once a member, is 15 % smaller (13 to"),
-        (0.21, 3, "Yes, of what was tried: the CRPS of FLEX (crps), asked once a member, is 3.0 %"),
-        (0.203, 1, "Can't tell: the CRPS of FLEX (crps), asked once a member, is 1.03 (1.01 to"),
+        (0.17, 3, "No: the CRPS of FLEX (regressor), which is asked once, is 15 % smaller (13 to"),
+        (0.21, 3, "Yes, of what was tried: the CRPS of FLEX (crps), which is asked once, is 3.0 %"),
+        (0.203, 1, "Can't tell: the CRPS of FLEX (crps), which is asked once, is 1.03 (1.01 to"),
     ],
 )
 def test_whether_it_takes_a_diffusion(frontier, regressor, seeds, words):
@@ -300,6 +300,13 @@ def test_whether_it_takes_a_diffusion(frontier, regressor, seeds, words):
     assert text.startswith(f"Forecast, calibrated sampler: does it take a diffusion? {words}")
     assert text.count("diffusion?") == 1
     assert ("one training each" in text) == (seeds == 1)
+
+
+def test_one_ensemble_in_one_step(frontier):
+    """Of one and of many, each in its own grammar."""
+    text = told(frontier, "uncertainty", {(f"{FORECAST}.ddim_1", "flex"): (0.2, 4.0, 12.0)})
+    assert "With DDIM in one step the one ensemble is overconfident" in text
+    assert text.endswith("(most for FLEX, Forecast, one step).")
 
 
 def test_nothing_is_said_of_a_diffusion_where_all_networks_have_one(graph):
