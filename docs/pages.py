@@ -27,6 +27,7 @@ SHOWN = {
     **dict.fromkeys(("pull", "pull_members", "fifths", "spread_skill"), ("desk", "superres_x4")),
     **dict.fromkeys(("rank", "coverage", "matrix"), ("desk", "superres_x4")),
     **dict.fromkeys(("leads", "rollout"), ("desk", "forecast.rollout")),
+    "frontier": ("frontier", "forecast"),
     "target_variance": ("study", "superres_x4"),
 }
 
