@@ -37,16 +37,20 @@ def side(ratio: Ratio, *, narrow_above: bool) -> Width:
     return "too narrow" if (ratio.low > 1) == narrow_above else "too wide"
 
 
+# A way to sample, (sampler, steps); and the pull ratios of ensembles, by (case, method).
+Way = tuple[str, int]
+Pulls = Mapping[tuple[str, str], Ratio]
+
+
 def uncertainty(evidence: Evidence) -> Iterator[Sentence]:
     """A sentence on the test split's flows: by sampler, then where the sign changes."""
-    groups = _by_sampler(evidence)
-    told = [_of_sampler(evidence, name, cases) for name, cases in groups.items()]
-    told = [text for text in told if text]
+    ways = _ways(evidence)
+    told = [_of_ways(evidence, *it) for it in _alike(evidence, ways)]
     if not told:
         return
     changes = [
         text
-        for cases in groups.values()
+        for cases in ways.values()
         for case in cases
         for method in evidence.learned(case)
         if (text := _change(evidence, case, method))
@@ -57,30 +61,51 @@ def uncertainty(evidence: Evidence) -> Iterator[Sentence]:
     yield Sentence(about="uncertainty", text=f"Uncertainty. {' '.join(told)}")
 
 
-def _by_sampler(evidence: Evidence) -> dict[str, list[str]]:
+def _ways(evidence: Evidence) -> dict[Way, list[str]]:
     """Cases on the test split's own flows, one lead ahead, by how they are sampled."""
-    found: dict[str, list[str]] = {}
+    found: dict[Way, list[str]] = {}
     for name in evidence.cases:
         case = evidence.graph.case(name)
         if not (case.is_shifted or case.is_rollout or case.sample.overlap):
-            found.setdefault(_sampler(case.sample.sampler, case.sample.steps), []).append(name)
+            found.setdefault((case.sample.sampler, case.sample.steps), []).append(name)
     return found
 
 
-def _sampler(sampler: str, steps: int) -> str:
-    name = "the calibrated sampler" if sampler == "calibrated" else sampler.upper()
-    return f"{name} in {steps} steps" if steps != 1 else f"{name} in one step"
+def _alike(
+    evidence: Evidence, ways: Mapping[Way, list[str]]
+) -> Iterator[tuple[list[Way], dict[tuple[str, str], Ratio]]]:
+    """Ways with their ensembles; those of which all that is said is the same stand together."""
+    found: dict[object, tuple[list[Way], dict[tuple[str, str], Ratio]]] = {}
+    for way, cases in ways.items():
+        pulls = {
+            (case, method): pull
+            for case in cases
+            for method in evidence.learned(case)
+            if (pull := evidence.score(case, method, PULL))
+        }
+        if pulls:
+            widths = {width(pull) for pull in pulls.values()}
+            together, own = found.setdefault(widths.pop() if len(widths) == 1 else way, ([], {}))
+            together.append(way)
+            own.update(pulls)
+    yield from found.values()
 
 
-def _of_sampler(evidence: Evidence, name: str, cases: list[str]) -> str:
-    pulls = {
-        (case, method): pull
-        for case in cases
-        for method in evidence.learned(case)
-        if (pull := evidence.score(case, method, PULL))
-    }
-    if not pulls:
-        return ""
+def _named(ways: list[Way]) -> str:
+    """ "DDIM in one, 4 and 16 steps and DDPM in 16 steps"."""
+    steps: dict[str, list[int]] = {}
+    for sampler, count in ways:
+        steps.setdefault(sampler, []).append(count)
+    told = []
+    for sampler, counts in steps.items():
+        name = "the calibrated sampler" if sampler == "calibrated" else sampler.upper()
+        numbers = listed(["one" if it == 1 else str(it) for it in sorted(counts)])
+        told.append(f"{name} in {numbers} {'step' if counts == [1] else 'steps'}")
+    return listed(told)
+
+
+def _of_ways(evidence: Evidence, ways: list[Way], pulls: Pulls) -> str:
+    name = _named(ways)
     widths = {place: width(pull) for place, pull in pulls.items()}
     values = [pull.value for pull in pulls.values()]
     known = set(widths.values())
@@ -113,11 +138,12 @@ def _of_sampler(evidence: Evidence, name: str, cases: list[str]) -> str:
     )
 
 
-def _all(pulls: Mapping[tuple[str, str], Ratio]) -> str:
-    return "the one ensemble is" if len(pulls) == 1 else f"all {len(pulls)} ensembles are"
+def _all(pulls: Pulls) -> str:
+    many = {1: "the one ensemble is", 2: "both ensembles are"}
+    return many.get(len(pulls), f"all {len(pulls)} ensembles are")
 
 
-def _worst(evidence: Evidence, pulls: Mapping[tuple[str, str], Ratio]) -> str:
+def _worst(evidence: Evidence, pulls: Pulls) -> str:
     case, method = max(pulls, key=lambda place: pulls[place].value)
     return f"most for {evidence.method(method)}, {evidence.case(case)}"
 

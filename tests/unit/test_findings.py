@@ -267,8 +267,9 @@ def test_uncertainty_by_sampler(graph):
         in text
     )
     wide = {key: (a, 0.5 if b == b else b, c) for key, (a, b, c) in USUAL.items()}
-    assert "With DDIM in 2 steps all 4 ensembles are underconfident" in told(
-        graph, "uncertainty", wide
+    assert (
+        "With DDIM in 2 steps and the calibrated sampler in 2 steps all 5 ensembles are under"
+        in told(graph, "uncertainty", wide)
     )
     mixed = USUAL | {(SR, "unet"): (0.23, 1.0, 12.0)}
     assert "3 overconfident and 1 right on average, of 4" in told(graph, "uncertainty", mixed)
@@ -307,6 +308,23 @@ def test_one_ensemble_in_one_step(frontier):
     text = told(frontier, "uncertainty", {(f"{FORECAST}.ddim_1", "flex"): (0.2, 4.0, 12.0)})
     assert "With DDIM in one step the one ensemble is overconfident" in text
     assert text.endswith("(most for FLEX, Forecast, one step).")
+
+
+def test_samplers_of_which_the_same_is_said_stand_together(frontier):
+    world = {
+        (f"{FORECAST}.{name}", "flex"): (0.2, pull, 12.0)
+        for name, pull in (
+            ("ddim_1", 4.0),
+            ("ddim_16", 1.3),
+            ("ddpm_16", 1.4),
+            ("calibrated_1", 0.97),
+            ("calibrated", 1.02),
+        )
+    }
+    text = told(frontier, "uncertainty", world | {(FORECAST, "flex"): (0.2, 2.5, 12.0)})
+    assert "With DDIM in one, 2 and 16 steps and DDPM in 16 steps all 4 ensembles are over" in text
+    assert "calibrated sampler in one and 2 steps ensembles are right on average (pull" in text
+    assert "0.97 to 1.02" in text
 
 
 def test_nothing_is_said_of_a_diffusion_where_all_networks_have_one(graph):
