@@ -124,16 +124,13 @@ def _of_ways(evidence: Evidence, ways: list[Way], pulls: Pulls) -> str:
             f"With {name} {_all(pulls)} underconfident: the truth lies only "
             f"{between(values)} times as far from their mean as they say."
         )
-    words = (("too narrow", "overconfident"), ("too wide", "underconfident"), ("right", "right"))
-    counts = [
-        f"{count} {word}"
-        for kind, word in words
-        if (count := list(widths.values()).count(kind))  # type: ignore[arg-type]
-    ]
-    open_ones = list(widths.values()).count("")
-    counts += [f"{open_ones} undecided"] if open_ones else []
+    words = {"too narrow": "overconfident", "too wide": "underconfident", "right": "right"}
+    counts = []
+    for kind, word in (words | {"": "undecided"}).items():
+        count = list(widths.values()).count(kind)  # type: ignore[arg-type]
+        counts += [f"{count} {'is' if count == 1 else 'are'} {word}"] if count else []
     return (
-        f"With {name} {listed(counts)} on average, of {len(pulls)} ensembles (pull ratio "
+        f"With {name}, of {len(pulls)} ensembles {listed(counts)} on average (pull ratio "
         f"{between(values)}; above 1 is overconfident)."
     )
 

@@ -272,7 +272,9 @@ def test_uncertainty_by_sampler(graph):
         in told(graph, "uncertainty", wide)
     )
     mixed = USUAL | {(SR, "unet"): (0.23, 1.0, 12.0)}
-    assert "3 overconfident and 1 right on average, of 4" in told(graph, "uncertainty", mixed)
+    assert "of 4 ensembles 3 are overconfident and 1 is right on" in told(
+        graph, "uncertainty", mixed
+    )
 
 
 @pytest.fixture(scope="module")
