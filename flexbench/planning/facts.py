@@ -118,7 +118,7 @@ class RunFacts:
         here = self.graph.case(case)
         members, sample, leads = self.members(method, case), here.sample, here.settings.leads
         feeds_back_members = here.settings.feedback == "member"
-        if not (sample.overlap or sample.is_fitted):
+        if not self.draws_whole(case):
             return 1 + (leads - 1) * (members if feeds_back_members else 1)
 
         from flexbench.inference.predictors import DOMAIN_BYTES
@@ -138,14 +138,24 @@ class RunFacts:
         features are asked for so often: of those that there is room for, once."""
         from flexbench.inference.tiles import ENCODED_BYTES
 
-        size = self.encoded_bytes(method, case, conditions=conditions)
+        size = self._encoded_bytes(method, case, conditions)
         kept = 1.0 if size <= ENCODED_BYTES else ENCODED_BYTES / size
         return kept + (1 - kept) * asked
 
-    def encoded_bytes(self, method: str, case: str, *, conditions: int = 1) -> float:
-        """What the features of so many conditions of a domain take."""
+    def kept_bytes(self, method: str, case: str, *, conditions: int) -> float:
+        """What the features of so many conditions of a domain take, as far as they are kept."""
+        from flexbench.inference.tiles import ENCODED_BYTES
+
+        return min(ENCODED_BYTES, self._encoded_bytes(method, case, conditions))
+
+    def _encoded_bytes(self, method: str, case: str, conditions: int) -> float:
         own = self.network(case, method).saved_bytes * _ENCODED
         return conditions * self.tiles(case) * own
+
+    def draws_whole(self, case: str) -> bool:
+        """Whether a network is asked for a whole domain at every step, and not tile by tile."""
+        sample = self.graph.case(case).sample
+        return bool(sample.overlap) or sample.is_fitted
 
     def tiles(self, case: str) -> int:
         """Tiles that one field is drawn in."""

@@ -151,7 +151,7 @@ class CalibrateCost(NetworkCost):
         size, batch = facts.network(case, method), facts.sample.batch
         fields = self._snapshots(facts) * 12 * facts.field_bytes
         conditions = self._snapshots(facts) * (2 if self._leads(facts, names) > 1 else 1)
-        encoded = encoded_memory(facts, case, method, conditions=conditions)
+        encoded = facts.kept_bytes(method, case, conditions=conditions)
         together = min(batch, 2 * facts.tiles(case))
         running = 2 * size.state_bytes + _WITHOUT_AUTOGRAD * together * size.saved_bytes
         return fields + encoded + running
@@ -229,18 +229,11 @@ class SampleCost(NetworkCost):
         # The weights twice: as the file holds them and in the network.
         running = 2 * size.state_bytes + _WITHOUT_AUTOGRAD * together * size.saved_bytes
         here = facts.graph.case(case)
-        if not (here.sample.overlap or here.sample.is_fitted):
+        if not facts.draws_whole(case):
             return fields + running
         own = here.settings.leads > 1 and here.settings.feedback == "member"
         conditions = facts.members(method, case) if own else 1
-        return fields + running + encoded_memory(facts, case, method, conditions=conditions)
-
-
-def encoded_memory(facts: RunFacts, case: str, method: str, *, conditions: int) -> float:
-    """What features of so many conditions of a domain take, as far as they are kept."""
-    from flexbench.inference.tiles import ENCODED_BYTES
-
-    return min(ENCODED_BYTES, facts.encoded_bytes(method, case, conditions=conditions))
+        return fields + running + facts.kept_bytes(method, case, conditions=conditions)
 
 
 def sampling_flops(facts: RunFacts, case: str, method: str) -> float:
