@@ -145,7 +145,7 @@ def _comparable(graph: Graph, own: Side, other: Side) -> bool:
         if _is_unknown(graph, own, other):
             return task, case.sample.members
         diffusion = graph.config.diffusion_settings(side.method).model_dump(exclude={"target"})
-        return task, diffusion, case.sample.members
+        return task, diffusion, case.sample.members, case.sample.precision
 
     return terms(own) == terms(other)
 

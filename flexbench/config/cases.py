@@ -4,7 +4,12 @@ from dataclasses import dataclass
 from functools import cached_property
 from typing import TYPE_CHECKING, NamedTuple
 
-from flexbench.config.sections import FITTED_LEADS, EvaluationSettings, SampleSettings
+from flexbench.config.sections import (
+    FITTED_LEADS,
+    EvaluationSettings,
+    NetworkPrecision,
+    SampleSettings,
+)
 from flexbench.config.tasks import TaskSettings
 from flexbench.spec import Boundary, Observable
 
@@ -41,6 +46,7 @@ class FitSetting:
     overlap: int
     leads: int
     consistent: bool
+    precision: NetworkPrecision
 
     @property
     def name(self) -> str:
@@ -49,7 +55,8 @@ class FitSetting:
         blended = f"-overlap{self.overlap}" if self.overlap else ""
         rolled = f"-leads{self.leads}" if self.leads > 1 else ""
         free = "" if self.consistent else "-free"
-        return f"{self.task}{own}-{self.sampler}-{self.steps}{blended}{rolled}{free}"
+        rounded = "" if self.precision == "float32" else f"-{self.precision}"
+        return f"{self.task}{own}-{self.sampler}-{self.steps}{blended}{rolled}{free}{rounded}"
 
 
 @dataclass(frozen=True)
@@ -111,6 +118,7 @@ class Case:
                 self.settings.leads, FITTED_LEADS if self.settings.feedback == "member" else 1
             ),
             consistent=self.sample.consistent,
+            precision=self.sample.precision,
         )
 
     def snapshots_needed(self, stride: int) -> int:

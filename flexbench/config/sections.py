@@ -32,6 +32,8 @@ PACE = {"solver": {"checkpoint_seconds"}, "train": {"checkpoint_seconds", "log_e
 FITTED = ("calibrated",)
 
 Size = Literal["XXS", "XS", "S", "M", "L"]
+# What a network is computed in.
+NetworkPrecision = Literal["float32", "bfloat16"]
 # Where fewer seeds than the tier's are enough.
 TrainedSeeds = Annotated[
     Annotated[list[Seed], Unique] | None,
@@ -156,7 +158,7 @@ class TrainSettings(Settings):
     clip_norm: PositiveFloat | None = 1.0
     ema: Probability = Field(0.99, description="decay of the weights' moving average; 0: off")
     dropout: Probability = 0.0
-    precision: Literal["float32", "bfloat16"] = Field("float32", description="bfloat16: autocast")
+    precision: NetworkPrecision = Field("float32", description="bfloat16: autocast")
     compile: bool = Field(False, description="torch.compile (needs a C++ compiler)")
     layout: Literal["auto", "contiguous", "channels_last"] = Field(
         "auto",
@@ -214,6 +216,11 @@ class SampleSettings(Settings):
         0,
         description="points that neighbouring tiles of a domain share, blended at every step; "
         "0: tiles are drawn apart and stitched",
+    )
+    precision: NetworkPrecision = Field(
+        "float32",
+        description="of the networks' products; bfloat16: autocast, for GPUs, and processors that "
+        "have instructions for it",
     )
     consistent: bool = Field(
         True,

@@ -106,7 +106,12 @@ def _span(values: list[float]) -> str:
 
 
 def _sampling_words(settings: EvaluationSettings) -> list[str]:
-    words = {"sampler": "{} sampler", "steps": "{} steps", "members": "{} members"}
+    words = {
+        "sampler": "{} sampler",
+        "steps": "{} steps",
+        "members": "{} members",
+        "precision": "in {}",
+    }
     found = []
     for key, value in settings.sample.items():
         if key == "overlap":

@@ -43,7 +43,15 @@ def trained_for(
     if Normaliser(**scales) != load_task(graph, here.task).normaliser:
         raise FlexbenchError(f"{path}: was trained with other statistics; train it again")
     folders = graph.config.baseline_folders
-    return rebuild(state, metadata, source=path, task=here.task, device=device, folders=folders)
+    return rebuild(
+        state,
+        metadata,
+        source=path,
+        task=here.task,
+        device=device,
+        folders=folders,
+        precision=here.sample.precision,
+    )
 
 
 def calibration_for(graph: Graph, *, case: str, method: str, seed: int) -> Calibration | None:

@@ -9,8 +9,9 @@ import torch
 from torch import Tensor
 
 from flexbench import registry
-from flexbench.config import DiffusionSettings
+from flexbench.config import DiffusionSettings, NetworkPrecision
 from flexbench.errors import FlexbenchError
+from flexbench.inference.precision import answer_in
 from flexbench.methods import Method, make_method
 from flexbench.models.joint import OneTask
 from flexbench.models.layout import lay_out, layouts_of, usual
@@ -60,11 +61,13 @@ def rebuild(
     task: str,
     device: torch.device | str = "cpu",
     folders: Sequence[str | Path] = (),
+    precision: NetworkPrecision = "float32",
 ) -> Trained:
     """From what `load_trained` gave.
 
     source: the checkpoint, for messages. task: of several that it learnt, the one to do. folders:
-    with network files, beside the checkout's. Raises FlexbenchError for weights that do not fit.
+    with network files, beside the checkout's. precision: that it samples in. Raises FlexbenchError
+    for weights that do not fit.
     """
     spec = problem_of(metadata["problem"])
     network, built = build_network(
@@ -83,6 +86,7 @@ def rebuild(
     if isinstance(spec, JointProblem):
         network, spec = OneTask(network, task), spec.by_task[task]
         cost = count_flops(network, spec)
+    answer_in(network, precision)
     method = make_method(
         network.to(device),
         problem=spec,

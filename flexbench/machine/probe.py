@@ -124,6 +124,7 @@ def sample(
 ) -> dict[str, Any]:
     """FLOP per second of ensembles; rows: members of all patches together."""
     from flexbench.data.samples import Snapshot
+    from flexbench.inference.precision import answer_in
     from flexbench.inference.predictors import NetworkPredictor
     from flexbench.steps import sample as step  # noqa: F401
 
@@ -131,8 +132,8 @@ def sample(
     device = prepare_device(graph.config)
     problem, learnt, built = _network(graph, task, method, size=size, patch=int(patch))
     start = time.perf_counter()
-    learnt.network.to(device)
     asked = graph.config.sample
+    answer_in(learnt.network.to(device), asked.precision)
     members = min(asked.members, int(rows)) if learnt.stochastic else 1
     # FLOPs per second are those of plain tiles, of which fewer are needed.
     settings = asked.model_copy(update={"members": members, "overlap": 0})

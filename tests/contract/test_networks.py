@@ -7,6 +7,7 @@ from safetensors.torch import load_file, save_file
 from flexbench import registry
 from flexbench.config import DiffusionSettings
 from flexbench.diffusion import Draw
+from flexbench.inference.precision import answer_in
 from flexbench.methods import make_method
 from flexbench.models.layout import lay_out, layouts_of
 from flexbench.seeding import generator
@@ -168,6 +169,20 @@ def test_it_samples(awake, problem, example, mode, members):
     assert drawn.isfinite().all()
     if members > 1:
         assert (drawn[:, 0] - drawn[:, 1]).abs().max() > 1e-3
+
+
+def test_it_answers_in_bfloat16(awake, inputs):
+    noisy, t, re, condition = inputs.values()
+
+    def answer() -> torch.Tensor:
+        with torch.no_grad():
+            return awake.denoise(noisy, t, re, awake.encode(condition, re))
+
+    exact = answer()
+    answer_in(awake, "bfloat16")
+    rough = answer()
+    assert rough.dtype == torch.float32
+    assert 0 < (rough - exact).norm() < 0.1 * exact.norm()
 
 
 def test_it_runs_under_bfloat16_autocast(awake, inputs):

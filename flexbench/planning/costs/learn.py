@@ -148,13 +148,12 @@ class CalibrateCost(NetworkCost):
         """Snapshots, what tells their errors, their encoded conditions, and the network on a
         batch."""
         case, method = self._case(facts, names), names["method"]
-        size, batch = facts.network(case, method), facts.sample.batch
+        batch = facts.sample.batch
         fields = self._snapshots(facts) * 12 * facts.field_bytes
         conditions = self._snapshots(facts) * (2 if self._leads(facts, names) > 1 else 1)
         encoded = facts.kept_bytes(method, case, conditions=conditions)
         together = min(batch, 2 * facts.tiles(case))
-        running = 2 * size.state_bytes + _WITHOUT_AUTOGRAD * together * size.saved_bytes
-        return fields + encoded + running
+        return fields + encoded + _answering(facts, case, method, together=together)
 
     def _case(self, facts: RunFacts, names: Names) -> str:
         return facts.graph.fit(names["fit"], names["method"], names["seed"]).case
@@ -224,16 +223,22 @@ class SampleCost(NetworkCost):
         fields = (3 * facts.members(method, case) + DEGRADE_FIELDS) * facts.field_bytes
         if facts.graph.is_formula(method):
             return fields
-        size, batch = facts.network(case, method), facts.graph.case(case).sample.batch
-        together = min(batch, facts.tiles(case) * facts.members(method, case))
-        # The weights twice: as the file holds them and in the network.
-        running = 2 * size.state_bytes + _WITHOUT_AUTOGRAD * together * size.saved_bytes
         here = facts.graph.case(case)
+        together = min(here.sample.batch, facts.tiles(case) * facts.members(method, case))
+        running = _answering(facts, case, method, together=together)
         if not facts.draws_whole(case):
             return fields + running
         own = here.settings.leads > 1 and here.settings.feedback == "member"
         conditions = facts.members(method, case) if own else 1
         return fields + running + facts.kept_bytes(method, case, conditions=conditions)
+
+
+def _answering(facts: RunFacts, case: str, method: str, *, together: int) -> float:
+    """Bytes of a trained network that answers for so many patches at once: its weights twice, as
+    the file holds them and its own, and what it computes."""
+    size, precision = facts.network(case, method), facts.graph.case(case).sample.precision
+    share = _HALF_PRECISION if precision == "bfloat16" else 1.0
+    return 2 * size.state_bytes + _WITHOUT_AUTOGRAD * share * together * size.saved_bytes
 
 
 def sampling_flops(facts: RunFacts, case: str, method: str) -> float:
