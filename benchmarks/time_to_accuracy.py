@@ -32,10 +32,10 @@ from flexbench.graph import Graph
 from flexbench.methods import Method, evaluating, make_method
 from flexbench.seeding import generator, stream_seed
 from flexbench.sizing.matching import build_network
-from flexbench.steps.train import patch_sampler
 from flexbench.tasks import Task
 from flexbench.tasks.loading import load_task
 from flexbench.training.batches import Batches
+from flexbench.training.beginning import patch_sampler
 from flexbench.training.distributed import Processes
 from flexbench.training.learner import Learner
 

@@ -18,8 +18,8 @@ from time_to_accuracy import TURNS, Training, scaled
 
 from flexbench.config.reading import load_config
 from flexbench.graph import Graph
-from flexbench.steps.train import patch_sampler
 from flexbench.tasks.loading import load_task
+from flexbench.training.beginning import patch_sampler
 
 NETWORKS = ("flex", "unet", "fno", "dit")
 # A network's rate is the best of three, each twice the last.
