@@ -32,24 +32,17 @@ from flexbench.inference.predictors import NetworkPredictor
 from flexbench.inference.rollout import rollouts_of
 from flexbench.metrics.aggregate import aggregate
 from flexbench.metrics.score import score_samples
+from flexbench.metrics.spectral import radial_spectrum, transform
 from flexbench.tasks.loading import load_task
 
 Fields = NDArray[np.float64]
 
 
-def rings(size: int) -> tuple[NDArray[np.intp], Fields]:
-    """Of a square's real transform: the ring (H, W // 2 + 1) of each mode, and its weight."""
-    down, across = np.fft.fftfreq(size, 1 / size)[:, None], np.arange(size // 2 + 1)
-    mirrored = (across > 0) & (2 * across != size)
-    weight = np.broadcast_to(np.where(mirrored, 2.0, 1.0), (size, size // 2 + 1))
-    return np.hypot(down, across).round().astype(np.intp), weight
-
-
 def power(fields: Fields) -> Fields:
-    """Summed over fields (..., N, N), by ring."""
-    ring, weight = rings(fields.shape[-1])
-    square = np.square(np.abs(np.fft.rfft2(fields))).reshape(-1, *ring.shape).sum(axis=0)
-    return np.bincount(ring.ravel(), (square * weight).ravel())
+    """Mean squares by ring, summed over fields (..., N, N)."""
+    size = fields.shape[-1]
+    found = [radial_spectrum(transform(it)).power for it in fields.reshape(-1, size, size)]
+    return np.sum(found, axis=0)
 
 
 def factors(pairs: Iterator[tuple[Fields, Fields]]) -> Fields:
@@ -64,8 +57,9 @@ def factors(pairs: Iterator[tuple[Fields, Fields]]) -> Fields:
 
 def inflated(members: Fields, factor: Fields) -> Fields:
     """Members (M, N, N) with their deviations multiplied, ring by ring."""
-    mean = members.mean(axis=0)
-    modes = np.fft.rfft2(members - mean) * factor[rings(members.shape[-1])[0]]
+    mean, size = members.mean(axis=0), members.shape[-1]
+    ring = np.hypot(np.fft.fftfreq(size, 1 / size)[:, None], np.arange(size // 2 + 1))
+    modes = np.fft.rfft2(members - mean) * factor[np.rint(ring).astype(int)]
     return mean + np.fft.irfft2(modes, s=members.shape[-2:])
 
 
