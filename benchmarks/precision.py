@@ -10,8 +10,8 @@ float32, with an interval of a bootstrap over trajectories (95 %); spread over s
 standard deviation of pulls in both; and how far the spectrum of a member is from what it is in
 float32, at the wavenumber where it is farthest, and at which.
 
-A processor without instructions for bfloat16 takes ten times as long in it. Nothing is written into
-the folder.
+A processor without instructions for bfloat16 takes up to ten times as long in it. Nothing is
+written into the folder.
 """
 
 import argparse

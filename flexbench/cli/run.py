@@ -67,7 +67,7 @@ def run(
             Screen(quiet=quiet, plain=verbose) as screen,
             RunWatch(graph, facts, screen, whole=bool(stages), verbose=verbose) as watch,
         ):
-            for line in _warnings(graph):
+            for line in _warnings(graph, here=profile is None):
                 screen.say(f"flexbench: {line}")
             code = run_graph(
                 graph.config,
@@ -87,13 +87,19 @@ def run(
     sys.exit(code)
 
 
-def _warnings(graph: "Graph") -> list[str]:
-    """What to know before anything runs."""
+def _warnings(graph: "Graph", *, here: bool) -> list[str]:
+    """What to know before anything runs. here: on this machine, and not on a cluster's."""
     from flexbench.dates import mixed_up
+    from flexbench.machine.rounding import slow_rounding
     from flexbench.planning.admission import doubts
 
     older = len(mixed_up(graph))
-    return [*graph.skipped, *doubts(graph), *([_DATES.format(older)] if older else [])]
+    return [
+        *graph.skipped,
+        *doubts(graph),
+        *(slow_rounding(graph) if here else []),
+        *([_DATES.format(older)] if older else []),
+    ]
 
 
 def _tell(layout: "Layout") -> None:

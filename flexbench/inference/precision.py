@@ -2,7 +2,7 @@
 
 In bfloat16 the network's products and convolutions are rounded to eight bits of mantissa, its
 weights and whatever torch holds too delicate are not; fields, noise and the sampler's own
-arithmetic stay float32. A processor without instructions for it takes ten times as long.
+arithmetic stay float32. A processor without instructions for it takes up to ten times as long.
 """
 
 from collections.abc import Callable
