@@ -6,6 +6,7 @@ from collections import Counter
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
+from shutil import copytree
 
 from flexbench.errors import FlexbenchError
 from flexbench.graph import RULES, Graph
@@ -96,3 +97,14 @@ def job_seconds(path: Path) -> dict[str, float]:
         except (KeyError, TypeError, ValueError):
             found[name] = 0.0
     return found
+
+
+def copy_networks(folder: Path, root: Path) -> None:
+    """Make a root of results where the networks of a finished run can be fitted and sampled anew.
+
+    Its data are the run's own, its checkpoints a copy.
+    """
+    here = root / folder.name
+    here.mkdir(parents=True)
+    (here / "data").symlink_to(folder / "data")
+    copytree(folder / "checkpoints", here / "checkpoints")

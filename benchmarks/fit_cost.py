@@ -23,9 +23,8 @@ import time
 from collections.abc import Callable, Sequence
 from functools import partial
 from pathlib import Path
-from shutil import copytree
 
-from finished_run import job_seconds
+from finished_run import copy_networks, job_seconds
 
 from flexbench.config.reading import load_config
 from flexbench.graph import Graph
@@ -99,10 +98,7 @@ def main() -> None:
     arguments = parser.parse_args()
     folder = arguments.folder.resolve()
     with tempfile.TemporaryDirectory() as root:
-        here = Path(root) / folder.name
-        here.mkdir()
-        (here / "data").symlink_to(folder / "data")
-        copytree(folder / "checkpoints", here / "checkpoints")
+        copy_networks(folder, Path(root))
         resolved = folder / "config.yaml"
         whole = load_config({"root": root}, resolved=resolved)
         seeds = whole.split("test").seeds

@@ -19,7 +19,7 @@ import numpy as np
 import pandas as pd
 import torch
 from calibrated import show
-from null_models import OURS, crps_of, over_flows
+from null_models import OURS, by_trajectory, crps_of, over_flows
 from numpy.typing import NDArray
 
 from flexbench.config.reading import load_config
@@ -116,8 +116,7 @@ def compare(graph: Graph, task: str, seed: int) -> None:
     rows = scored(graph, task, seed, factor)
     print(f"\n{task}: inflated {factor.min():.2f} to {factor.max():.2f} times, seed {seed}")
     show(aggregate([rows], bootstrap=score.bootstrap, confidence=score.confidence))
-    crps = rows[(rows["score"] == "crps") & (rows["detail"].fillna("") == "")]
-    whole = crps.groupby("trajectory")["value"].mean().to_frame(seed)
+    whole = by_trajectory(rows, "crps").to_frame(seed)
     other, ours = (crps_of(graph, case, OURS[1])[[seed]] for case in (task, f"{task}.{OURS[0]}"))
     for title, upper, lower in (
         ("inflated over DDIM", whole, other),

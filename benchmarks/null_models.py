@@ -28,15 +28,19 @@ FEWEST_SEEDS = 3
 OURS = ("calibrated", "flex")
 
 
+def by_trajectory(rows: pd.DataFrame, score: str) -> pd.Series:
+    """One score of whole fields, in the mean over each trajectory's snapshots."""
+    own = rows[(rows["score"] == score) & (rows["detail"].fillna("") == "")]
+    return own.groupby("trajectory")["value"].mean()
+
+
 def crps_of(graph: Graph, case: str, method: str) -> pd.DataFrame:
     """CRPS of each trajectory (rows) and training seed (columns) whose scores there are."""
     found = {}
     for seed in graph.config.training_seeds:
         path = graph.layout.scores(case, method, seed)
         if path.is_file():
-            frame = SNAPSHOT_SCORES.read(path)
-            own = frame[(frame["score"] == "crps") & (frame["detail"].fillna("") == "")]
-            found[seed] = own.groupby("trajectory")["value"].mean()
+            found[seed] = by_trajectory(SNAPSHOT_SCORES.read(path), "crps")
     return pd.DataFrame(found)
 
 

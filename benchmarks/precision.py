@@ -19,11 +19,10 @@ import tempfile
 import time
 from collections.abc import Sequence
 from pathlib import Path
-from shutil import copytree
 from typing import get_args
 
-import pandas as pd
-from null_models import over_flows
+from finished_run import copy_networks
+from null_models import by_trajectory, over_flows
 
 from flexbench.config import NetworkPrecision
 from flexbench.config.reading import load_config
@@ -54,15 +53,8 @@ def draw(graph: Graph, case: str, method: str, seed: int) -> tuple[float, Scored
     return spent, scored
 
 
-def by_trajectory(scored: Scored, name: str) -> pd.DataFrame:
-    """One score, in a column."""
-    rows = scored.scores
-    own = rows[(rows["score"] == name) & (rows["detail"].fillna("") == "")]
-    return own.groupby("trajectory")["value"].mean().to_frame()
-
-
 def mean(scored: Scored, name: str) -> float:
-    return float(by_trajectory(scored, name).to_numpy().mean())
+    return float(by_trajectory(scored.scores, name).mean())
 
 
 def compare(graphs: Sequence[Graph], case: str, method: str, seed: int) -> None:
@@ -70,7 +62,7 @@ def compare(graphs: Sequence[Graph], case: str, method: str, seed: int) -> None:
     (slow, exact), (quick, rounded) = (draw(graph, case, method, seed) for graph in graphs)
     told = [f"{slow / quick:5.2f} times as fast"]
     for title, name in (("RFNE", "rfne_mean"), ("CRPS", "crps")):
-        pair = [by_trajectory(it, name) for it in (rounded, exact)]
+        pair = [by_trajectory(it.scores, name).to_frame() for it in (rounded, exact)]
         ratio = mean(rounded, name) / mean(exact, name)
         low, high = over_flows(*pair)
         told.append(f"{title} {ratio:.4f} [{low:.4f}, {high:.4f}]")
@@ -94,11 +86,9 @@ def main() -> None:
     with tempfile.TemporaryDirectory() as root:
         graphs = []
         for precision in PRECISIONS:
-            here = Path(root) / precision / folder.name
-            here.mkdir(parents=True)
-            (here / "data").symlink_to(folder / "data")
-            copytree(folder / "checkpoints", here / "checkpoints")
-            changes = {"root": str(here.parent), "sample": {"precision": precision}}
+            here = Path(root) / precision
+            copy_networks(folder, here)
+            changes = {"root": str(here), "sample": {"precision": precision}}
             graphs.append(Graph.of(load_config(changes, resolved=folder / "config.yaml")))
         graph = graphs[0]
         own = [case for case in graph.cases if not graph.case(case).settings.reynolds]

@@ -2,6 +2,7 @@
 
 import math
 
+from flexbench.config import NetworkPrecision
 from flexbench.graph import TOGETHER
 from flexbench.graph.rule import Names
 from flexbench.planning.costs.cost import Cost, hdf5_bytes
@@ -14,8 +15,8 @@ from flexbench.spec import TRAINING_PASSES
 # at once, as a fraction of what autograd would keep. Measured on small networks, to within half.
 _WITH_GRADIENTS = 2.0
 _WITHOUT_AUTOGRAD = 0.6
-# bfloat16 halves what autograd keeps, except for what stays in float32.
-_HALF_PRECISION = 0.6
+# Of what is held in float32; bfloat16 halves it, except for what stays in float32.
+_HELD: dict[NetworkPrecision, float] = {"float32": 1.0, "bfloat16": 0.6}
 _LOG_ROW = 165
 # Rules whose jobs run networks.
 RUNNING_NETWORKS = ("train", "calibrate", "sample", "gradients")
@@ -106,7 +107,7 @@ class TrainCost(NetworkCost):
         size, settings = facts.networks[training, method], facts.train(method)
         rows = settings.batch // (settings.accumulate * settings.processes)
         rows *= facts.members_learnt(method)
-        share = _HALF_PRECISION if settings.precision == "bfloat16" else 1.0
+        share = _HELD[settings.precision]
         data = sum(
             size
             for size in (facts.data_bytes("train"), facts.data_bytes("validation"))
@@ -236,8 +237,7 @@ class SampleCost(NetworkCost):
 def _answering(facts: RunFacts, case: str, method: str, *, together: int) -> float:
     """Bytes of a trained network that answers for so many patches at once: its weights twice, as
     the file holds them and its own, and what it computes."""
-    size, precision = facts.network(case, method), facts.graph.case(case).sample.precision
-    share = _HALF_PRECISION if precision == "bfloat16" else 1.0
+    size, share = facts.network(case, method), _HELD[facts.graph.case(case).sample.precision]
     return 2 * size.state_bytes + _WITHOUT_AUTOGRAD * share * together * size.saved_bytes
 
 
